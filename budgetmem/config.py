@@ -1,0 +1,191 @@
+"""Profiles: one TOML file says which models fill the three tiers, what they cost, how to retrieve.
+
+`load_profile("small")` reads a bundled profile, `load_profile("path/to/mine.toml")` one's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from budgetmem.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TierName = Literal["low", "mid", "high"]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Price(_Table):
+    """USD per million tokens, and where the figure comes from."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    source: str
+
+
+class Speed(_Table):
+    """Tokens per second of one request by itself; latency ceilings are estimated with it."""
+
+    prefill: Annotated[float, Field(gt=0)]
+    decode: Annotated[float, Field(gt=0)]
+
+
+class BackboneProfile(_Table):
+    """One LLM on Triton.
+
+    `asset` (local weights, by catalogue name) or `hub` (a hub id, for the vLLM backend) says what
+    it is. `template` is the chat format, with `{prompt}` in it. `context` is in tokens.
+    """
+
+    triton_model: str
+    engine: Literal["openvino", "transformers", "vllm"]
+    asset: str | None = None
+    hub: str | None = None
+    template: str
+    context: Positive
+    price: Price
+    speed: Speed
+    engine_options: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    instances: Positive = 1
+    """Triton instances (model replicas) of this backbone."""
+    gpus: tuple[int, ...] = ()
+    """GPU ids of its instance group; empty lets the engine decide."""
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> BackboneProfile:
+        if self.engine == "vllm" and self.hub is None:
+            raise ValueError("engine 'vllm' needs a hub id in `hub`")
+        if self.engine != "vllm" and self.asset is None:
+            raise ValueError(f"engine {self.engine!r} needs a catalogue name in `asset`")
+        if "{prompt}" not in self.template:
+            raise ValueError("`template` must contain {prompt}")
+        return self
+
+
+class EncoderProfile(_Table):
+    """The sentence encoder on Triton: ONNX, ids in, pooled and normalised embeddings out."""
+
+    triton_model: str
+    asset: str
+    dimension: Positive
+    max_tokens: Positive
+    price: Price
+    platform: Literal["python", "onnxruntime"] = "python"
+    """`python`: the bundled model; `onnxruntime`: Triton's native ONNX Runtime backend."""
+    instances: Positive = 1
+    gpus: tuple[int, ...] = ()
+
+
+class TaggerProfile(_Table):
+    """The spaCy tagger, parser and entity recogniser on Triton."""
+
+    triton_model: str
+    asset: str
+    price: Price
+    instances: Positive = 1
+
+
+class ChunkingProfile(_Table):
+    """How a session becomes units of retrieval.
+
+    `windows`: every turn with `neighbours` turns on both sides. `pack`: whole turns packed up to
+    `max_tokens`, the paper's form. In both, a turn longer than `max_tokens` is split, never cut.
+    """
+
+    unit: Literal["windows", "pack"] = "windows"
+    neighbours: Annotated[int, Field(ge=0)] = 1
+    max_tokens: Positive = 256
+
+
+class RetrievalProfile(_Table):
+    """Ranking and how much reaches the pipeline, in tokens of the encoder's tokenizer."""
+
+    ranking: Literal["dense", "keyword", "fused"] = "fused"
+    max_tokens: Positive = 800
+    rrf_constant: Positive = 20
+    chunking: ChunkingProfile = ChunkingProfile()
+
+
+class GenerationProfile(_Table):
+    """Output limits, in tokens, by what is generated."""
+
+    filter: Positive = 64
+    findings: Positive = 192
+    summary: Positive = 192
+    answer: Positive = 32
+
+
+class Profile(_Table):
+    """A complete set of models. `tiers` maps Low, Mid and High to entries of `backbones`."""
+
+    name: str
+    about: str
+    backbones: Mapping[str, BackboneProfile]
+    tiers: Mapping[TierName, str]
+    answerer: str
+    encoder: EncoderProfile
+    tagger: TaggerProfile
+    retrieval: RetrievalProfile = RetrievalProfile()
+    generation: GenerationProfile = GenerationProfile()
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Profile:
+        missing = {"low", "mid", "high"} - set(self.tiers)
+        if missing:
+            raise ValueError(f"`tiers` lacks {', '.join(sorted(missing))}")
+        for key, backbone in [*self.tiers.items(), ("answerer", self.answerer)]:
+            if backbone not in self.backbones:
+                raise ValueError(f"{key} = {backbone!r} is not one of `backbones`")
+        return self
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Catalogue names of everything this profile needs on disk, each once."""
+        local = [b.asset for b in self.backbones.values() if b.asset is not None]
+        return tuple(dict.fromkeys([self.encoder.asset, self.tagger.asset, *local]))
+
+
+def bundled_profiles() -> tuple[str, ...]:
+    folder = resources.files("budgetmem") / "profiles"
+    return tuple(
+        sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    )
+
+
+def load_profile(name_or_path: str) -> Profile:
+    """Reads a bundled profile by name, or a file by path.
+
+    Raises ConfigError naming the file and every field that is wrong.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        source, shown = path, str(path)
+    else:
+        source = resources.files("budgetmem") / "profiles" / f"{name_or_path}.toml"
+        shown = name_or_path
+    if not source.is_file():
+        known = ", ".join(bundled_profiles())
+        raise ConfigError(f"no profile {shown!r}: use one of {known}, or a path ending in .toml")
+    try:
+        return Profile.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"profile {shown}: not valid TOML: {exc}") from exc
+    except ValidationError as exc:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc']) or 'profile'}: {error['msg']}"
+            for error in exc.errors()
+        )
+        raise ConfigError(f"profile {shown}: {faults}") from exc

@@ -1,0 +1,69 @@
+"""One tree of exceptions; the server translates it to gRPC statuses at one edge.
+
+BudgetMemError
+ +- InvalidInput          the caller sent something unusable; `field` names it
+ |   +- DuplicateTurn     a turn id came twice with different content
+ +- NotFound              a history (or asset, profile, prompt) that is not there
+ +- BudgetTooSmall        a ceiling below what the request needs at least
+ +- ReplyError            an LLM reply that does not parse (handled inside: falls one rung)
+ +- Conflict              a concurrent writer won; the write may be repeated
+ +- BackboneError         a backbone, encoder or task model failed
+ |   +- BackboneUnavailable   it cannot be reached, or died in the middle: worth a retry
+ +- DeadlineExceeded      the request's time is over
+ +- AssetError            an asset is missing, corrupt or refused
+ +- ConfigError           a profile or an option that cannot work
+"""
+
+from __future__ import annotations
+
+
+class BudgetMemError(Exception):
+    """Root of every error that BudgetMem raises on purpose."""
+
+
+class InvalidInput(BudgetMemError):
+    """Bad input. `field` is the path of the offending field, for example `turns[3].text`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class DuplicateTurn(InvalidInput):
+    """A turn id that is already taken by a turn with other content."""
+
+
+class NotFound(BudgetMemError):
+    """Something that was named does not exist."""
+
+
+class BudgetTooSmall(BudgetMemError):
+    """A ceiling leaves no room for what the request needs at least."""
+
+
+class ReplyError(BudgetMemError):
+    """An LLM reply that is empty, cut off or not of the form that was asked for."""
+
+
+class Conflict(BudgetMemError):
+    """A concurrent writer changed the same session first."""
+
+
+class BackboneError(BudgetMemError):
+    """A model server answered with an error."""
+
+
+class BackboneUnavailable(BackboneError):
+    """A model server cannot be reached, is not ready, or went away in the middle of a call."""
+
+
+class DeadlineExceeded(BudgetMemError):
+    """The caller's deadline or latency ceiling passed."""
+
+
+class AssetError(BudgetMemError):
+    """An asset is missing, fails its checksum or cannot be fetched."""
+
+
+class ConfigError(BudgetMemError):
+    """A profile or option that is malformed or contradicts another."""

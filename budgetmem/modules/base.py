@@ -1,0 +1,68 @@
+"""The contract of a module: what the router reads of it, its local rungs, its prompt, its parser."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from budgetmem.backbone import Annotation, Encoder, Tagger, Vectors
+from budgetmem.types import Finding, Workspace
+
+
+@dataclass
+class Tools:
+    """The task models that local rungs may use, and a tally of what they read.
+
+    `tokens` counts the input tokens by model name, so that a specialist rung is priced like an
+    LLM rung: nothing is free because it is small.
+    """
+
+    encoder: Encoder
+    tagger: Tagger
+    tokens: dict[str, int] = field(default_factory=dict)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """float32 [len(texts), encoder.dimension], L2-normalised rows."""
+        self._count(self.encoder.name, sum(self.encoder.tokens.count(t) for t in texts))
+        return await self.encoder.embed(texts)
+
+    async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
+        annotations = await self.tagger.annotate(texts)
+        self._count(self.tagger.name, sum(a.tokens for a in annotations))
+        return annotations
+
+    def _count(self, model: str, tokens: int) -> None:
+        self.tokens[model] = self.tokens.get(model, 0) + tokens
+
+
+LocalRung = Callable[[Workspace, Tools], Awaitable[tuple[Finding, ...]]]
+
+
+class Module(Protocol):
+    """One step of the pipeline.
+
+    `about` is the sentence that the router embeds. `schema` constrains the reply of the LLM
+    rungs (None: free text). `local` holds the rungs that need no LLM, by method name; `rules`
+    must be among them, since it is the floor under every strategy.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str: ...
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None: ...
+
+    @property
+    def local(self) -> Mapping[str, LocalRung]: ...
+
+    def render(self, work: Workspace) -> Mapping[str, str]:
+        """Values for the placeholders of this module's prompt files, escaped."""
+        ...
+
+    def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
+        """Findings from an LLM reply. Raises ReplyError if it is not of the asked form."""
+        ...
