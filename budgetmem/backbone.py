@@ -198,3 +198,12 @@ class ScriptedTagger:
 
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
         return tuple(self.script.get(text, Annotation()) for text in texts)
+
+
+@dataclass(frozen=True)
+class Models:
+    """Every model of a profile: LLM backbones by their profile key, the encoder, the tagger."""
+
+    backbones: Mapping[str, Backbone]
+    encoder: Encoder
+    tagger: Tagger

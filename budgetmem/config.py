@@ -14,13 +14,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from budgetmem.errors import ConfigError
+from budgetmem.tiers import TierName
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-TierName = Literal["low", "mid", "high"]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -108,6 +108,8 @@ class ChunkingProfile(_Table):
     unit: Literal["windows", "pack"] = "windows"
     neighbours: Annotated[int, Field(ge=0)] = 1
     max_tokens: Positive = 256
+    form: Literal["line", "said"] = "line"
+    """How a turn is written: `line` is `NAME: TEXT`, `said` the paper's `NAME said, "TEXT"`."""
 
 
 class RetrievalProfile(_Table):
@@ -115,7 +117,7 @@ class RetrievalProfile(_Table):
 
     ranking: Literal["dense", "keyword", "fused"] = "fused"
     max_tokens: Positive = 800
-    rrf_constant: Positive = 20
+    rrf_constant: Positive = 10
     chunking: ChunkingProfile = ChunkingProfile()
 
 
@@ -159,6 +161,7 @@ class Profile(_Table):
 
 
 def bundled_profiles() -> tuple[str, ...]:
+    """Names of the profiles that come with the package."""
     folder = resources.files("budgetmem") / "profiles"
     return tuple(
         sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
@@ -170,22 +173,25 @@ def load_profile(name_or_path: str) -> Profile:
 
     Raises ConfigError naming the file and every field that is wrong.
     """
-    path = Path(name_or_path)
-    if path.suffix == ".toml":
-        source, shown = path, str(path)
-    else:
-        source = resources.files("budgetmem") / "profiles" / f"{name_or_path}.toml"
-        shown = name_or_path
-    if not source.is_file():
-        known = ", ".join(bundled_profiles())
-        raise ConfigError(f"no profile {shown!r}: use one of {known}, or a path ending in .toml")
+    text = _read(name_or_path)
     try:
-        return Profile.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
+        return Profile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"profile {shown}: not valid TOML: {exc}") from exc
+        raise ConfigError(f"profile {name_or_path}: not valid TOML: {exc}") from exc
     except ValidationError as exc:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in error['loc']) or 'profile'}: {error['msg']}"
             for error in exc.errors()
         )
-        raise ConfigError(f"profile {shown}: {faults}") from exc
+        raise ConfigError(f"profile {name_or_path}: {faults}") from exc
+
+
+def _read(name_or_path: str) -> str:
+    bundled = resources.files("budgetmem") / "profiles" / f"{name_or_path}.toml"
+    source = Path(name_or_path) if name_or_path.endswith(".toml") else bundled
+    if not source.is_file():
+        known = ", ".join(bundled_profiles())
+        raise ConfigError(
+            f"no profile {name_or_path!r}: use one of {known}, or a path ending in .toml"
+        )
+    return source.read_text(encoding="utf-8")

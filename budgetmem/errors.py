@@ -10,6 +10,9 @@ BudgetMemError
  +- BackboneError         a backbone, encoder or task model failed
  |   +- BackboneUnavailable   it cannot be reached, or died in the middle: worth a retry
  +- DeadlineExceeded      the request's time is over
+ +- Overloaded            too much work is waiting; `retry_after_ms` says when to come back
+ +- ServerError           seen by the client: the server failed, or is of another version
+ |   +- ServerUnavailable     it cannot be reached, is starting or stopping: worth a retry
  +- AssetError            an asset is missing, corrupt or refused
  +- ConfigError           a profile or an option that cannot work
 """
@@ -59,6 +62,22 @@ class BackboneUnavailable(BackboneError):
 
 class DeadlineExceeded(BudgetMemError):
     """The caller's deadline or latency ceiling passed."""
+
+
+class Overloaded(BudgetMemError):
+    """Too much work is waiting. `retry_after_ms` is a hint, in milliseconds."""
+
+    def __init__(self, message: str, retry_after_ms: float = 1000.0) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
+
+
+class ServerError(BudgetMemError):
+    """The BudgetMem server failed, or answered something that this client does not know."""
+
+
+class ServerUnavailable(ServerError):
+    """The BudgetMem server cannot be reached, is starting or is stopping."""
 
 
 class AssetError(BudgetMemError):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
+
+TierName = Literal["low", "mid", "high"]
 
 
 class Tier(IntEnum):
@@ -21,10 +24,10 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True)
 class Ask:
-    """A rung answered by an LLM: `prompts/<module>/<style>.txt`, on the profile's backbone."""
+    """A rung answered by an LLM: `prompts/<module>/<style>.txt`, on a tier's backbone."""
 
     style: str
-    backbone: str
+    backbone: TierName
 
     def __str__(self) -> str:
         return f"ask {self.style} @ {self.backbone}"

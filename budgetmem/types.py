@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 
 from budgetmem.tiers import Tier
-
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Turn:
     time: datetime | None = None
     session: str = ""
     caption: str | None = None
-    metadata: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Finding:
     module: str
     text: str
     chunk_ids: tuple[str, ...] = ()
-    fields: Mapping[str, str] = EMPTY
+    fields: Mapping[str, str] = field(default_factory=dict)
     score: float | None = None
 
 
@@ -172,10 +169,12 @@ class Receipt:
     """What one request did and what it cost, failed calls and the answer included.
 
     `total` sums tokens, USD and calls of retrieval, steps and answer; its milliseconds are the
-    request's wall time, which is less than the sum where modules ran side by side.
+    request's wall time, which is less than the sum where modules ran side by side. `router` is
+    the version of the router that chose.
     """
 
     strategy: str
+    router: str
     steps: tuple[Step, ...]
     retrieval: Usage
     answer: Usage | None

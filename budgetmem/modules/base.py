@@ -1,4 +1,4 @@
-"""The contract of a module: what the router reads of it, its local rungs, its prompt, its parser."""
+"""The contract of a module: what the router reads, local rungs, prompt values and parser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from budgetmem.backbone import Annotation, Encoder, Tagger, Vectors
-from budgetmem.types import Finding, Workspace
+from budgetmem.types import Chunk, Finding, Workspace
 
 
 @dataclass
@@ -58,6 +58,10 @@ class Module(Protocol):
 
     @property
     def local(self) -> Mapping[str, LocalRung]: ...
+
+    def reads(self, work: Workspace) -> tuple[Chunk, ...]:
+        """The chunks that the module's prompt shows, numbered from 1 in this order."""
+        ...
 
     def render(self, work: Workspace) -> Mapping[str, str]:
         """Values for the placeholders of this module's prompt files, escaped."""

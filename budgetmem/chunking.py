@@ -1,0 +1,242 @@
+"""From turns to units of retrieval: sessions, lines, windows and packs. Pure functions.
+
+No turn is ever cut short: a turn that is longer than a unit becomes several lines that together
+hold all of its text. No unit crosses a session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from budgetmem.backbone import TokenCounter
+from budgetmem.config import ChunkingProfile
+from budgetmem.errors import ConfigError
+from budgetmem.types import Turn
+
+
+@dataclass(frozen=True)
+class Line:
+    """A turn as it is read, or a part of one that is too long. `tokens` counts `text` alone."""
+
+    turn_id: str
+    text: str
+    tokens: int
+    time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is embedded, indexed and ranked: the lines [first, first + len(lines)) of a session.
+
+    `focus` is the place in `lines` of the line that a window stands around; None for a pack. `id`
+    depends on the content and its place only, so the same turns give the same ids everywhere.
+    """
+
+    id: str
+    session: str
+    first: int
+    focus: int | None
+    lines: tuple[Line, ...]
+    tokens: int
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+    @property
+    def last(self) -> int:
+        """Position in the session of the last line."""
+        return self.first + len(self.lines) - 1
+
+    @property
+    def time(self) -> datetime | None:
+        return next((line.time for line in self.lines if line.time is not None), None)
+
+
+def session_of(turn: Turn) -> str:
+    """The turn's session: its own, else the date of its time, else ""."""
+    if turn.session:
+        return turn.session
+    return turn.time.date().isoformat() if turn.time is not None else ""
+
+
+def by_session(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
+    """Turns grouped by session; sessions and turns keep the order of arrival."""
+    sessions: dict[str, list[Turn]] = {}
+    for turn in turns:
+        sessions.setdefault(session_of(turn), []).append(turn)
+    return sessions
+
+
+def instant(time: datetime) -> datetime:
+    """A time that compares with every other: one without a zone is taken as UTC."""
+    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+
+
+def chunk_id(session: str, first: int, text: str) -> str:
+    """Sixteen hex digits of SHA-256 over the session, the place in it and the text."""
+    digest = hashlib.sha256(f"{session}\0{first}\0{text}".encode())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a turn is written: `opening` SPEAKER `middle` BODY `closing`, the caption in `shared`."""
+
+    middle: str
+    closing: str
+    shared: str
+    one_line: bool = True
+
+    def body(self, turn: Turn) -> str:
+        return " ".join(turn.text.split()) if self.one_line else turn.text
+
+    def caption(self, turn: Turn) -> str:
+        return self.shared.format(caption=turn.caption) if turn.caption else ""
+
+
+FORMS: Mapping[str, Form] = {
+    "line": Form(": ", "", " [shares an image: {caption}]"),
+    "said": Form(' said, "', '"', " and shared {caption}", one_line=False),
+}
+"""`line` is this project's form; `said` is the one of the paper's LoCoMo protocol."""
+
+
+def lines(turn: Turn, max_tokens: int, tokens: TokenCounter, form: str = "line") -> list[Line]:
+    """The turn as one line, or as several of at most `max_tokens` each if it is longer.
+
+    Every part names the speaker, unless the name alone takes half the room. Raises ConfigError
+    if `max_tokens` has no room for a single character.
+    """
+    style = FORMS[form]
+    head = " ".join(turn.speaker.split()) if style.one_line else turn.speaker
+    opening = f"{head}{style.middle}"
+    tail = f"{style.closing}{style.caption(turn)}"
+    if style.one_line:
+        tail = " " + " ".join(tail.split()) if tail else ""
+    whole = f"{opening}{style.body(turn)}{tail}"
+    if tokens.count(whole) <= max_tokens:
+        texts = [whole]
+    elif tokens.count(opening) > max_tokens // 2:
+        texts = split(whole, lambda part: tokens.count(part) <= max_tokens)
+    else:
+        rest = whole[len(opening) :]
+        parts = split(rest, lambda part: tokens.count(opening + part) <= max_tokens)
+        texts = [opening + part for part in parts]
+    return [Line(turn.id, text, tokens.count(text), turn.time) for text in texts]
+
+
+def split(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Cuts `text` into parts that fit, at ends of sentences if it can, else between words.
+
+    A word that does not fit by itself is cut between characters. Every character that is not
+    white space is in exactly one part, in order. Raises ConfigError if one character does not fit.
+    """
+    parts: list[str] = []
+    words = text.split()
+    while words:
+        part, words = _first_part(words, fits)
+        parts.append(part)
+    return parts
+
+
+def _first_part(words: list[str], fits: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """What comes first, and the words that are left."""
+    size = _longest(len(words), lambda n: fits(" ".join(words[:n])))
+    if size > 0:
+        size = _sentence_end(words, size)
+        return " ".join(words[:size]), words[size:]
+    word = words[0]
+    cut = _longest(len(word), lambda n: fits(word[:n]))
+    if cut == 0:
+        raise ConfigError(f"chunking.max_tokens: no room for the character {word[0]!r}")
+    return word[:cut], [word[cut:], *words[1:]]
+
+
+_SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’)\]]*$")
+
+
+def _sentence_end(words: Sequence[str], size: int) -> int:
+    """The last end of a sentence in the second half of words[:size], else `size`."""
+    if size == len(words):
+        return size
+    ends = (n for n in range(size, size // 2, -1) if _SENTENCE_END.search(words[n - 1]))
+    return next(ends, size)
+
+
+def _longest(limit: int, fits: Callable[[int], bool]) -> int:
+    """The largest n in [0, limit] that fits, by doubling and bisection.
+
+    Token counts are almost, not quite, monotone in length; what is returned always fits.
+    """
+    low, step = 0, 1
+    while low + step <= limit and fits(low + step):
+        low, step = low + step, step * 2
+    while step > 1:
+        step //= 2
+        if low + step <= limit and fits(low + step):
+            low += step
+    return low
+
+
+def windows(
+    session: str, all_lines: Sequence[Line], neighbours: int, max_tokens: int, tokens: TokenCounter
+) -> list[Unit]:
+    """One unit a line: the line and up to `neighbours` lines on either side that fit with it."""
+    units = []
+    for center in range(len(all_lines)):
+        first = last = center
+        for _ in range(neighbours):
+            if first > 0 and _fits(all_lines[first - 1 : last + 1], max_tokens, tokens):
+                first -= 1
+            if last + 1 < len(all_lines) and _fits(all_lines[first : last + 2], max_tokens, tokens):
+                last += 1
+        units.append(_unit(session, first, center - first, all_lines[first : last + 1], tokens))
+    return units
+
+
+def pack(
+    session: str, all_lines: Sequence[Line], max_tokens: int, tokens: TokenCounter
+) -> list[Unit]:
+    """Whole lines, each in one unit, as many to a unit as fit (the paper's form)."""
+    units = []
+    first = 0
+    while first < len(all_lines):
+        end = first + 1
+        while end < len(all_lines) and _fits(all_lines[first : end + 1], max_tokens, tokens):
+            end += 1
+        units.append(_unit(session, first, None, all_lines[first:end], tokens))
+        first = end
+    return units
+
+
+def units(
+    session: str, turns: Iterable[Turn], profile: ChunkingProfile, tokens: TokenCounter
+) -> list[Unit]:
+    """The units of one session, whose turns are given in order of arrival."""
+    all_lines = [
+        line for turn in turns for line in lines(turn, profile.max_tokens, tokens, profile.form)
+    ]
+    if profile.unit == "pack":
+        return pack(session, all_lines, profile.max_tokens, tokens)
+    return windows(session, all_lines, profile.neighbours, profile.max_tokens, tokens)
+
+
+def _joined(some: Sequence[Line]) -> str:
+    return "\n".join(line.text for line in some)
+
+
+def _fits(some: Sequence[Line], max_tokens: int, tokens: TokenCounter) -> bool:
+    return tokens.count(_joined(some)) <= max_tokens
+
+
+def _unit(
+    session: str, first: int, focus: int | None, some: Sequence[Line], tokens: TokenCounter
+) -> Unit:
+    text = _joined(some)
+    name = chunk_id(session, first, f"{focus}\0{text}")
+    return Unit(name, session, first, focus, tuple(some), tokens.count(text))

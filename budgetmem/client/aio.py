@@ -1,0 +1,154 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import TracebackType
+
+import grpc
+from typing_extensions import Unpack
+
+from budgetmem.client.calls import (
+    DEFAULT_SERVER,
+    DEFAULT_TENANT,
+    CallOptions,
+    QueryOptions,
+    batches,
+    call_options,
+    channel_options,
+    query_of,
+    summed,
+)
+from budgetmem.client.failures import translated
+from budgetmem.history import IngestReport
+from budgetmem.info import ServerInfo
+from budgetmem.pipeline import Event
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
+from budgetmem.store.base import DeletionProof, HistoryInfo
+from budgetmem.types import Answer, Memory, Turn
+from budgetmem.wire.events import decode_event
+from budgetmem.wire.histories import decode_history, decode_ingest_report, decode_proof
+from budgetmem.wire.info import decode_info
+from budgetmem.wire.results import decode_answer, decode_memory
+from budgetmem.wire.values import decode_turn
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods, options and errors, to be awaited.
+
+    Make it inside the event loop that uses it. Cancelling a task cancels its call, and the work
+    on the server.
+    """
+
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        timeout_s: float | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        self.server = server
+        self.tenant = tenant
+        self._timeout_s = timeout_s
+        self._channel = (
+            grpc.aio.insecure_channel(server, channel_options())
+            if credentials is None
+            else grpc.aio.secure_channel(server, credentials, channel_options())
+        )
+        self._stub = MemoryServiceStub(self._channel)
+
+    async def ingest(
+        self,
+        history: str,
+        turns: Iterable[Turn],
+        *,
+        on_batch: Callable[[int, IngestReport], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> IngestReport:
+        """Adds turns to a history, in batches. See `Client.ingest`."""
+        reports: list[IngestReport] = []
+        for start, request in batches(history, turns):
+            with translated(self.server, start):
+                response = await self._stub.Ingest(request, **self._call(timeout_s))
+            reports.append(decode_ingest_report(response))
+            if on_batch is not None:
+                on_batch(len(request.turns), reports[-1])
+        return summed(reports)
+
+    async def extract(self, history: str, query: str, **options: Unpack[QueryOptions]) -> Memory:
+        """The memory that the query needs, and its receipt. See `Client.extract`."""
+        request = query_of(history, query, options)
+        with translated(self.server):
+            response = await self._stub.Extract(request, **self._call(options.get("timeout_s")))
+        return decode_memory(response.memory)
+
+    async def extract_stream(
+        self, history: str, query: str, **options: Unpack[QueryOptions]
+    ) -> AsyncIterator[Event | Memory]:
+        """As `extract`, event by event. See `Client.extract_stream`."""
+        request = query_of(history, query, options)
+        call = self._stub.ExtractStream(request, **self._call(options.get("timeout_s")))
+        try:
+            with translated(self.server):
+                async for message in call:
+                    yield decode_event(message)
+        finally:
+            call.cancel()
+
+    async def answer(self, history: str, query: str, **options: Unpack[QueryOptions]) -> Answer:
+        """An answer from the extracted memory alone. See `Client.answer`."""
+        request = pb.AnswerRequest(extract=query_of(history, query, options))
+        with translated(self.server):
+            response = await self._stub.Answer(request, **self._call(options.get("timeout_s")))
+        return decode_answer(response)
+
+    async def histories(self, *, timeout_s: float | None = None) -> tuple[HistoryInfo, ...]:
+        """The tenant's histories, by name."""
+        request = pb.ListHistoriesRequest()
+        with translated(self.server):
+            response = await self._stub.ListHistories(request, **self._call(timeout_s))
+        return tuple(map(decode_history, response.histories))
+
+    async def export(self, history: str, *, timeout_s: float | None = None) -> AsyncIterator[Turn]:
+        """Every turn, in order, as it was ingested. See `Client.export`."""
+        request = pb.ExportHistoryRequest(history=history)
+        call = self._stub.ExportHistory(request, **self._call(timeout_s))
+        try:
+            with translated(self.server):
+                async for response in call:
+                    yield decode_turn(response.turn)
+        finally:
+            call.cancel()
+
+    async def delete(self, history: str, *, timeout_s: float | None = None) -> DeletionProof:
+        """Deletes a history, and returns the proof. See `Client.delete`."""
+        request = pb.DeleteHistoryRequest(history=history)
+        with translated(self.server):
+            response = await self._stub.DeleteHistory(request, **self._call(timeout_s))
+        return decode_proof(response)
+
+    async def info(self, *, timeout_s: float | None = None) -> ServerInfo:
+        """What the server runs: models, tiers, prices, strategies, router, limits."""
+        with translated(self.server):
+            response = await self._stub.GetInfo(pb.GetInfoRequest(), **self._call(timeout_s))
+        return decode_info(response)
+
+    async def close(self) -> None:
+        """Ends the connection; running calls are cancelled."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _call(self, timeout_s: float | None) -> CallOptions:
+        return call_options(self.tenant, timeout_s, self._timeout_s)

@@ -1,0 +1,119 @@
+"""What both clients share: options, channels, batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from budgetmem.history import IngestReport
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.tiers import Tier
+from budgetmem.types import Budget, Turn
+from budgetmem.wire.requests import DEFAULT_STRATEGY, TENANT_KEY, encode_query
+from budgetmem.wire.values import encode_turn
+
+DEFAULT_SERVER = "127.0.0.1:50051"
+DEFAULT_TENANT = "default"
+SERVICE = "budgetmem.v1.MemoryService"
+
+# Well below the server's limit of a message, and small enough to show progress.
+BATCH_BYTES = 2 * 1024 * 1024
+BATCH_TURNS = 256
+
+# Only calls that can be repeated without paying twice.
+REPEATABLE = ("Ingest", "ListHistories", "GetInfo")
+RETRIES = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 3,
+    "retryableStatusCodes": ["UNAVAILABLE", "ABORTED"],
+}
+
+
+class QueryOptions(TypedDict, total=False):
+    """Options of a query; all may be left out.
+
+    strategy: "implementation" (default), "reasoning" or "capacity".
+    budget: cost weight and ceilings, and tiers by module name.
+    tier: one tier for every module that `budget.tiers` does not name; else the router chooses.
+    max_tokens: length of the retrieved chunks in tokens of the encoder; else the server's.
+    asked_at: when the question is asked; "last week" counts from it.
+    timeout_s: seconds until DeadlineExceeded; else the client's.
+    """
+
+    strategy: str
+    budget: Budget
+    tier: Tier | None
+    max_tokens: int | None
+    asked_at: datetime | None
+    timeout_s: float | None
+
+
+class CallOptions(TypedDict):
+    """What every gRPC call takes."""
+
+    timeout: float | None
+    metadata: tuple[tuple[str, str], ...]
+
+
+def query_of(history: str, query: str, options: QueryOptions) -> pb.ExtractRequest:
+    """The request of a query."""
+    return encode_query(
+        history,
+        query,
+        strategy=options.get("strategy", DEFAULT_STRATEGY),
+        budget=options.get("budget"),
+        tier=options.get("tier"),
+        max_tokens=options.get("max_tokens"),
+        asked_at=options.get("asked_at"),
+    )
+
+
+def channel_options() -> list[tuple[str, Any]]:
+    """gRPC channel arguments: retries of repeatable calls, no limit on what is received."""
+    names = [{"service": SERVICE, "method": method} for method in REPEATABLE]
+    config = {"methodConfig": [{"name": names, "retryPolicy": RETRIES}]}
+    return [
+        ("grpc.service_config", json.dumps(config)),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.keepalive_time_ms", 60_000),
+    ]
+
+
+def call_options(tenant: str, *timeouts_s: float | None) -> CallOptions:
+    """The options of one call: the first timeout that is not None counts."""
+    timeout = next((t for t in timeouts_s if t is not None), None)
+    return {"timeout": timeout, "metadata": ((TENANT_KEY, tenant),)}
+
+
+def batches(history: str, turns: Iterable[Turn]) -> Iterator[tuple[int, pb.IngestRequest]]:
+    """Requests of at most BATCH_TURNS turns and about BATCH_BYTES bytes, in order.
+
+    Each comes with the position of its first turn. Without any turn there is one empty request,
+    which the server refuses.
+    """
+    batch, size, start = pb.IngestRequest(history=history), 0, 0
+    for position, turn in enumerate(turns):
+        message = encode_turn(turn)
+        bytes_ = message.ByteSize()
+        if batch.turns and (size + bytes_ > BATCH_BYTES or len(batch.turns) == BATCH_TURNS):
+            yield start, batch
+            batch, size, start = pb.IngestRequest(history=history), 0, position
+        batch.turns.append(message)
+        size += bytes_
+    yield start, batch
+
+
+def summed(reports: Sequence[IngestReport]) -> IngestReport:
+    """The report of all batches together."""
+    return IngestReport(
+        added=sum(report.added for report in reports),
+        unchanged=sum(report.unchanged for report in reports),
+        chunks=sum(report.chunks for report in reports),
+        tokens=sum(report.tokens for report in reports),
+    )

@@ -1,0 +1,174 @@
+"""The client for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+
+import grpc
+from typing_extensions import Unpack
+
+from budgetmem.client.calls import (
+    DEFAULT_SERVER,
+    DEFAULT_TENANT,
+    CallOptions,
+    QueryOptions,
+    batches,
+    call_options,
+    channel_options,
+    query_of,
+    summed,
+)
+from budgetmem.client.failures import translated
+from budgetmem.history import IngestReport
+from budgetmem.info import ServerInfo
+from budgetmem.pipeline import Event
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
+from budgetmem.store.base import DeletionProof, HistoryInfo
+from budgetmem.types import Answer, Memory, Turn
+from budgetmem.wire.events import decode_event
+from budgetmem.wire.histories import decode_history, decode_ingest_report, decode_proof
+from budgetmem.wire.info import decode_info
+from budgetmem.wire.results import decode_answer, decode_memory
+from budgetmem.wire.values import decode_turn
+
+
+class Client:
+    """A connection to one server, on behalf of one tenant. Safe to share between threads.
+
+    `server` is HOST:PORT. `timeout_s` bounds every call, in seconds, where the call does not say
+    otherwise; None waits for ever. With `credentials` the connection is TLS.
+
+    Every method raises ServerUnavailable where no server answers, DeadlineExceeded when the
+    timeout passes, Overloaded when the server is too busy, InvalidInput with the path of the
+    field for input that the server refuses, and ServerError where the server itself fails.
+    """
+
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        timeout_s: float | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        self.server = server
+        self.tenant = tenant
+        self._timeout_s = timeout_s
+        self._channel = (
+            grpc.insecure_channel(server, channel_options())
+            if credentials is None
+            else grpc.secure_channel(server, credentials, channel_options())
+        )
+        self._stub = MemoryServiceStub(self._channel)
+
+    def ingest(
+        self,
+        history: str,
+        turns: Iterable[Turn],
+        *,
+        on_batch: Callable[[int, IngestReport], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> IngestReport:
+        """Adds turns to a history, which is made on first use; harmless to repeat.
+
+        The turns go in batches; after each, `on_batch` is told how many turns went in it and
+        what was done with them. `timeout_s` bounds one batch. An error leaves the batches before
+        it in place: repeat the call to go on.
+
+        Raises DuplicateTurn for an id that is taken by a turn of other content, Conflict if a
+        concurrent writer keeps winning.
+        """
+        reports: list[IngestReport] = []
+        for start, request in batches(history, turns):
+            with translated(self.server, start):
+                response = self._stub.Ingest(request, **self._call(timeout_s))
+            reports.append(decode_ingest_report(response))
+            if on_batch is not None:
+                on_batch(len(request.turns), reports[-1])
+        return summed(reports)
+
+    def extract(self, history: str, query: str, **options: Unpack[QueryOptions]) -> Memory:
+        """The memory that the query needs, within the budget, and its receipt.
+
+        Raises NotFound for an unknown history, BackboneUnavailable where a model is away.
+        """
+        request = query_of(history, query, options)
+        with translated(self.server):
+            return decode_memory(
+                self._stub.Extract(request, **self._call(options.get("timeout_s"))).memory
+            )
+
+    def extract_stream(
+        self, history: str, query: str, **options: Unpack[QueryOptions]
+    ) -> Iterator[Event | Memory]:
+        """As `extract`, event by event: RetrievedEvent, a StepEvent a module, then the Memory.
+
+        Closing the iterator cancels the work on the server.
+        """
+        request = query_of(history, query, options)
+        call = self._stub.ExtractStream(request, **self._call(options.get("timeout_s")))
+        try:
+            with translated(self.server):
+                yield from map(decode_event, call)
+        finally:
+            call.cancel()
+
+    def answer(self, history: str, query: str, **options: Unpack[QueryOptions]) -> Answer:
+        """An answer from the extracted memory alone; the budget covers both.
+
+        Raises BudgetTooSmall if a ceiling cannot even pay for the answer, else as `extract`.
+        """
+        request = pb.AnswerRequest(extract=query_of(history, query, options))
+        with translated(self.server):
+            return decode_answer(self._stub.Answer(request, **self._call(options.get("timeout_s"))))
+
+    def histories(self, *, timeout_s: float | None = None) -> tuple[HistoryInfo, ...]:
+        """The tenant's histories, by name."""
+        with translated(self.server):
+            response = self._stub.ListHistories(pb.ListHistoriesRequest(), **self._call(timeout_s))
+        return tuple(map(decode_history, response.histories))
+
+    def export(self, history: str, *, timeout_s: float | None = None) -> Iterator[Turn]:
+        """Every turn, in order, as it was ingested. Raises NotFound for an unknown history."""
+        request = pb.ExportHistoryRequest(history=history)
+        call = self._stub.ExportHistory(request, **self._call(timeout_s))
+        try:
+            with translated(self.server):
+                for response in call:
+                    yield decode_turn(response.turn)
+        finally:
+            call.cancel()
+
+    def delete(self, history: str, *, timeout_s: float | None = None) -> DeletionProof:
+        """Deletes a history and all that was derived from it, and returns the proof.
+
+        Raises NotFound for an unknown history.
+        """
+        request = pb.DeleteHistoryRequest(history=history)
+        with translated(self.server):
+            return decode_proof(self._stub.DeleteHistory(request, **self._call(timeout_s)))
+
+    def info(self, *, timeout_s: float | None = None) -> ServerInfo:
+        """What the server runs: models, tiers, prices, strategies, router, limits."""
+        with translated(self.server):
+            return decode_info(self._stub.GetInfo(pb.GetInfoRequest(), **self._call(timeout_s)))
+
+    def close(self) -> None:
+        """Ends the connection; running calls are cancelled."""
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _call(self, timeout_s: float | None) -> CallOptions:
+        return call_options(self.tenant, timeout_s, self._timeout_s)

@@ -1,0 +1,1 @@
+"""The commands of `budgetmem`, one module each, mounted by `budgetmem.cli`."""

@@ -1,0 +1,61 @@
+"""How an error looks on the command line, and the exit code it gives."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from budgetmem.errors import (
+    AssetError,
+    BackboneUnavailable,
+    BudgetMemError,
+    BudgetTooSmall,
+    Conflict,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    ServerUnavailable,
+)
+
+EXIT_ERROR = 1
+EXIT_NO_SERVER = 3
+
+HINTS: tuple[tuple[type[BudgetMemError], str, str], ...] = (
+    (ServerUnavailable, "starting", "wait until it says `ready`"),
+    (ServerUnavailable, "", "start one by `budgetmem serve`, or name another by --server"),
+    (NotFound, "history", "`budgetmem histories` lists what there is"),
+    (AssetError, "", "`budgetmem assets pull PROFILE` fetches what a profile needs"),
+    (BudgetTooSmall, "", "raise the ceiling, or leave it out"),
+    (BackboneUnavailable, "", "a model server is away: try again, or look at the server's log"),
+    (DeadlineExceeded, "", "give it more time by --timeout, or cheaper tiers"),
+    (Overloaded, "", "the server is busy: try again later"),
+    (Conflict, "", "somebody else writes to this history: try again"),
+)
+"""Error, a word that its message must hold, and what to do; the first that fits counts."""
+
+
+def exit_code(error: BudgetMemError) -> int:
+    """3 where no server answers, else 1."""
+    return EXIT_NO_SERVER if isinstance(error, ServerUnavailable) else EXIT_ERROR
+
+
+def hint_for(error: BudgetMemError) -> str | None:
+    """What the user may do about it, if there is something to say."""
+    fitting = (hint for cls, word, hint in HINTS if isinstance(error, cls) and word in str(error))
+    return next(fitting, None)
+
+
+def report(error: BudgetMemError, *, as_json: bool) -> None:
+    """One line and a hint to stderr, or an object on stdout for programs."""
+    if as_json:
+        from budgetmem.wire.faults import reason_of
+
+        field = error.field if isinstance(error, InvalidInput) else None
+        fault = {"code": reason_of(type(error)), "message": str(error), "field": field}
+        typer.echo(json.dumps({"error": fault}))
+        return
+    typer.echo(f"error: {error}", err=True)
+    if hint := hint_for(error):
+        typer.echo(f"hint: {hint}", err=True)

@@ -1,0 +1,65 @@
+"""`budgetmem info`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from budgetmem.commands.remote import (
+    SERVER,
+    TENANT,
+    AsJson,
+    Server,
+    Tenant,
+    Timeout,
+    connect,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from budgetmem.info import ModelPrice, ServerInfo
+
+
+def info(
+    server: Server = SERVER,
+    tenant: Tenant = TENANT,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the server runs: models, prices, strategies, router, limits."""
+    with connect(server, tenant, timeout) as client:
+        found = client.info()
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def _show(info: ServerInfo) -> None:
+    from budgetmem.commands.tables import print_rows
+
+    typer.echo(f"BudgetMem {info.version}, profile {info.profile}: {info.about}")
+    typer.echo(
+        f"router {info.router}, answers by {info.answerer}; retrieval {info.retrieval.ranking}, "
+        f"{info.retrieval.max_tokens} tokens\n"
+    )
+    models = [
+        (b.name, ", ".join(t.label for t in b.tiers), b.triton_model, b.weights, *_price(b.price))
+        for b in info.backbones
+    ]
+    task_models = [
+        (name, "", model.triton_model, model.weights, *_price(model.price))
+        for name, model in (("encoder", info.encoder), ("tagger", info.tagger))
+    ]
+    header = ("model", "tiers", "on Triton", "weights", "USD/M in", "USD/M out")
+    print_rows(header, models + task_models)
+    typer.echo()
+    print_rows(
+        ("strategy", "low", "mid", "high"),
+        [(s.name, s.low, s.mid, s.high) for s in info.strategies],
+    )
+
+
+def _price(price: ModelPrice) -> tuple[str, str]:
+    return f"{price.input:g}", f"{price.output:g}"

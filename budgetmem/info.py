@@ -1,0 +1,93 @@
+"""What a server tells about itself: models, prices, strategies, limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from budgetmem.tiers import Tier
+
+
+def installed_version() -> str:
+    """The version of the installed package; `0+source` where it runs from a bare source tree."""
+    try:
+        return version("budgetmem")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may not exceed, in bytes; texts are measured in UTF-8."""
+
+    message_bytes: int = 16 * 1024 * 1024
+    query_bytes: int = 32 * 1024
+    turn_bytes: int = 1024 * 1024
+    name_bytes: int = 256
+
+
+@dataclass(frozen=True)
+class ModelPrice:
+    """USD per million tokens, and where the figures come from."""
+
+    input: float
+    output: float
+    source: str
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """One LLM: the tiers it fills, its name on Triton, its context in tokens."""
+
+    name: str
+    tiers: tuple[Tier, ...]
+    triton_model: str
+    engine: str
+    weights: str
+    context: int
+    price: ModelPrice
+
+
+@dataclass(frozen=True)
+class TaskModelInfo:
+    """The encoder or the tagger."""
+
+    triton_model: str
+    weights: str
+    price: ModelPrice
+
+
+@dataclass(frozen=True)
+class StrategyInfo:
+    """What the three tiers mean, for example `apply rules` or `ask direct @ high`."""
+
+    name: str
+    low: str
+    mid: str
+    high: str
+
+
+@dataclass(frozen=True)
+class RetrievalInfo:
+    """Retrieval where a request does not say. `max_tokens` are tokens of the encoder."""
+
+    ranking: str
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What a server runs."""
+
+    version: str
+    profile: str
+    about: str
+    backbones: tuple[BackboneInfo, ...]
+    answerer: str
+    encoder: TaskModelInfo
+    tagger: TaskModelInfo
+    strategies: tuple[StrategyInfo, ...]
+    modules: tuple[str, ...]
+    router: str
+    retrieval: RetrievalInfo
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,86 @@
+"""What Entity, Temporal and Topic share: the form of their replies and the ranking of findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from budgetmem.errors import ReplyError
+from budgetmem.modules.base import Tools
+from budgetmem.modules.ranking import best, coverage, similarity
+from budgetmem.replies import read_list, read_number, read_text
+from budgetmem.types import Chunk, Finding, Workspace
+
+LIMIT = 8
+"""Findings that a local rung returns at most."""
+
+MAX_ITEMS = 6
+"""Findings that an LLM may return; the output limit holds about as many."""
+
+Describe = Callable[[Mapping[str, str], Chunk], Finding]
+
+
+def list_schema(key: str, lengths: Mapping[str, int]) -> dict[str, Any]:
+    """`{key: [{field: string of bounded length, ..., "memory": number}, ...]}`."""
+    strings = {name: {"type": "string", "maxLength": most} for name, most in lengths.items()}
+    item = {
+        "type": "object",
+        "properties": {**strings, "memory": {"type": "integer", "minimum": 1}},
+        "required": [*lengths, "memory"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {key: {"type": "array", "items": item, "maxItems": MAX_ITEMS}},
+        "required": [key],
+        "additionalProperties": False,
+    }
+
+
+def read_findings(
+    reply: str, key: str, fields: Sequence[str], work: Workspace, describe: Describe
+) -> tuple[Finding, ...]:
+    """Findings from a reply of the form of `list_schema`.
+
+    Items that lack a field, or whose memory number does not exist, are dropped. Raises
+    ReplyError if there is no list, or if it holds items and none is usable.
+    """
+    items = read_list(reply, key)
+    found = []
+    for item in items:
+        values = {field: read_text(item, field) for field in fields}
+        number = item.get("memory") if isinstance(item, Mapping) else None
+        index = read_number(number, len(work.kept))
+        if all(values.values()) and index is not None:
+            found.append(describe(values, work.kept[index]))
+    if items and not found:
+        wanted = ", ".join([*fields, f"memory of 1 to {len(work.kept)}"])
+        raise ReplyError(f"none of the {len(items)} items of {key!r} has {wanted}")
+    return distinct(found)[:MAX_ITEMS]
+
+
+def distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings without those that repeat an earlier text."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.text.casefold(), finding)
+    return tuple(first.values())
+
+
+def by_coverage(findings: Iterable[Finding], work: Workspace) -> tuple[Finding, ...]:
+    """The LIMIT findings with most of the query's keywords, scored, best first."""
+    unique = distinct(findings)
+    scores = coverage(work.query, [finding.text for finding in unique])
+    return tuple(replace(unique[i], score=float(scores[i])) for i in best(scores, LIMIT))
+
+
+async def by_similarity(
+    findings: Iterable[Finding], work: Workspace, tools: Tools
+) -> tuple[Finding, ...]:
+    """The LIMIT findings nearest to the query by the encoder, scored, best first."""
+    unique = distinct(findings)
+    if not unique:
+        return ()
+    scores, _ = await similarity(tools, work.query, [finding.text for finding in unique])
+    return tuple(replace(unique[i], score=float(scores[i])) for i in best(scores, LIMIT))

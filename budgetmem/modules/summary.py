@@ -1,0 +1,173 @@
+"""Summary: the extracted memory, from the kept chunks and what the other modules found."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from budgetmem.errors import ReplyError
+from budgetmem.modules.base import LocalRung, Tools
+from budgetmem.modules.extraction import distinct
+from budgetmem.modules.lines import Line, lines, sentence_lines
+from budgetmem.modules.ranking import best, coverage, diverse, similarity
+from budgetmem.periods import prose
+from budgetmem.text import escape, keywords, one_line, unescape
+from budgetmem.types import Chunk, Finding, Workspace
+
+MAX_WORDS = 120
+"""Length of an extractive memory, in whitespace-separated words."""
+
+HEADING_WORDS = 3
+"""Words of a session's date, reserved with every piece since each may need one."""
+
+LONG_TURN = 60
+"""Turns of more words are taken sentence by sentence."""
+
+FOLLOWS = 0.5
+"""Share of a question's score that the turn after it gets: the answer need not repeat its words."""
+
+REPEATS = 0.8
+"""A piece repeats another if that holds this share of its keywords."""
+
+_SOURCES = ("entity", "temporal", "topic")
+_SHOWN = 24
+_SHOWN_CHARACTERS = 240
+_MEMORY = re.compile(r"^[\s*_#>]*memory[*_]*:[*_]*[ \t]*", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A candidate for the memory: a line, or a finding. `order` is its place in time."""
+
+    text: str
+    time: datetime | None
+    chunk_ids: tuple[str, ...]
+    order: tuple[int, int]
+
+
+class Summary:
+    """Writes the extracted memory."""
+
+    name = "summary"
+    about = "Writes the memory: a short text with everything needed to answer the question."
+    schema: Mapping[str, Any] | None = None
+
+    @property
+    def local(self) -> Mapping[str, LocalRung]:
+        return {"rules": by_keywords, "specialist": by_similarity}
+
+    def reads(self, work: Workspace) -> tuple[Chunk, ...]:
+        return work.kept
+
+    def render(self, work: Workspace) -> Mapping[str, str]:
+        """`findings`: one escaped, bounded line each, or `(none)`."""
+        shown = [
+            f"- {escape(one_line(finding.text)[:_SHOWN_CHARACTERS])}"
+            for finding in _found(work)[:_SHOWN]
+        ]
+        return {"findings": "\n".join(shown) or "(none)"}
+
+    def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
+        """The text after the last line that starts with "Memory:", or all of it."""
+        text = unescape(_MEMORY.split(reply)[-1]).strip().strip("`").strip()
+        if not text:
+            raise ReplyError("the reply holds no memory text")
+        return (_memory(text, [chunk.id for chunk in work.kept]),)
+
+
+async def by_keywords(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
+    """Turns and findings with most of the query's words, up to MAX_WORDS, in time order."""
+    turns = _digestible(lines(work.kept))
+    pieces = [*_pieces(turns), *_finding_pieces(work)]
+    scores = coverage(work.query, [piece.text for piece in pieces])
+    for i, (turn, after) in enumerate(itertools.pairwise(turns)):
+        if turn.text.rstrip().endswith("?") and turn.time == after.time:
+            scores[i + 1] += FOLLOWS * scores[i]
+    ranked = best(scores, len(pieces))
+    useful = [i for i in ranked if scores[i] > 0] or ranked
+    return _written([pieces[i] for i in useful])
+
+
+async def by_similarity(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
+    """Sentences and findings by marginal relevance, up to MAX_WORDS, in time order."""
+    pieces = [*_pieces(sentence_lines(lines(work.kept))), *_finding_pieces(work)]
+    if not pieces:
+        return _written([])
+    scores, vectors = await similarity(tools, work.query, [piece.text for piece in pieces])
+    return _written([pieces[i] for i in diverse(scores, vectors, len(pieces))])
+
+
+def _digestible(turns: Iterable[Line]) -> tuple[Line, ...]:
+    split = [
+        part
+        for turn in turns
+        for part in (sentence_lines([turn]) if len(turn.text.split()) > LONG_TURN else (turn,))
+    ]
+    return tuple(replace(part, position=i) for i, part in enumerate(split))
+
+
+def _found(work: Workspace) -> tuple[Finding, ...]:
+    return distinct(finding for source in _SOURCES for finding in work.findings.get(source, ()))
+
+
+def _pieces(said: Iterable[Line]) -> list[_Piece]:
+    return [_Piece(line.told, line.time, line.chunk_ids, (0, line.position)) for line in said]
+
+
+def _finding_pieces(work: Workspace) -> list[_Piece]:
+    """Findings come after the turns of their session, which `order` says by its first part."""
+    chunks = {chunk.id: chunk for chunk in work.kept}
+    pieces = []
+    for number, finding in enumerate(_found(work)):
+        sources = [chunks[id_] for id_ in finding.chunk_ids if id_ in chunks]
+        time = sources[0].time if sources else None
+        pieces.append(_Piece(one_line(finding.text), time, finding.chunk_ids, (1, number)))
+    return pieces
+
+
+def _written(ranked: Sequence[_Piece]) -> tuple[Finding, ...]:
+    """The memory of the best pieces that fit, under the dates of their sessions, in time order."""
+    chosen = _fitting(ranked)
+    sessions: dict[datetime | None, list[_Piece]] = {}
+    for piece in sorted(chosen, key=_when):
+        sessions.setdefault(piece.time, []).append(piece)
+    text = "\n".join(_session(time, pieces) for time, pieces in sessions.items())
+    return (_memory(text, [id_ for piece in chosen for id_ in piece.chunk_ids]),)
+
+
+def _fitting(ranked: Sequence[_Piece]) -> list[_Piece]:
+    chosen: list[_Piece] = []
+    stems: list[frozenset[str]] = []
+    left = MAX_WORDS
+    for piece in ranked:
+        own = frozenset(keywords(piece.text))
+        length = len(piece.text.split()) + HEADING_WORDS
+        if any(len(own & other) >= REPEATS * len(own) for other in stems):
+            continue
+        if length > left and chosen:
+            continue
+        chosen.append(piece if length <= left else _cut(piece, left - HEADING_WORDS))
+        stems.append(own)
+        left -= length
+    return chosen
+
+
+def _cut(piece: _Piece, most: int) -> _Piece:
+    return replace(piece, text=" ".join([*piece.text.split()[: most - 1], "…"]))
+
+
+def _when(piece: _Piece) -> tuple[str, tuple[int, int]]:
+    return (piece.time.isoformat() if piece.time else "", piece.order)
+
+
+def _session(time: datetime | None, pieces: Sequence[_Piece]) -> str:
+    said = "\n".join(piece.text for piece in pieces)
+    return f"{prose(time)}:\n{said}" if time else said
+
+
+def _memory(text: str, chunk_ids: Iterable[str]) -> Finding:
+    return Finding("summary", text, tuple(dict.fromkeys(chunk_ids)))

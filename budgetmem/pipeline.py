@@ -1,0 +1,259 @@
+"""The one walk of the pipeline, shared by serving and training.
+
+A request's life: retrieve -> (route -> act) per stage -> memory -> answer -> receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from budgetmem.backbone import Models
+from budgetmem.config import Profile
+from budgetmem.errors import BudgetTooSmall, InvalidInput
+from budgetmem.ledger import Ledger
+from budgetmem.modules import MODULES
+from budgetmem.prices import PriceBook
+from budgetmem.prompting import answer_prompt
+from budgetmem.router import Decision, Router
+from budgetmem.rungs import Rungs, Task
+from budgetmem.tiers import STRATEGIES, Rung, Tier
+from budgetmem.types import (
+    Answer,
+    Budget,
+    Choice,
+    Chunk,
+    Finding,
+    Memory,
+    Receipt,
+    Step,
+    Usage,
+    Workspace,
+)
+
+STAGES: tuple[tuple[str, ...], ...] = (("filter",), ("entity", "temporal", "topic"), ("summary",))
+"""The modules in order; those of one stage read the same chunks and run side by side."""
+
+
+@dataclass(frozen=True)
+class ExtractRequest:
+    """A question to one history. `max_tokens` overrides the profile's retrieval budget."""
+
+    tenant: str
+    history: str
+    query: str
+    strategy: str = "implementation"
+    budget: Budget = field(default_factory=Budget)
+    max_tokens: int | None = None
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RetrievedEvent:
+    """Retrieval is done."""
+
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """A module is done."""
+
+    step: Step
+    findings: tuple[Finding, ...]
+
+
+Event = RetrievedEvent | StepEvent
+Observer = Callable[[Event], None]
+Done = tuple[Step, tuple[Finding, ...]]
+
+
+class Retrieval(Protocol):
+    """What `retrieve` returns: chunks in time order, and what the encoder read to find them."""
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]: ...
+
+    @property
+    def tokens(self) -> int: ...
+
+
+class Retriever(Protocol):
+    """Finds a history's chunks for a query (`budgetmem.history.Histories`)."""
+
+    async def retrieve(
+        self, tenant: str, history: str, query: str, max_tokens: int | None = None
+    ) -> Retrieval: ...
+
+
+class Pipeline:
+    """Extracts memory for questions, under budgets. `clock` returns seconds."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        models: Models,
+        retriever: Retriever,
+        router: Router,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._profile = profile
+        self._models = models
+        self._retriever = retriever
+        self._router = router
+        self._clock = clock
+        self._prices = PriceBook.of(profile)
+
+    async def extract(self, request: ExtractRequest, observe: Observer | None = None) -> Memory:
+        """The memory for one question.
+
+        Raises InvalidInput (strategy, pinned modules), NotFound (history), BackboneUnavailable
+        (a model server is gone). Ceilings never raise: what does not fit runs on a lower rung.
+        """
+        return await self._walk(request, Ledger(request.budget, clock=self._clock), observe)
+
+    async def answer(self, request: ExtractRequest, observe: Observer | None = None) -> Answer:
+        """The memory and an answer from it alone.
+
+        The answer's own cost is kept back while extracting. Raises BudgetTooSmall, naming the
+        least that is needed, if a ceiling cannot even pay for the answer; else as `extract`.
+        """
+        rungs = self._rungs()
+        most = request.max_tokens or self._profile.retrieval.max_tokens
+        held = rungs.answer_bound(request.query, most)
+        ledger = Ledger(request.budget, held, self._clock)
+        if refused := Ledger(request.budget, clock=self._clock).refusal(held):
+            raise BudgetTooSmall(
+                f"budget.{refused}: the answer alone may need USD {held.cost_usd:.8f} "
+                f"and about {held.milliseconds:.0f} ms"
+            )
+        memory = await self._walk(request, ledger, observe)
+        ledger.release_held()
+        work = Workspace.start(request.query, memory.chunks, request.asked_at)
+        text, usage = await rungs.answer(answer_prompt(memory.text, work), ledger)
+        total = replace(memory.receipt.total + usage, milliseconds=ledger.elapsed_ms)
+        receipt = replace(memory.receipt, answer=usage, total=total)
+        return Answer(text=text, memory=memory, receipt=receipt)
+
+    async def _walk(
+        self, request: ExtractRequest, ledger: Ledger, observe: Observer | None
+    ) -> Memory:
+        walk = _Walk(
+            budget=request.budget,
+            cells=_cells(request),
+            rungs=self._rungs(),
+            router=self._router,
+            ledger=ledger,
+            notify=observe or (lambda event: None),
+        )
+        retrieved, retrieval = await self._retrieve(request, ledger)
+        walk.notify(RetrievedEvent(retrieved))
+        work = Workspace.start(request.query, retrieved, request.asked_at)
+        steps: list[Step] = []
+        for stage in STAGES:
+            results = await walk.stage(stage, work)
+            steps += [step for step, _ in results]
+            work = _grown(work, {step.module: found for step, found in results})
+        text = "\n".join(finding.text for finding in work.findings["summary"])
+        total = replace(
+            sum((step.usage for step in steps), retrieval), milliseconds=ledger.elapsed_ms
+        )
+        receipt = Receipt(
+            strategy=request.strategy,
+            router=self._router.version,
+            steps=tuple(steps),
+            retrieval=retrieval,
+            answer=None,
+            total=total,
+            retrieved_chunk_ids=tuple(chunk.id for chunk in work.retrieved),
+            kept_chunk_ids=tuple(chunk.id for chunk in work.kept),
+        )
+        return Memory(text=text, findings=work.findings, chunks=work.kept, receipt=receipt)
+
+    async def _retrieve(
+        self, request: ExtractRequest, ledger: Ledger
+    ) -> tuple[tuple[Chunk, ...], Usage]:
+        start = ledger.elapsed_ms
+        found = await self._retriever.retrieve(
+            request.tenant, request.history, request.query, request.max_tokens
+        )
+        cost = self._prices.cost(self._models.encoder.name, found.tokens)
+        ledger.spend(cost)
+        usage = Usage(
+            input_tokens=found.tokens,
+            cost_usd=cost,
+            milliseconds=ledger.elapsed_ms - start,
+            calls=1,
+        )
+        return found.chunks, usage
+
+    def _rungs(self) -> Rungs:
+        return Rungs(self._profile, self._models, self._prices)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """One request on its way through the stages."""
+
+    budget: Budget
+    cells: Mapping[Tier, Rung]
+    rungs: Rungs
+    router: Router
+    ledger: Ledger
+    notify: Observer
+
+    async def stage(self, names: Sequence[str], work: Workspace) -> list[Done]:
+        """Routes and runs the modules of one stage, side by side."""
+        tasks = [Task(MODULES[name], work, self.cells) for name in names]
+        choices = await self.router.choose([self._decision(task, len(tasks)) for task in tasks])
+        runs = [self._run(task, choice) for task, choice in zip(tasks, choices, strict=True)]
+        return await _gather_or_cancel(runs)
+
+    def _decision(self, task: Task, share: int) -> Decision:
+        return Decision(
+            module=task.module.name,
+            about=task.module.about,
+            work=task.work,
+            cost_weight=self.budget.cost_weight,
+            masked=self.rungs.masked(task, self.ledger, share),
+            pinned=self.budget.tiers.get(task.module.name),
+        )
+
+    async def _run(self, task: Task, choice: Choice) -> Done:
+        step, findings = await self.rungs.run(task, choice, self.ledger)
+        self.notify(StepEvent(step, findings))
+        return step, findings
+
+
+def _cells(request: ExtractRequest) -> Mapping[Tier, Rung]:
+    """The strategy's cells. Raises InvalidInput for an unknown strategy or pinned module."""
+    if request.strategy not in STRATEGIES:
+        raise InvalidInput(
+            "strategy", f"{request.strategy!r} is not one of {', '.join(STRATEGIES)}"
+        )
+    for module in request.budget.tiers:
+        if module not in MODULES:
+            raise InvalidInput("budget.tiers", f"{module!r} is not one of {', '.join(MODULES)}")
+    return STRATEGIES[request.strategy]
+
+
+def _grown(work: Workspace, found: Mapping[str, tuple[Finding, ...]]) -> Workspace:
+    work = work.with_findings(found)
+    if "filter" not in found:
+        return work
+    return work.with_kept(frozenset(id_ for f in found["filter"] for id_ in f.chunk_ids))
+
+
+async def _gather_or_cancel(runs: Sequence[Coroutine[Any, Any, Done]]) -> list[Done]:
+    """Like asyncio.gather, but one failure or cancellation cancels and awaits the others."""
+    tasks = [asyncio.create_task(run) for run in runs]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,100 @@
+"""Builds prompts: the memories first, the module's instruction last.
+
+The part before the instruction is byte-identical for the modules that read the same chunks, so
+that an engine with prefix caching reads the memories once. Text of a history is data: it is
+escaped, and indented under its number, so that it cannot close its tag or pose as a prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import Any
+
+from budgetmem import dates
+from budgetmem.errors import NotFound
+from budgetmem.modules.base import Module
+from budgetmem.periods import prose
+from budgetmem.text import escape, quote_lines
+from budgetmem.types import Chunk, Workspace
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt before the chat template. `prefix` is the shareable part, `text` all of it."""
+
+    prefix: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a module is asked. `reasoning_tokens` come on top of the output limit of the reply."""
+
+    reasoning_tokens: int
+
+
+STYLES: Mapping[str, Style] = {
+    "direct": Style(0),
+    "stepwise": Style(96),
+    "reflective": Style(160),
+}
+
+CHARACTERS_PER_TOKEN = 4
+"""A generous mean for English, so that the reasoning field rather than the reply is cut short."""
+
+
+def module_prompt(module: Module, style: str, work: Workspace) -> Prompt:
+    """The prompt of one LLM rung over the chunks that the module reads."""
+    prefix = _prefix(module.reads(work), work)
+    return Prompt(prefix, prefix + _instruction(module.name, style, module.render(work)))
+
+
+def answer_prompt(memory: str, work: Workspace) -> Prompt:
+    """The answerer's prompt: it sees the extracted memory and the question, nothing else."""
+    prefix = f"<memory>\n{quote_lines(escape(memory))}\n</memory>\n{_question(work)}"
+    return Prompt(prefix, prefix + _instruction("answer", "direct", {}))
+
+
+def reply_schema(module: Module, style: str) -> Mapping[str, Any] | None:
+    """The module's JSON schema, with a bounded `reasoning` before it where the style reasons."""
+    budget = STYLES[style].reasoning_tokens
+    if module.schema is None or budget == 0:
+        return module.schema
+    reasoning = {"type": "string", "maxLength": budget * CHARACTERS_PER_TOKEN}
+    return {
+        **module.schema,
+        "properties": {"reasoning": reasoning, **module.schema["properties"]},
+        "required": ["reasoning", *module.schema["required"]],
+    }
+
+
+def _prefix(chunks: Sequence[Chunk], work: Workspace) -> str:
+    numbered = "\n".join(_numbered(number, chunk) for number, chunk in enumerate(chunks, 1))
+    return f"<memories>\n{numbered}\n</memories>\n{_question(work)}"
+
+
+def _numbered(number: int, chunk: Chunk) -> str:
+    heading = f"[{number}]" if chunk.time is None else f"[{number}] {prose(chunk.time)}"
+    text = chunk.text if chunk.time is None else dates.annotate(chunk.text, chunk.time)
+    return f"{heading}\n{quote_lines(escape(text))}"
+
+
+def _question(work: Workspace) -> str:
+    asked = "" if work.asked_at is None else f' asked="{prose(work.asked_at)}"'
+    return f"<question{asked}>\n{quote_lines(escape(work.query))}\n</question>\n"
+
+
+def _instruction(module: str, style: str, values: Mapping[str, str]) -> str:
+    return Template(_template(module, style)).substitute(values)
+
+
+@cache
+def _template(module: str, style: str) -> str:
+    file = resources.files("budgetmem") / "prompts" / module / f"{style}.txt"
+    if not file.is_file():
+        raise NotFound(f"prompt {module}/{style}.txt does not exist")
+    return file.read_text(encoding="utf-8").strip()

@@ -1,0 +1,34 @@
+"""Regenerates the Python code of `memory.proto`: `python budgetmem/proto/generate.py [OUT_DIR]`.
+
+Needs grpcio-tools and mypy-protobuf (the `dev` extra). The include path is the project root, so
+that the generated modules import one another as `budgetmem.proto.budgetmem.v1.memory_pb2`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROTO = "budgetmem/proto/budgetmem/v1/memory.proto"
+
+
+def command(out: Path) -> list[str]:
+    """The protoc command that writes all five generated files below `out`."""
+    return [
+        sys.executable,
+        *("-m", "grpc_tools.protoc", f"--proto_path={ROOT}"),
+        *(f"--python_out={out}", f"--mypy_out=quiet:{out}"),
+        *(f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}"),
+        PROTO,
+    ]
+
+
+def generate(out: Path = ROOT) -> None:
+    """Writes the generated files below `out`. Raises CalledProcessError if protoc refuses."""
+    subprocess.run(command(out), check=True, cwd=ROOT)
+
+
+if __name__ == "__main__":
+    generate(*(Path(argument).resolve() for argument in sys.argv[1:2]))

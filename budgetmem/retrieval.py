@@ -1,0 +1,159 @@
+"""From rankings to the chunks that reach the pipeline: query words, fusion, filling the budget.
+
+Pure functions; what ranks is the store (exact inner product, BM25).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from budgetmem.backbone import TokenCounter
+from budgetmem.chunking import Line, Unit, chunk_id
+from budgetmem.types import Chunk
+
+Ranked = tuple[str, float]
+"""A unit's id and its score, higher is better."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+STOP_WORDS = frozenset(
+    _WORD.findall(
+        """
+        a about an and any are as at be been being but by can could did do does doing for from had
+        has have having he her hers him his how i if in into is it its me my of on or our she
+        should so than that the their them then there these they this those to too us was we were
+        what when where which while who whom whose why will with would you your
+        """
+    )
+)
+"""English function words: they say how a question asks, not what it is about."""
+
+_GIVE_UP_AFTER = 32
+"""Misses in a row after which the budget counts as filled."""
+
+
+def query_words(query: str) -> tuple[str, ...]:
+    """The words to search for, each once: without stop words, unless there is nothing else."""
+    words = tuple(dict.fromkeys(_WORD.findall(query.lower())))
+    return tuple(word for word in words if word not in STOP_WORDS) or words
+
+
+KEYWORD_WEIGHT = 1.5
+"""What a rank by words counts against one by vectors, tuned on LoCoMo's training conversations."""
+
+
+def fuse(rankings: Sequence[tuple[Sequence[Ranked], float]], constant: int) -> list[Ranked]:
+    """Reciprocal rank fusion: the sum over (ranking, weight) of weight / (constant + rank).
+
+    Ranks count from 1. Cormack, Clarke and Buettcher, SIGIR 2009, with weights. Ties are broken
+    by id, so the order is total.
+    """
+    scores: dict[str, float] = {}
+    for ranking, weight in rankings:
+        for rank, (name, _) in enumerate(ranking, start=1):
+            scores[name] = scores.get(name, 0.0) + weight / (constant + rank)
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Lines [first, last] of a session that are taken and adjacent."""
+
+    first: int
+    last: int
+    tokens: int
+    score: float
+
+
+class _Selection:
+    """What was taken so far: per session its lines by position, and the runs they form."""
+
+    def __init__(self, max_tokens: int, tokens: TokenCounter) -> None:
+        self._max_tokens = max_tokens
+        self._tokens = tokens
+        self._total = 0
+        self._lines: dict[str, dict[int, Line]] = {}
+        self._runs: dict[str, list[_Run]] = {}
+
+    @property
+    def empty(self) -> bool:
+        return not self._runs
+
+    def take(self, unit: Unit, score: float, always: bool = False) -> bool:
+        """Adds the unit, merged with what it touches, if the total still fits (or `always`)."""
+        runs = self._runs.get(unit.session, [])
+        touched = [r for r in runs if r.first <= unit.last + 1 and r.last >= unit.first - 1]
+        held = self._lines.get(unit.session, {})
+        lines = {**held, **dict(enumerate(unit.lines, start=unit.first))}
+        first = min([unit.first, *(r.first for r in touched)])
+        last = max([unit.last, *(r.last for r in touched)])
+        count = self._tokens.count(_text(lines, first, last))
+        total = self._total + count - sum(r.tokens for r in touched)
+        if total > self._max_tokens and not always:
+            return False
+        run = _Run(first, last, count, max([score, *(r.score for r in touched)]))
+        self._total = total
+        self._lines[unit.session] = lines
+        self._runs[unit.session] = [r for r in runs if r not in touched] + [run]
+        return True
+
+    def chunks(self, sessions: Sequence[str]) -> tuple[Chunk, ...]:
+        return tuple(
+            self._chunk(session, run)
+            for session in sessions
+            for run in sorted(self._runs.get(session, []), key=lambda r: r.first)
+        )
+
+    def _chunk(self, session: str, run: _Run) -> Chunk:
+        held = self._lines[session]
+        lines = [held[position] for position in range(run.first, run.last + 1)]
+        text = _text(held, run.first, run.last)
+        return Chunk(
+            id=chunk_id(session, run.first, text),
+            session=session,
+            time=next((line.time for line in lines if line.time is not None), None),
+            turn_ids=tuple(dict.fromkeys(line.turn_id for line in lines)),
+            text=text,
+            tokens=run.tokens,
+            score=run.score,
+        )
+
+
+def fill(
+    ranked: Iterable[tuple[Unit, float]],
+    sessions: Sequence[str],
+    max_tokens: int,
+    tokens: TokenCounter,
+) -> tuple[Chunk, ...]:
+    """Takes units in rank order until `max_tokens` are filled, and merges what overlaps or touches.
+
+    A unit that does not fit is tried with the line of its focus alone, then skipped. The token
+    counts of the chunks sum to at most `max_tokens`, except that the best unit's focus is always
+    there, however long. The chunks come in the order of `sessions` (in time), then of position.
+    """
+    selection = _Selection(max_tokens, tokens)
+    best: tuple[Unit, float] | None = None
+    misses = 0
+    for unit, score in ranked:
+        best = best or (unit, score)
+        parts = [unit] if unit.focus is None else [unit, focus(unit)]
+        taken = any(selection.take(part, score) for part in parts)
+        misses = 0 if taken else misses + 1
+        if misses == _GIVE_UP_AFTER:
+            break
+    if selection.empty and best is not None:
+        selection.take(focus(best[0]), best[1], always=True)
+    return selection.chunks(sessions)
+
+
+def focus(unit: Unit) -> Unit:
+    """The unit reduced to the line it stands around, or to its first if it has no such line."""
+    place = unit.focus or 0
+    line = unit.lines[place]
+    return Unit(unit.id, unit.session, unit.first + place, 0, (line,), line.tokens)
+
+
+def _text(lines: Mapping[int, Line], first: int, last: int) -> str:
+    return "\n".join(lines[position].text for position in range(first, last + 1))

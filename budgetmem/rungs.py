@@ -1,0 +1,250 @@
+"""Runs one module on one rung, under a ledger; falls to the rung below when a rung fails."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from budgetmem.backbone import Completion, GenerationRequest, Models
+from budgetmem.config import Profile
+from budgetmem.errors import DeadlineExceeded, ReplyError
+from budgetmem.ledger import Bound, Ledger
+from budgetmem.modules.base import Module, Tools
+from budgetmem.prices import PriceBook
+from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
+from budgetmem.scheduling import PrefixGroups
+from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
+from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
+
+SPECIALIST_PASSES = 8
+"""How often a specialist rung may read its chunks at most, for its bound: lines are tagged once,
+embedded once, and embedded again within findings, which repeat at most a few times."""
+
+ENCODER_TO_LLM_TOKENS = 2
+"""LLM tokens per token of the encoder's tokenizer, at most: escaping and headings included."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One LLM call, made ready: what is sent, to which backbone, and the most it can cost."""
+
+    backbone: str
+    prefix: str
+    request: GenerationRequest
+    bound: Bound
+    overflow: str | None
+    """Says by how much the call passes the backbone's context; None if it fits."""
+
+
+@dataclass
+class Task:
+    """One module at work: the chunks it reads and the strategy's rungs. Calls are made once."""
+
+    module: Module
+    work: Workspace
+    cells: Mapping[Tier, Rung]
+    calls: dict[Rung, Call] = field(default_factory=dict)
+
+
+@dataclass
+class _Tally:
+    """What the attempts of one step added up to."""
+
+    usage: Usage = field(default_factory=Usage)
+    fallbacks: list[Fallback] = field(default_factory=list)
+    completion: Completion | None = None
+
+
+class Rungs:
+    """The rungs of one request: shared prefix groups, a profile's models and prices."""
+
+    def __init__(self, profile: Profile, models: Models, prices: PriceBook) -> None:
+        self._profile = profile
+        self._models = models
+        self._prices = prices
+        self._prefixes = PrefixGroups()
+        self._limits = {
+            "filter": profile.generation.filter,
+            "summary": profile.generation.summary,
+        }
+
+    def masked(self, task: Task, ledger: Ledger, share: int) -> dict[Tier, str]:
+        """The tiers that do not fit what is left, or the backbone's context, and why."""
+        reasons = {
+            tier: self._refusal(task, rung, ledger, share) for tier, rung in task.cells.items()
+        }
+        return {tier: reason for tier, reason in reasons.items() if reason is not None}
+
+    async def run(
+        self, task: Task, choice: Choice, ledger: Ledger
+    ) -> tuple[Step, tuple[Finding, ...]]:
+        """Runs the chosen rung, or the first below it that fits and succeeds; the floor always
+        does. Raises BackboneError if a model server fails: that is not a matter of budget."""
+        start = ledger.elapsed_ms
+        tally = _Tally()
+        rung, findings = await self._descend(task, choice, ledger, tally)
+        completion = tally.completion
+        step = Step(
+            module=task.module.name,
+            choice=choice,
+            rung=str(rung),
+            usage=tally.usage + Usage(milliseconds=ledger.elapsed_ms - start),
+            fallbacks=tuple(tally.fallbacks),
+            mean_logprob=None if completion is None else completion.mean_logprob,
+            finish_reason=None if completion is None else completion.finish_reason,
+        )
+        return step, findings
+
+    async def answer(self, prompt: Prompt, ledger: Ledger) -> tuple[str, Usage]:
+        """One call of the answerer. Raises DeadlineExceeded at the latency ceiling."""
+        call = self._call(self._profile.answerer, prompt, self._profile.generation.answer, None)
+        start = ledger.elapsed_ms
+        completion, usage = await self._ask(call, ledger)
+        if completion is None:
+            raise DeadlineExceeded("budget.max_latency_ms passed while answering")
+        return completion.text.strip(), usage + Usage(milliseconds=ledger.elapsed_ms - start)
+
+    def answer_bound(self, query: str, memory_tokens: int) -> Bound:
+        """The most that an answer can cost, for a memory of at most `memory_tokens`."""
+        prompt = answer_prompt("", Workspace.start(query, ()))
+        call = self._call(self._profile.answerer, prompt, self._profile.generation.answer, None)
+        extra = self._bound(self._profile.answerer, ENCODER_TO_LLM_TOKENS * memory_tokens, 0)
+        return Bound(
+            call.bound.cost_usd + extra.cost_usd, call.bound.milliseconds + extra.milliseconds
+        )
+
+    async def _descend(
+        self, task: Task, choice: Choice, ledger: Ledger, tally: _Tally
+    ) -> tuple[Rung, tuple[Finding, ...]]:
+        for position, rung in enumerate(_ladder(task.cells, choice)):
+            refusal = self._refusal(task, rung, ledger, share=1) if position else None
+            if refusal is not None:
+                tally.fallbacks.append(Fallback(str(rung), refusal))
+                continue
+            try:
+                findings = await self._attempt(task, rung, ledger, tally)
+            except ReplyError as exc:
+                tally.fallbacks.append(Fallback(str(rung), f"reply: {exc}"))
+                tally.usage += Usage(failed_calls=1)
+            except DeadlineExceeded:
+                tally.fallbacks.append(Fallback(str(rung), "max_latency_ms"))
+                tally.usage += Usage(failed_calls=1)
+            else:
+                return rung, findings
+        return FLOOR, await self._attempt(task, FLOOR, ledger, tally)
+
+    async def _attempt(
+        self, task: Task, rung: Rung, ledger: Ledger, tally: _Tally
+    ) -> tuple[Finding, ...]:
+        if isinstance(rung, Apply):
+            findings, usage = await self._apply(task, rung, ledger)
+            tally.usage += usage
+            return findings
+        completion, usage = await self._ask(self._prepared(task, rung), ledger)
+        tally.usage += usage
+        tally.completion = completion
+        if completion is None:
+            raise DeadlineExceeded("budget.max_latency_ms")
+        return task.module.parse(completion.text, task.work)
+
+    async def _apply(
+        self, task: Task, rung: Apply, ledger: Ledger
+    ) -> tuple[tuple[Finding, ...], Usage]:
+        tools = Tools(self._models.encoder, self._models.tagger)
+        findings = await task.module.local[rung.method](task.work, tools)
+        cost = sum(self._prices.cost(model, n) for model, n in tools.tokens.items())
+        ledger.spend(cost)
+        usage = Usage(
+            input_tokens=sum(tools.tokens.values()), cost_usd=cost, calls=len(tools.tokens)
+        )
+        return findings, usage
+
+    async def _ask(self, call: Call, ledger: Ledger) -> tuple[Completion | None, Usage]:
+        """The completion and its usage; None if the latency ceiling cut the call off, which is
+        then charged at its bound, since the server may have generated to the end."""
+        backbone = self._models.backbones[call.backbone]
+        ledger.reserve(call.bound)
+        cost = call.bound.cost_usd
+        try:
+            completion = await asyncio.wait_for(
+                self._prefixes.run(
+                    call.backbone,
+                    call.prefix,
+                    lambda first_token: backbone.generate(call.request, first_token),
+                ),
+                _seconds(ledger.left_ms),
+            )
+            cost = self._prices.cost(
+                call.backbone, completion.input_tokens, completion.output_tokens
+            )
+        except asyncio.TimeoutError:
+            return None, Usage(cost_usd=cost, calls=1)
+        finally:
+            ledger.settle(call.bound, cost)
+        usage = Usage(
+            input_tokens=completion.input_tokens,
+            output_tokens=completion.output_tokens,
+            cost_usd=cost,
+            calls=1,
+        )
+        return completion, usage
+
+    def _refusal(self, task: Task, rung: Rung, ledger: Ledger, share: int) -> str | None:
+        if isinstance(rung, Apply):
+            return ledger.refusal(self._apply_bound(task, rung), share)
+        call = self._prepared(task, rung)
+        return call.overflow or ledger.refusal(call.bound, share)
+
+    def _apply_bound(self, task: Task, rung: Apply) -> Bound:
+        if rung == FLOOR:
+            return Bound()
+        tokens = sum(chunk.tokens for chunk in task.module.reads(task.work))
+        tokens += self._models.encoder.tokens.count(task.work.query)
+        models = (self._models.encoder.name, self._models.tagger.name)
+        return Bound(sum(self._prices.cost(m, SPECIALIST_PASSES * tokens) for m in models))
+
+    def _prepared(self, task: Task, rung: Ask) -> Call:
+        if rung not in task.calls:
+            prompt = module_prompt(task.module, rung.style, task.work)
+            reply = self._limits.get(task.module.name, self._profile.generation.findings)
+            task.calls[rung] = self._call(
+                self._profile.tiers[rung.backbone],
+                prompt,
+                reply + STYLES[rung.style].reasoning_tokens,
+                reply_schema(task.module, rung.style),
+            )
+        return task.calls[rung]
+
+    def _call(
+        self, key: str, prompt: Prompt, max_tokens: int, schema: Mapping[str, Any] | None
+    ) -> Call:
+        profile = self._profile.backbones[key]
+        text = profile.template.replace("{prompt}", prompt.text)
+        read = self._models.backbones[key].tokens.count(text)
+        over = read + max_tokens - profile.context
+        return Call(
+            backbone=key,
+            prefix=prompt.prefix,
+            request=GenerationRequest(text, max_tokens, schema),
+            bound=self._bound(key, read, max_tokens),
+            overflow=f"context: {over} tokens over {profile.context}" if over > 0 else None,
+        )
+
+    def _bound(self, key: str, input_tokens: int, output_tokens: int) -> Bound:
+        speed = self._profile.backbones[key].speed
+        seconds = input_tokens / speed.prefill + output_tokens / speed.decode
+        return Bound(self._prices.cost(key, input_tokens, output_tokens), seconds * 1e3)
+
+
+def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[Rung]:
+    """The chosen rung and those below it, best first; nothing but the floor if all are masked."""
+    if len(choice.masked) == len(cells):
+        return []
+    return [cells[tier] for tier in reversed(Tier) if tier <= choice.tier]
+
+
+def _seconds(milliseconds: float) -> float | None:
+    return None if math.isinf(milliseconds) else milliseconds / 1e3

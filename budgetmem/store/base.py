@@ -1,0 +1,163 @@
+"""The contract of a store of histories: what is kept, and what is promised about it.
+
+A history belongs to one tenant and holds turns, and the units of retrieval made from them, each
+with its vector. The calls block: asyncio callers use `asyncio.to_thread`. A store may be shared
+by threads and by processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budgetmem.backbone import Vectors
+from budgetmem.chunking import Unit
+from budgetmem.retrieval import Ranked
+from budgetmem.types import Turn
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the units of a history were made with. `chunking` is a ChunkingProfile as JSON."""
+
+    encoder: str
+    dimension: int
+    chunking: str
+
+
+@dataclass(frozen=True)
+class HistoryInfo:
+    """Counts of one history. `first` and `last` are the earliest and latest time of its turns."""
+
+    history: str
+    settings: Settings
+    sessions: int
+    turns: int
+    units: int
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """A session as it was read: `version` grows with every write, 0 means it does not exist."""
+
+    version: int = 0
+    turns: tuple[Turn, ...] = ()
+    unit_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What an ingest needs to know of a history, read in one transaction.
+
+    `epoch` names this life of the history: it is None if the history does not exist, and another
+    after it was deleted. `known` are the asked-for turns that exist already, by id.
+    """
+
+    epoch: str | None = None
+    settings: Settings | None = None
+    known: Mapping[str, Turn] = field(default_factory=dict)
+    sessions: Mapping[str, SessionState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SessionChange:
+    """New turns of a session, the units that they add (with float32 vectors) and take away."""
+
+    session: str
+    version: int
+    turns: tuple[Turn, ...]
+    added: tuple[tuple[Unit, Vectors], ...]
+    removed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The best units of a search, best first in each ranking, and what they hold.
+
+    `sessions` are all sessions of the history in time order, by arrival where no time is known.
+    """
+
+    dense: tuple[Ranked, ...]
+    keyword: tuple[Ranked, ...]
+    units: Mapping[str, Unit]
+    sessions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeletionProof:
+    """What a deletion removed, and what a scan found afterwards: rows, or files of the history."""
+
+    turns: int
+    chunks: int
+    vectors: int
+    remaining: int
+
+
+class Store(Protocol):
+    """Histories by tenant and name.
+
+    Every method raises InvalidInput for a name that cannot be kept, and ConfigError for data of
+    a newer version of the store than this code knows.
+    """
+
+    def histories(self, tenant: str) -> list[str]:
+        """Names of the tenant's histories that hold turns, sorted."""
+        ...
+
+    def info(self, tenant: str, history: str) -> HistoryInfo:
+        """Raises NotFound if the history does not exist or holds no turns."""
+        ...
+
+    def snapshot(
+        self, tenant: str, history: str, sessions: Collection[str], turn_ids: Collection[str]
+    ) -> Snapshot:
+        """The named sessions and turns; an empty snapshot if the history does not exist."""
+        ...
+
+    def write(
+        self,
+        tenant: str,
+        history: str,
+        epoch: str | None,
+        settings: Settings,
+        changes: Sequence[SessionChange],
+        *,
+        rebuild: bool = False,
+    ) -> None:
+        """Writes all changes, or nothing; when it returns, they are on disk.
+
+        Creates the history if `epoch` is None. `rebuild` drops every unit first and records the
+        settings anew. Raises Conflict if the history was created, deleted or one of the sessions
+        written to since the snapshot: take a new one and try again.
+        """
+        ...
+
+    def search(
+        self,
+        tenant: str,
+        history: str,
+        vector: NDArray[np.float32] | None,
+        words: Sequence[str],
+        limit: int,
+    ) -> Hits:
+        """Ranks by inner product with `vector` [dimension] and by BM25 over `words`.
+
+        At most `limit` units in each ranking; None or no words leave a ranking empty. Raises
+        NotFound as `info` does.
+        """
+        ...
+
+    def turns(self, tenant: str, history: str) -> list[Turn]:
+        """All turns in order of arrival. Raises NotFound as `info` does."""
+        ...
+
+    def delete(self, tenant: str, history: str) -> DeletionProof:
+        """Removes the history and everything made from it. Raises NotFound as `info` does."""
+        ...

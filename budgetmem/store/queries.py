@@ -1,0 +1,193 @@
+"""What SqliteStore asks of one history's file; every function runs in the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budgetmem.chunking import Unit, instant, session_of
+from budgetmem.errors import ConfigError, Conflict
+from budgetmem.retrieval import Ranked
+from budgetmem.store import rows
+from budgetmem.store.base import SessionChange, SessionState, Settings
+
+
+def has_schema(db: sqlite3.Connection, path: Path) -> bool:
+    """False for a file that was never filled. Raises ConfigError for a newer or a foreign file."""
+    if one(db, "SELECT 1 FROM sqlite_master WHERE name = 'meta'") is None:
+        return False
+    version = int(meta(db, "version"))
+    if version > rows.VERSION:
+        raise ConfigError(
+            f"{path}: written by a newer BudgetMem (store version {version}, this one knows "
+            f"{rows.VERSION})"
+        )
+    return True
+
+
+def create(db: sqlite3.Connection, history: str) -> None:
+    """Fills an empty file. Raises Conflict if it is not empty."""
+    if one(db, "SELECT 1 FROM sqlite_master WHERE name = 'meta'") is not None:
+        raise Conflict(f"history {history!r} was created meanwhile")
+    for statement in [*rows.SCHEMA.split(";"), rows.WORDS]:
+        db.execute(statement)
+    put_meta(db, "version", str(rows.VERSION))
+    put_meta(db, "epoch", secrets.token_hex(8))
+
+
+def erase(db: sqlite3.Connection) -> None:
+    """Removes every row of every table; the history gets a new epoch."""
+    forget_units(db)
+    db.execute("DELETE FROM turns")
+    db.execute("DELETE FROM sessions")
+
+
+def forget_units(db: sqlite3.Connection) -> None:
+    """Removes the units, vectors and indexed words; the history gets a new epoch."""
+    db.execute("DELETE FROM units")
+    # Rows deleted from an FTS5 table linger in its segments; dropping it erases those too.
+    db.execute("DROP TABLE words")
+    db.execute(rows.WORDS)
+    put_meta(db, "epoch", secrets.token_hex(8))
+
+
+def apply(db: sqlite3.Connection, change: SessionChange) -> None:
+    """Writes one change. Raises Conflict if the session is not as the change expects it."""
+    if session_version(db, change.session) != change.version:
+        raise Conflict(f"session {change.session!r} was written to meanwhile")
+    times = [instant(turn.time).timestamp() for turn in change.turns if turn.time is not None]
+    db.execute(
+        "INSERT INTO sessions (name, version, started) VALUES (?, 1, ?) ON CONFLICT (name) DO"
+        " UPDATE SET version = version + 1, started ="
+        " coalesce(min(started, excluded.started), started, excluded.started)",
+        (change.session, min(times, default=None)),
+    )
+    for turn in change.turns:
+        stamp = None if turn.time is None else instant(turn.time).timestamp()
+        db.execute(
+            f"INSERT INTO turns ({rows.TURN_COLUMNS}, grouped, instant)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*rows.turn_row(turn), session_of(turn), stamp),
+        )
+    for name in change.removed:
+        seq = one(db, "DELETE FROM units WHERE id = ? RETURNING seq", name)
+        db.execute("DELETE FROM words WHERE rowid = ?", (seq,))
+    for unit, vector in change.added:
+        added = db.execute(
+            f"INSERT INTO units ({rows.UNIT_COLUMNS}, vector) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*rows.unit_row(unit), rows.blob(vector)),
+        )
+        db.execute(
+            "INSERT INTO words (rowid, text) VALUES (?, ?)",
+            (added.lastrowid, rows.indexed_words(unit)),
+        )
+
+
+def by_vector(
+    db: sqlite3.Connection, vector: NDArray[np.float32], limit: int
+) -> tuple[Ranked, ...]:
+    """The best units by inner product, exactly."""
+    found = db.execute("SELECT id, vector FROM units ORDER BY id").fetchall()
+    scores = rows.matrix((row["vector"] for row in found), len(vector)) @ vector
+    best = np.argsort(-scores, kind="stable")[:limit]
+    return tuple((found[i]["id"], float(scores[i])) for i in best)
+
+
+def by_words(db: sqlite3.Connection, words: Sequence[str], limit: int) -> tuple[Ranked, ...]:
+    """The best units by BM25; a unit with none of the words is not among them."""
+    found = db.execute(
+        "SELECT units.id AS id, found.score AS score FROM ("
+        " SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ?"
+        ") AS found JOIN units ON units.seq = found.rowid ORDER BY found.score, units.id LIMIT ?",
+        (rows.match_expression(words), limit),
+    )
+    # FTS5 gives better matches lower numbers.
+    return tuple((row["id"], -row["score"]) for row in found)
+
+
+def units(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, Unit]:
+    """The named units, by id."""
+    found = db.execute(
+        f"SELECT {rows.UNIT_COLUMNS} FROM units WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(ids)),),
+    )
+    return {row["id"]: rows.unit_from(row) for row in found}
+
+
+def session_names(db: sqlite3.Connection) -> tuple[str, ...]:
+    """All sessions in time order, by arrival where no time is known."""
+    found = db.execute("SELECT name FROM sessions ORDER BY started IS NULL, started, seq")
+    return tuple(row["name"] for row in found)
+
+
+def time_span(db: sqlite3.Connection) -> tuple[datetime | None, datetime | None]:
+    """The earliest and the latest time of a turn."""
+    first, last = (
+        one(db, f"SELECT time FROM turns WHERE instant NOTNULL ORDER BY instant {way}")
+        for way in ("ASC", "DESC")
+    )
+    return rows.time_from(first), rows.time_from(last)
+
+
+def session(db: sqlite3.Connection, name: str) -> SessionState:
+    """A session as it is; version 0 if there is none."""
+    turns = db.execute(
+        f"SELECT {rows.TURN_COLUMNS} FROM turns WHERE grouped = ? ORDER BY seq", (name,)
+    )
+    units = db.execute("SELECT id FROM units WHERE session = ?", (name,))
+    return SessionState(
+        version=session_version(db, name),
+        turns=tuple(rows.turn_from(row) for row in turns),
+        unit_ids=frozenset(row["id"] for row in units),
+    )
+
+
+def session_version(db: sqlite3.Connection, name: str) -> int:
+    """0 if there is no such session."""
+    version: int | None = one(db, "SELECT version FROM sessions WHERE name = ?", name)
+    return version or 0
+
+
+def holds_turns(db: sqlite3.Connection) -> bool:
+    """Whether there is any turn."""
+    return one(db, "SELECT 1 FROM turns LIMIT 1") is not None
+
+
+def count(db: sqlite3.Connection, table: str) -> int:
+    """Number of rows."""
+    return int(one(db, f"SELECT count(*) FROM {table}"))
+
+
+def settings(db: sqlite3.Connection) -> Settings:
+    """What the units were made with."""
+    return Settings(**json.loads(meta(db, "settings")))
+
+
+def put_settings(db: sqlite3.Connection, settings: Settings) -> None:
+    """Records what the units are made with."""
+    put_meta(db, "settings", json.dumps(asdict(settings)))
+
+
+def meta(db: sqlite3.Connection, key: str) -> str:
+    """A value that every file has."""
+    return str(one(db, "SELECT value FROM meta WHERE key = ?", key))
+
+
+def put_meta(db: sqlite3.Connection, key: str, value: str) -> None:
+    """Sets such a value."""
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def one(db: sqlite3.Connection, query: str, *values: str) -> Any:  # noqa: ANN401 - whatever SQLite holds there
+    """The first column of the first row, None if there is no row."""
+    row = db.execute(query, values).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,201 @@
+"""Histories in SQLite: one file a history, in WAL mode.
+
+One file a history keeps the word statistics of BM25 this history's own (the same results
+whoever else is in the store, and nothing leaks between tenants), lets histories be written side
+by side, and lets a deletion end in an unlink. Which tenant a row belongs to is the folder that
+its file is in.
+
+Within a history, transactions keep writers apart. A write creates, and a deletion removes, the
+file under an exclusive lock that every other operation holds as a shared one, so nobody writes
+into a file that has lost its name. A life of a history has an epoch; a write that was planned in
+an earlier life is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budgetmem.errors import Conflict, NotFound
+from budgetmem.store import queries, rows
+from budgetmem.store.base import (
+    DeletionProof,
+    HistoryInfo,
+    Hits,
+    SessionChange,
+    Settings,
+    Snapshot,
+)
+from budgetmem.store.paths import Paths, sync_folder
+from budgetmem.types import Turn
+
+_WAIT_SECONDS = 30.0
+
+
+class SqliteStore:
+    """A `Store` (see `budgetmem.store.base`) in the folder `root`, which is made if need be."""
+
+    def __init__(self, root: Path) -> None:
+        self._paths = Paths(root)
+
+    def histories(self, tenant: str) -> list[str]:
+        names = []
+        for name in self._paths.histories(tenant):
+            with self._reading(tenant, name) as db:
+                if db is not None and queries.holds_turns(db):
+                    names.append(name)
+        return names
+
+    def info(self, tenant: str, history: str) -> HistoryInfo:
+        with self._existing(tenant, history) as db:
+            first, last = queries.time_span(db)
+            return HistoryInfo(
+                history=history,
+                settings=queries.settings(db),
+                sessions=queries.count(db, "sessions"),
+                turns=queries.count(db, "turns"),
+                units=queries.count(db, "units"),
+                first=first,
+                last=last,
+            )
+
+    def snapshot(
+        self, tenant: str, history: str, sessions: Collection[str], turn_ids: Collection[str]
+    ) -> Snapshot:
+        with self._reading(tenant, history) as db:
+            if db is None:
+                return Snapshot()
+            known = db.execute(
+                f"SELECT {rows.TURN_COLUMNS} FROM turns"
+                " WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(turn_ids)),),
+            )
+            return Snapshot(
+                epoch=queries.meta(db, "epoch"),
+                settings=queries.settings(db) if queries.holds_turns(db) else None,
+                known={row["id"]: rows.turn_from(row) for row in known},
+                sessions={name: queries.session(db, name) for name in sessions},
+            )
+
+    def write(
+        self,
+        tenant: str,
+        history: str,
+        epoch: str | None,
+        settings: Settings,
+        changes: Sequence[SessionChange],
+        *,
+        rebuild: bool = False,
+    ) -> None:
+        lock = self._paths.exclusive if epoch is None else self._paths.shared
+        with lock(tenant, history) as path:
+            if epoch is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            elif not path.exists():
+                raise Conflict(f"history {history!r} was deleted meanwhile")
+            with closing(_connect(path)) as db, _transaction(db):
+                if epoch is None:
+                    queries.create(db, history)
+                elif queries.meta(db, "epoch") != epoch:
+                    raise Conflict(f"history {history!r} was deleted or rebuilt meanwhile")
+                if rebuild:
+                    queries.forget_units(db)
+                if rebuild or not queries.holds_turns(db):
+                    queries.put_settings(db, settings)
+                try:
+                    for change in changes:
+                        queries.apply(db, change)
+                except sqlite3.IntegrityError as exc:
+                    raise Conflict(f"history {history!r}: a turn was added meanwhile") from exc
+            if epoch is None:
+                sync_folder(path.parent)
+
+    def search(
+        self,
+        tenant: str,
+        history: str,
+        vector: NDArray[np.float32] | None,
+        words: Sequence[str],
+        limit: int,
+    ) -> Hits:
+        with self._existing(tenant, history) as db:
+            dense = () if vector is None else queries.by_vector(db, vector, limit)
+            keyword = queries.by_words(db, words, limit) if words else ()
+            ids = {name for name, _ in (*dense, *keyword)}
+            return Hits(dense, keyword, queries.units(db, ids), queries.session_names(db))
+
+    def turns(self, tenant: str, history: str) -> list[Turn]:
+        with self._existing(tenant, history) as db:
+            found = db.execute(f"SELECT {rows.TURN_COLUMNS} FROM turns ORDER BY seq")
+            return [rows.turn_from(row) for row in found]
+
+    def delete(self, tenant: str, history: str) -> DeletionProof:
+        with self._paths.exclusive(tenant, history) as path:
+            if not path.exists():
+                raise _not_found(history)
+            with closing(_connect(path)) as db:
+                with _transaction(db):
+                    if not queries.has_schema(db, path) or not queries.holds_turns(db):
+                        raise _not_found(history)
+                    turns, units = queries.count(db, "turns"), queries.count(db, "units")
+                    queries.erase(db)
+                # Without this, what was deleted stays readable in the write-ahead log.
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                remaining = sum(queries.count(db, table) for table in rows.ROW_TABLES)
+            for file in self._paths.files(path):
+                file.unlink()
+            sync_folder(path.parent)
+            remaining += len(self._paths.files(path))
+            return DeletionProof(turns=turns, chunks=units, vectors=units, remaining=remaining)
+
+    @contextmanager
+    def _reading(self, tenant: str, history: str) -> Iterator[sqlite3.Connection | None]:
+        """A connection in a read transaction; None if there is no such history."""
+        with self._paths.shared(tenant, history) as path:
+            if not path.exists():
+                yield None
+                return
+            with closing(_connect(path)) as db:
+                db.execute("BEGIN")
+                yield db if queries.has_schema(db, path) else None
+
+    @contextmanager
+    def _existing(self, tenant: str, history: str) -> Iterator[sqlite3.Connection]:
+        with self._reading(tenant, history) as db:
+            if db is None or not queries.holds_turns(db):
+                raise _not_found(history)
+            yield db
+
+
+def _not_found(history: str) -> NotFound:
+    return NotFound(f"no history {history!r}, or it is empty")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA journal_mode = WAL")
+    # A turn that was acknowledged survives a power cut; NORMAL would lose the last commits.
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA secure_delete = ON")
+    return db
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as exc:
+        raise Conflict(f"the history is busy: {exc}") from exc
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

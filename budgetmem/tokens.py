@@ -1,0 +1,67 @@
+"""Token counters: by a model's own tokenizer file where there is one, else an upper bound."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+from tokenizers import Tokenizer
+
+from budgetmem.backbone import TokenCounter
+from budgetmem.errors import AssetError
+
+logger = logging.getLogger(__name__)
+
+START_AND_END = 2
+"""Tokens that a tokenizer may put around a text."""
+
+
+class FileTokens:
+    """Counts with a `tokenizer.json`. Threads may share it.
+
+    Special tokens count: those that a chat template spells out, and those that the tokenizer adds.
+    """
+
+    def __init__(self, tokenizer_file: Path) -> None:
+        self._tokenizer = load_tokenizer(tokenizer_file)
+
+    def count(self, text: str) -> int:
+        return len(self._tokenizer.encode(text).ids)
+
+
+class ByteCounter:
+    """Counts UTF-8 bytes: what byte-level BPE can never exceed, and about four times too much."""
+
+    def count(self, text: str) -> int:
+        return len(text.encode()) + START_AND_END
+
+
+def hub_tokens(hub_id: str) -> TokenCounter:
+    """The counter of a hub model whose tokenizer is in the local hub cache, else a ByteCounter.
+
+    Nothing is downloaded: `hf download HUB_ID tokenizer.json` puts it there.
+    """
+    cached = try_to_load_from_cache(hub_id, "tokenizer.json")
+    if isinstance(cached, str):
+        return FileTokens(Path(cached))
+    logger.warning(
+        "no tokenizer of %s in the local hub cache: its prompts are counted in bytes, an upper "
+        "bound of about four times the tokens; run: hf download %s tokenizer.json",
+        hub_id,
+        hub_id,
+    )
+    return ByteCounter()
+
+
+def load_tokenizer(tokenizer_file: Path) -> Tokenizer:
+    """A tokenizer that neither pads nor truncates, whatever its file says.
+
+    Raises AssetError naming the file if it is missing.
+    """
+    if not tokenizer_file.is_file():
+        raise AssetError(f"no tokenizer at {tokenizer_file}: pull the profile's assets")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer

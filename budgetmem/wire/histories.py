@@ -1,0 +1,49 @@
+"""What is said about histories: reports of ingests, counts, proofs of deletion."""
+
+from __future__ import annotations
+
+from budgetmem.history import IngestReport
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.store.base import DeletionProof, HistoryInfo, Settings
+from budgetmem.wire.scalars import decode_scalars, encode_scalars
+from budgetmem.wire.values import decode_time, encode_time
+
+
+def encode_ingest_report(report: IngestReport) -> pb.IngestResponse:
+    return encode_scalars(report, pb.IngestResponse)
+
+
+def decode_ingest_report(message: pb.IngestResponse) -> IngestReport:
+    return decode_scalars(message, IngestReport)
+
+
+def encode_proof(proof: DeletionProof) -> pb.DeleteHistoryResponse:
+    return encode_scalars(proof, pb.DeleteHistoryResponse)
+
+
+def decode_proof(message: pb.DeleteHistoryResponse) -> DeletionProof:
+    return decode_scalars(message, DeletionProof)
+
+
+def encode_history(info: HistoryInfo) -> pb.HistoryInfo:
+    return pb.HistoryInfo(
+        name=info.history,
+        turns=info.turns,
+        chunks=info.units,
+        sessions=info.sessions,
+        first_time=encode_time(info.first),
+        last_time=encode_time(info.last),
+        settings=encode_scalars(info.settings, pb.IndexSettings),
+    )
+
+
+def decode_history(message: pb.HistoryInfo) -> HistoryInfo:
+    return HistoryInfo(
+        history=message.name,
+        settings=decode_scalars(message.settings, Settings),
+        sessions=message.sessions,
+        turns=message.turns,
+        units=message.chunks,
+        first=decode_time(message.first_time, "first_time"),
+        last=decode_time(message.last_time, "last_time"),
+    )

@@ -1,0 +1,1 @@
+"""A conversation of our own, and the demonstration that runs on it."""

@@ -1,0 +1,68 @@
+"""The listening gRPC server: MemoryService, health and reflection."""
+
+from __future__ import annotations
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from budgetmem.errors import ConfigError
+from budgetmem.info import Limits
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import add_MemoryServiceServicer_to_server
+from server.engine import Engine
+from server.errors import ErrorEdge
+from server.service import MemoryService
+
+SERVICE = pb.DESCRIPTOR.services_by_name["MemoryService"].full_name
+HEALTH_NAMES = ("", SERVICE)
+
+
+class Doors:
+    """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        size = (limits or Limits()).message_bytes
+        self._service = MemoryService()
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(
+            interceptors=[ErrorEdge()],
+            options=[
+                ("grpc.max_receive_message_length", size),
+                ("grpc.max_send_message_length", size),
+                # Else a second server shares a taken port in silence, and the calls with it.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        add_MemoryServiceServicer_to_server(self._service, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    async def open(self, host: str, port: int) -> int:
+        """Listens, on a free port if `port` is 0, and returns the port.
+
+        Raises ConfigError if the address cannot be had.
+        """
+        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+        try:
+            taken = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as exc:
+            raise ConfigError(f"cannot listen on {host}:{port}: is the port taken?") from exc
+        await self._server.start()
+        return taken
+
+    async def serve(self, engine: Engine) -> None:
+        """From now on calls are answered by `engine`, and health says SERVING."""
+        self._service.attach(engine)
+        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+
+    async def close(self, grace_s: float) -> None:
+        """Refuses new calls and gives running ones `grace_s` seconds to end."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+    async def _tell(self, status: int) -> None:
+        for name in HEALTH_NAMES:
+            await self._health.set(name, status)

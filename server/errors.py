@@ -1,0 +1,109 @@
+"""The one edge where exceptions become gRPC statuses: one table, one interceptor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import Message
+
+from budgetmem import errors
+from budgetmem.errors import BudgetMemError, InvalidInput
+from budgetmem.wire.faults import DETAILS_KEY, FIELD_KEY, encode_fault
+
+logger = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Unary = Callable[[Message, Context], Awaitable[Message]]
+Stream = Callable[[Message, Context], AsyncGenerator[Message, None]]
+
+STATUS: Mapping[type[BudgetMemError], grpc.StatusCode] = {
+    errors.BudgetMemError: grpc.StatusCode.INTERNAL,
+    errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.BudgetTooSmall: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Conflict: grpc.StatusCode.ABORTED,
+    errors.BackboneUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.ServerUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.AssetError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.ConfigError: grpc.StatusCode.FAILED_PRECONDITION,
+}
+"""An error that is not listed has the status of its nearest listed base."""
+
+# The message travels twice, in headers that HTTP/2 peers commonly limit to 8 KiB.
+MESSAGE_CHARS = 2000
+
+
+def status_of(error: BudgetMemError) -> grpc.StatusCode:
+    """The gRPC status of an error."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+async def abort(context: Context, error: BudgetMemError) -> NoReturn:
+    """Ends the call with the error's status, its google.rpc.Status and its field."""
+    code = status_of(error)
+    if code is grpc.StatusCode.INTERNAL:
+        logger.error("%s", error, exc_info=error)
+    fault = encode_fault(error, code.value[0])
+    fault.message = fault.message[:MESSAGE_CHARS]
+    metadata: list[tuple[str, str | bytes]] = [(DETAILS_KEY, fault.SerializeToString())]
+    if isinstance(error, InvalidInput):
+        # ASCII only: gRPC refuses metadata that is not.
+        metadata.append((FIELD_KEY, error.field.encode("ascii", "backslashreplace").decode()))
+    await context.abort(code, fault.message, trailing_metadata=tuple(metadata))
+
+
+class ErrorEdge(grpc.aio.ServerInterceptor):
+    """Turns every BudgetMemError that leaves a handler into its status.
+
+    Other exceptions are bugs: gRPC logs them with their trace and answers UNKNOWN.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming:
+            return handler
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _guarded_stream(handler.unary_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            _guarded(handler.unary_unary),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+
+def _guarded(behaviour: Unary) -> Unary:
+    async def guarded(request: Message, context: Context) -> Message:
+        try:
+            return await behaviour(request, context)
+        except BudgetMemError as exc:
+            await abort(context, exc)
+
+    return guarded
+
+
+def _guarded_stream(behaviour: Stream) -> Stream:
+    async def guarded(request: Message, context: Context) -> AsyncGenerator[Message, None]:
+        try:
+            async with aclosing(behaviour(request, context)) as responses:
+                async for response in responses:
+                    yield response
+        except BudgetMemError as exc:
+            await abort(context, exc)
+
+    return guarded

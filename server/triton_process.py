@@ -1,0 +1,274 @@
+"""The embedded Triton: a server process of our own, for one model repository, on loopback only.
+
+    async with EmbeddedTriton(repository) as triton:
+        models = await connect(profile, triton.url)
+
+Its log goes to the logger `triton`. It ends with this process, however this process ends
+(`server.supervise`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import socket
+import sys
+import tempfile
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from budgetmem.errors import BackboneUnavailable, ConfigError
+from budgetmem.triton import wait_ready
+from server.triton_install import find_install
+
+logger = logging.getLogger("triton")
+
+LOOPBACK = "127.0.0.1"
+SUPERVISOR = Path(__file__).with_name("supervise.py")
+LEVELS = {
+    "I": logging.INFO,
+    "W": logging.WARNING,
+    "E": logging.ERROR,
+    "F": logging.CRITICAL,
+}
+LOG_PREFIX = re.compile(r"^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ \d+ (.*)$")
+EXPECTED = (
+    "CudaDriverHelper has not been initialized",
+    "Unable to allocate pinned system memory",
+    "HandleCancellation called even when the context was not cancelled",
+)
+"""What Triton 2.51 reports as a warning or error though all is well: that there is no GPU, and
+that a stream ended with the error of its request."""
+TABLE_ROW = re.compile(r"^[+|]")
+MODEL_LOADED = re.compile(r"successfully loaded '([^']+)'")
+MAX_LINE_BYTES = 1 << 20
+
+Progress = Callable[[Sequence[str], Sequence[str]], None]
+"""Called with the models loaded so far, and with all of them."""
+
+
+class EmbeddedTriton:
+    """Starts Triton on `repository` and stops it; `url` is its gRPC address, host:port.
+
+    The address stays the same over `restart()`, so that clients reconnect by themselves. Use it
+    as an asynchronous context manager, or call `start` and `stop`.
+    """
+
+    def __init__(
+        self,
+        repository: Path,
+        *,
+        start_timeout_s: float = 600.0,
+        stop_timeout_s: float = 10.0,
+        on_progress: Progress | None = None,
+        environment: Mapping[str, str] | None = None,
+        metrics: bool = False,
+        kept_log_lines: int = 60,
+    ) -> None:
+        self._repository = repository
+        self._start_timeout_s = start_timeout_s
+        self._stop_timeout_s = stop_timeout_s
+        self._on_progress = on_progress
+        self._environment = dict(environment or {})
+        self._log: deque[str] = deque(maxlen=kept_log_lines)
+        self._loaded: list[str] = []
+        self._models = models_in(repository)
+        self._grpc_port, self._metrics_port = free_ports(2)
+        self._metrics = metrics
+        self._process: asyncio.subprocess.Process | None = None
+        self._log_reader: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{LOOPBACK}:{self._grpc_port}"
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where Prometheus may scrape, if `metrics` was asked for."""
+        return f"http://{LOOPBACK}:{self._metrics_port}/metrics" if self._metrics else None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def log_tail(self) -> tuple[str, ...]:
+        """The last lines of Triton's log, oldest first."""
+        return tuple(self._log)
+
+    async def start(self) -> None:
+        """Starts Triton and returns once every model is ready.
+
+        Raises ConfigError if it is not installed, BackboneUnavailable with the end of its log if
+        it dies on the way or is not ready within `start_timeout_s`.
+        """
+        if self.running:
+            return
+        self._log.clear()
+        self._loaded.clear()
+        self._process = await self._spawn()
+        self._log_reader = asyncio.create_task(self._read_log(self._process))
+        try:
+            await self._until_ready()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stops Triton: gracefully, after `stop_timeout_s` by force. Idempotent."""
+        if self._process is None or self._log_reader is None:
+            return
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        await self._process.wait()
+        await self._log_reader
+        self._process = self._log_reader = None
+
+    async def restart(self) -> None:
+        """Stops what is left of Triton and starts it anew on the same address."""
+        await self.stop()
+        await self.start()
+
+    async def wait_exit(self) -> int:
+        """Returns Triton's exit code once it has ended, by itself or by `stop`."""
+        if self._process is None:
+            raise ConfigError("the embedded Triton was not started")
+        return await self._process.wait()
+
+    async def __aenter__(self) -> EmbeddedTriton:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        install = find_install()
+        environment = {**os.environ, **install.environment(), **self._environment}
+        work_dir = Path(tempfile.mkdtemp(prefix="budgetmem-triton-"))
+        backends = install.backend_directory(work_dir / "backends")
+        shm_prefix = f"budgetmem_{uuid.uuid4().hex[:12]}_"
+        options = self._options(backends, shm_prefix)
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(SUPERVISOR)),
+            *(str(self._stop_timeout_s), shm_prefix, str(work_dir), "--"),
+            *(str(install.binary), *(f"--{k}={v}" for k, v in options)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            limit=MAX_LINE_BYTES,
+            # Ctrl-C at a terminal reaches this process, which then stops Triton in order.
+            start_new_session=True,
+        )
+
+    def _options(self, backends: Path, shm_prefix: str) -> list[tuple[str, str]]:
+        return [
+            ("model-repository", str(self._repository.resolve())),
+            ("backend-directory", str(backends)),
+            ("backend-config", f"python,shm-region-prefix-name={shm_prefix}"),
+            ("backend-config", f"python,stub-timeout-seconds={round(self._start_timeout_s)}"),
+            ("grpc-address", LOOPBACK),
+            ("grpc-port", str(self._grpc_port)),
+            ("allow-http", "false"),
+            ("allow-metrics", str(self._metrics).lower()),
+            ("metrics-address", LOOPBACK),
+            ("metrics-port", str(self._metrics_port)),
+            ("exit-on-error", "true"),
+            ("strict-readiness", "true"),
+            ("exit-timeout-secs", str(max(1, round(self._stop_timeout_s / 2)))),
+        ]
+
+    async def _until_ready(self) -> None:
+        """Triton opens its port only when every model is loaded: until then its log tells."""
+        ready = asyncio.create_task(
+            wait_ready(self.url, self._models, timeout_s=self._start_timeout_s)
+        )
+        ended = asyncio.create_task(self.wait_exit())
+        try:
+            await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                await self._drain_log()
+                raise BackboneUnavailable(self._failure(f"ended with code {ended.result()}"))
+            await ready
+        except BackboneUnavailable as exc:
+            if ended.done():
+                raise
+            late = f"was not ready after {self._start_timeout_s:g} s"
+            raise BackboneUnavailable(self._failure(late)) from exc
+        finally:
+            for task in (ready, ended):
+                task.cancel()
+            await asyncio.gather(ready, ended, return_exceptions=True)
+
+    async def _drain_log(self) -> None:
+        if self._log_reader is not None:
+            await self._log_reader
+
+    def _failure(self, what: str) -> str:
+        waiting = [model for model in self._models if model not in self._loaded]
+        return "\n".join(
+            [
+                f"the embedded Triton on {self._repository} {what}; models not loaded: "
+                f"{', '.join(waiting) or 'none'}. The cause is in the end of its log:",
+                *(f"    {line}" for line in self._log),
+            ]
+        )
+
+    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
+        while process.stdout is not None:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:
+                logger.warning("a line of Triton's log was too long and was dropped")
+                continue
+            if not line:
+                return
+            self._take(line.decode(errors="replace").rstrip())
+
+    def _take(self, line: str) -> None:
+        if not line:
+            return
+        self._log.append(line)
+        logger.log(*graded(line))
+        loaded = MODEL_LOADED.search(line)
+        if loaded and loaded[1] not in self._loaded:
+            self._loaded.append(loaded[1])
+            if self._on_progress is not None:
+                self._on_progress(tuple(self._loaded), self._models)
+
+
+def graded(line: str) -> tuple[int, str]:
+    """Level and message of a line of Triton's log. What models print themselves is INFO."""
+    if TABLE_ROW.match(line) or any(part in line for part in EXPECTED):
+        return logging.DEBUG, line
+    prefix = LOG_PREFIX.match(line)
+    return (LEVELS[prefix[1]], prefix[2]) if prefix else (logging.INFO, line)
+
+
+def models_in(repository: Path) -> tuple[str, ...]:
+    """Names of the models of a repository, sorted. Raises ConfigError if there is none."""
+    models = tuple(sorted(p.parent.name for p in repository.glob("*/config.pbtxt")))
+    if not models:
+        raise ConfigError(f"{repository} is not a Triton model repository: no */config.pbtxt in it")
+    return models
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Distinct TCP ports of the loopback address that were free a moment ago."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((LOOPBACK, 0))
+        return tuple(each.getsockname()[1] for each in sockets)

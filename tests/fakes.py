@@ -1,0 +1,117 @@
+"""A pipeline over the public fakes: no model server, no store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from budgetmem.backbone import (
+    Backbone,
+    HashEncoder,
+    Models,
+    ScriptedBackbone,
+    ScriptedTagger,
+)
+from budgetmem.config import Profile, load_profile
+from budgetmem.pipeline import Pipeline
+from budgetmem.router import FixedRouter, Router
+from budgetmem.types import Chunk
+
+REPLIES = {
+    "hold the answer": json.dumps({"reasoning": "r", "keep": [1]}),
+    "extract the relations": json.dumps(
+        {
+            "reasoning": "r",
+            "relations": [
+                {"subject": "Ana", "relation": "adopted", "object": "a cat", "memory": 1}
+            ],
+        }
+    ),
+    "extract the events": json.dumps(
+        {
+            "reasoning": "r",
+            "events": [{"event": "Ana adopted a cat", "date": "7 May 2023", "memory": 1}],
+        }
+    ),
+    "collect the facts": json.dumps(
+        {
+            "reasoning": "r",
+            "facts": [{"topic": "pets", "fact": "Ana adopted a cat", "memory": 1}],
+        }
+    ),
+    "that someone needs to": "Memory: Ana adopted a cat on 7 May 2023.",
+    "Answer:": "a cat",
+}
+"""What a perfect LLM would say to each module, by words of its prompt."""
+
+CHUNKS = (
+    Chunk(
+        id="c1",
+        session="s1",
+        time=datetime(2023, 5, 8, 12),
+        turn_ids=("t1", "t2"),
+        text="Ana: I adopted a cat yesterday!\nBen: What a lovely cat, congratulations Ana.",
+        tokens=20,
+        score=0.9,
+    ),
+    Chunk(
+        id="c2",
+        session="s2",
+        time=datetime(2023, 6, 1, 12),
+        turn_ids=("t3",),
+        text="Ben: My new job in Lisbon starts next month.",
+        tokens=12,
+        score=0.4,
+    ),
+)
+
+
+def perfect(prompt: str) -> str:
+    """Replies to any prompt of the pipeline as it asks for."""
+    return next((reply for key, reply in REPLIES.items() if key in prompt), "a cat")
+
+
+@dataclass(frozen=True)
+class Found:
+    chunks: tuple[Chunk, ...] = CHUNKS
+    tokens: int = 5
+
+
+@dataclass
+class FixedRetriever:
+    """Finds the same chunks for every query."""
+
+    found: Found = Found()
+
+    async def retrieve(
+        self, tenant: str, history: str, query: str, max_tokens: int | None = None
+    ) -> Found:
+        return self.found
+
+
+def scripted(script: Callable[[str], str] = perfect) -> dict[str, ScriptedBackbone]:
+    return {key: ScriptedBackbone(script, name=key) for key in ("low", "mid", "high")}
+
+
+def pipeline(
+    backbones: Mapping[str, Backbone] | None = None,
+    *,
+    router: Router | None = None,
+    retriever: FixedRetriever | None = None,
+    profile: Profile | None = None,
+    **more: Callable[[], float],
+) -> Pipeline:
+    models = Models(
+        backbones=backbones if backbones is not None else scripted(),
+        encoder=HashEncoder(name="encoder"),
+        tagger=ScriptedTagger(name="tagger"),
+    )
+    return Pipeline(
+        profile=profile or load_profile("small"),
+        models=models,
+        retriever=retriever or FixedRetriever(),
+        router=router or FixedRouter(),
+        **more,
+    )

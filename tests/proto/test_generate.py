@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from budgetmem.proto.generate import ROOT, generate
+
+FOLDER = Path("budgetmem/proto/budgetmem/v1")
+GENERATED = ["memory_pb2.py", "memory_pb2.pyi", "memory_pb2_grpc.py", "memory_pb2_grpc.pyi"]
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("grpc_tools") is None, reason="grpcio-tools is not installed"
+)
+def test_the_committed_code_is_what_the_proto_generates(tmp_path):
+    generate(tmp_path)
+    assert sorted(p.name for p in (tmp_path / FOLDER).iterdir()) == sorted(GENERATED)
+    for name in GENERATED:
+        assert (tmp_path / FOLDER / name).read_text() == (ROOT / FOLDER / name).read_text(), name
+
+
+def test_every_field_is_commented():
+    lines = (ROOT / FOLDER / "memory.proto").read_text().splitlines()
+    bare = [
+        line
+        for before, line in zip(lines, lines[1:], strict=False)
+        if line.startswith(("  ", "message", "enum"))
+        and line.rstrip().endswith((";", "{"))
+        and not before.strip().startswith("//")
+        and not line.strip().startswith("//")
+    ]
+    assert bare == []

@@ -1,0 +1,202 @@
+"""A tiny engine behind the real doors, so that their tests need no models."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from budgetmem.errors import BudgetMemError, NotFound
+from budgetmem.history import IngestReport
+from budgetmem.info import (
+    BackboneInfo,
+    ModelPrice,
+    RetrievalInfo,
+    ServerInfo,
+    StrategyInfo,
+    TaskModelInfo,
+)
+from budgetmem.pipeline import RetrievedEvent, StepEvent
+from budgetmem.store.base import DeletionProof, HistoryInfo, Settings
+from budgetmem.tiers import Tier
+from budgetmem.types import (
+    Answer,
+    Chunk,
+    Choice,
+    Fallback,
+    Finding,
+    Memory,
+    Receipt,
+    Step,
+    Turn,
+    Usage,
+)
+from server.doors import Doors
+from server.engine import Engine
+
+CHUNK = Chunk("c1", "s1", datetime(2023, 5, 8, 13, 56), ("t1", "t2"), "Ana: hi\nBo: hi", 7, 0.5)
+FINDINGS = {
+    "filter": (Finding("filter", "kept", ("c1",)),),
+    "entity": (Finding("entity", "Ana books", ("c1",), {"subject": "Ana"}, 0.25),),
+    "temporal": (),
+}
+STEPS = (
+    Step(
+        "filter",
+        Choice(Tier.LOW, (1.0, 0.0, 0.0), {Tier.HIGH: "too dear"}),
+        "apply rules",
+        Usage(cost_usd=1e-6),
+    ),
+    Step(
+        "entity",
+        Choice(Tier.HIGH, (0.1, 0.2, 0.7)),
+        "apply specialist",
+        Usage(10, 3, 2e-6, 4.5, 2, 1, 0),
+        (Fallback("ask reflective @ high", "did not parse"),),
+        mean_logprob=-0.5,
+        finish_reason="stop",
+    ),
+)
+RECEIPT = Receipt(
+    strategy="implementation",
+    router="fixed-mid",
+    steps=STEPS,
+    retrieval=Usage(input_tokens=5, calls=1),
+    answer=None,
+    total=Usage(15, 3, 3e-6, 12.0, 3, 1, 0),
+    retrieved_chunk_ids=("c1", "c2"),
+    kept_chunk_ids=("c1",),
+    notes=("a note",),
+)
+MEMORY = Memory("Ana booked in May.", FINDINGS, (CHUNK,), RECEIPT)
+ANSWER = Answer("In May.", MEMORY, replace(RECEIPT, answer=Usage(output_tokens=2, calls=1)))
+PRICE = ModelPrice(0.03, 0.06, "somewhere")
+INFO = ServerInfo(
+    version="0.1.0",
+    profile="fake",
+    about="nothing real",
+    backbones=(
+        BackboneInfo("low", (Tier.LOW, Tier.MID), "backbone_low", "openvino", "x", 8192, PRICE),
+    ),
+    answerer="low",
+    encoder=TaskModelInfo("encoder", "minilm", PRICE),
+    tagger=TaskModelInfo("tagger", "spacy", PRICE),
+    strategies=(StrategyInfo("capacity", "ask a", "ask b", "ask c"),),
+    modules=("filter", "entity", "temporal", "topic", "summary"),
+    router="fixed-mid",
+    retrieval=RetrievalInfo("fused", 800),
+)
+
+
+@dataclass
+class FakeHistories:
+    kept: dict[tuple[str, str], list[Turn]] = field(default_factory=dict)
+    failure: BudgetMemError | None = None
+
+    async def ingest(self, tenant, history, turns):
+        if self.failure is not None:
+            raise self.failure
+        there = self.kept.setdefault((tenant, history), [])
+        new = [turn for turn in turns if turn not in there]
+        there += new
+        return IngestReport(len(new), len(turns) - len(new), len(new), 7 * len(new))
+
+    async def list(self, tenant):
+        return sorted(name for owner, name in self.kept if owner == tenant)
+
+    async def info(self, tenant, history):
+        turns = self._turns(tenant, history)
+        times = [turn.time for turn in turns if turn.time is not None]
+        settings = Settings("minilm", 384, "{}")
+        return HistoryInfo(history, settings, 1, len(turns), len(turns), times[0], times[-1])
+
+    async def export(self, tenant, history):
+        return iter(self._turns(tenant, history))
+
+    async def delete(self, tenant, history):
+        count = len(self._turns(tenant, history))
+        del self.kept[tenant, history]
+        return DeletionProof(count, count, count, 0)
+
+    def _turns(self, tenant, history):
+        if (tenant, history) not in self.kept:
+            raise NotFound(f"no history {history!r}")
+        return self.kept[tenant, history]
+
+
+@dataclass
+class FakePipeline:
+    requests: list = field(default_factory=list)
+    failure: BudgetMemError | Exception | None = None
+    blocks: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    async def extract(self, request, observe=None):
+        self.requests.append(request)
+        if observe is not None:
+            observe(RetrievedEvent((CHUNK,)))
+            for step in STEPS:
+                observe(StepEvent(step, FINDINGS[step.module]))
+        if self.blocks:
+            await self._block()
+        if self.failure is not None:
+            raise self.failure
+        return MEMORY
+
+    async def answer(self, request, observe=None):
+        await self.extract(request)
+        return ANSWER
+
+    async def _block(self):
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.cancelled.set()
+
+
+@dataclass
+class Running:
+    """Open doors, and the fakes behind them."""
+
+    address: str
+    doors: Doors
+    engine: Engine
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def histories(self) -> FakeHistories:
+        return self.engine.histories  # type: ignore[return-value]
+
+    @property
+    def pipeline(self) -> FakePipeline:
+        return self.engine.pipeline  # type: ignore[return-value]
+
+    def call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+
+@contextmanager
+def running(serve: bool = True) -> Iterator[Running]:
+    """The doors on a free port, in a thread and loop of their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start():
+        doors, engine = Doors(), Engine(FakeHistories(), FakePipeline(), INFO)
+        port = await doors.open("127.0.0.1", 0)
+        if serve:
+            await doors.serve(engine)
+        return Running(f"127.0.0.1:{port}", doors, engine, loop)
+
+    started = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    try:
+        yield started
+    finally:
+        started.call(started.doors.close(0))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from budgetmem.config import bundled_profiles, load_profile
+from budgetmem.errors import ConfigError
+
+
+def test_bundled_profiles():
+    assert bundled_profiles() == ("gpu", "small", "tiny")
+
+
+def edited(tmp_path: Path, old: str, new: str) -> str:
+    source = Path(__file__).parents[1] / "budgetmem" / "profiles" / "small.toml"
+    text = source.read_text()
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new))
+    return str(path)
+
+
+def test_ones_own_profile(tmp_path: Path):
+    profile = load_profile(edited(tmp_path, 'name = "small"', 'name = "mine"'))
+    assert profile.name == "mine"
+    assert "qwen2.5-coder-1.5b" in profile.assets
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('answerer = "high"', 'answerer = "huge"', "answerer = 'huge' is not one of `backbones`"),
+        ('mid = "mid"', "", "`tiers` lacks mid"),
+        ("context = 8192", "context = 0", "backbones.low.context"),
+        ("context = 8192", "contxt = 8192", "backbones.low.contxt: Extra inputs"),
+        ('asset = "smollm2-135m"', "", "needs a catalogue name in `asset`"),
+        ("{prompt}", "prompt", "must contain {prompt}"),
+        ("[tiers]", "[tiers", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str):
+    with pytest.raises(ConfigError) as caught:
+        load_profile(edited(tmp_path, old, new))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["huge", "missing.toml"])
+def test_unknown_profiles(name: str):
+    with pytest.raises(ConfigError, match="use one of gpu, small, tiny"):
+        load_profile(name)

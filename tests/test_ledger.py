@@ -1,0 +1,71 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budgetmem.ledger import Bound, Ledger
+from budgetmem.types import Budget
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_without_ceilings_everything_fits():
+    ledger = Ledger(Budget())
+    assert ledger.refusal(Bound(1e9, 1e12)) is None
+    assert math.isinf(ledger.left_ms)
+
+
+def test_a_stage_shares_what_is_left_equally():
+    ledger = Ledger(Budget(max_cost_usd=0.375))
+    assert ledger.refusal(Bound(cost_usd=0.125), share=3) is None
+    assert ledger.refusal(Bound(cost_usd=0.126), share=3) == "max_cost_usd"
+
+
+def test_settling_frees_what_the_call_did_not_use():
+    ledger = Ledger(Budget(max_cost_usd=1.0))
+    bound = Bound(cost_usd=0.8)
+    ledger.reserve(bound)
+    assert ledger.refusal(bound) == "max_cost_usd"
+    ledger.settle(bound, 0.1)
+    assert ledger.left_usd == pytest.approx(0.9)
+
+
+def test_time_passes_and_free_work_always_fits():
+    clock = Clock()
+    ledger = Ledger(Budget(max_latency_ms=500), clock=clock)
+    clock.seconds += 0.4
+    assert ledger.elapsed_ms == pytest.approx(400)
+    assert ledger.refusal(Bound(milliseconds=90)) is None
+    assert ledger.refusal(Bound(milliseconds=110)) == "max_latency_ms"
+    clock.seconds += 10
+    assert ledger.refusal(Bound()) is None
+
+
+def test_what_is_held_back_is_there_when_released():
+    ledger = Ledger(Budget(max_cost_usd=1.0, max_latency_ms=100), held=Bound(0.4, 40))
+    assert ledger.refusal(Bound(cost_usd=0.7)) == "max_cost_usd"
+    ledger.release_held()
+    assert ledger.refusal(Bound(cost_usd=0.7)) is None
+
+
+@given(
+    ceiling=st.floats(0, 1),
+    work=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1))),
+)
+def test_the_sum_never_passes_the_ceiling(ceiling: float, work: list[tuple[float, float]]):
+    ledger = Ledger(Budget(max_cost_usd=ceiling))
+    spent = 0.0
+    for cost, used_share in work:
+        bound = Bound(cost_usd=cost)
+        if ledger.refusal(bound) is None:
+            ledger.reserve(bound)
+            ledger.settle(bound, cost * used_share)
+            spent += cost * used_share
+    assert spent <= ceiling + 1e-9

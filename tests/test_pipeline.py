@@ -1,0 +1,237 @@
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from budgetmem.backbone import ScriptedBackbone
+from budgetmem.config import Profile, load_profile
+from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, InvalidInput
+from budgetmem.modules import MODULES
+from budgetmem.pipeline import STAGES, Event, ExtractRequest, RetrievedEvent, StepEvent
+from budgetmem.tiers import STRATEGIES, Tier
+from budgetmem.types import Budget, Usage
+from tests.fakes import CHUNKS, FixedRetriever, Found, perfect, pipeline, scripted
+
+LOW, MID, HIGH = Tier
+
+
+def request(strategy: str = "capacity", query: str = "What did Ana adopt?", **budget):
+    return ExtractRequest("acme", "chat", query, strategy, Budget(**budget))
+
+
+def all_at(tier: Tier) -> dict[str, Tier]:
+    return dict.fromkeys(MODULES, tier)
+
+
+@pytest.mark.parametrize("tier", Tier)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_every_cell_gives_a_memory_and_a_complete_receipt(strategy: str, tier: Tier):
+    memory = await pipeline().extract(request(strategy, tiers=all_at(tier)))
+    receipt = memory.receipt
+    assert "cat" in memory.text
+    assert [step.module for step in receipt.steps] == [name for stage in STAGES for name in stage]
+    assert {step.rung for step in receipt.steps} == {str(STRATEGIES[strategy][tier])}
+    assert not any(step.fallbacks for step in receipt.steps)
+    assert receipt.strategy == strategy
+    assert receipt.router == "fixed-mid"
+    assert receipt.retrieved_chunk_ids == ("c1", "c2")
+    assert set(receipt.kept_chunk_ids) <= {"c1", "c2"}
+    parts = sum((step.usage for step in receipt.steps), receipt.retrieval)
+    assert receipt.total.cost_usd == pytest.approx(parts.cost_usd)
+    assert receipt.total.calls == parts.calls
+
+
+async def test_prompts_go_to_the_backbone_of_the_tier():
+    backbones = scripted()
+    tiers = {"filter": LOW, "entity": MID, "temporal": MID, "topic": MID, "summary": HIGH}
+    await pipeline(backbones).extract(request(tiers=tiers))
+    assert {key: len(b.requests) for key, b in backbones.items()} == {"low": 1, "mid": 3, "high": 1}
+
+
+async def test_later_modules_read_what_the_filter_kept_and_summary_reads_chunks_and_findings():
+    backbones = scripted()
+    memory = await pipeline(backbones).extract(request(tiers=all_at(HIGH)))
+    assert memory.receipt.kept_chunk_ids == ("c1",)
+    filter_prompt, *extractors, summary = (r.prompt for r in backbones["high"].requests)
+    assert "Lisbon" in filter_prompt
+    assert not any("Lisbon" in prompt for prompt in [*extractors, summary])
+    assert "I adopted a cat" in summary
+    assert "Ana adopted a cat" in summary.split("<findings>")[1]
+
+
+async def test_replies_are_held_to_the_schema_of_the_module():
+    backbones = scripted()
+    await pipeline(backbones).extract(request("implementation", tiers=all_at(HIGH)))
+    schemas = [r.schema for r in backbones["high"].requests]
+    assert "keep" in schemas[0]["properties"]
+    assert schemas[-1] is None
+
+
+async def test_events_come_as_they_are_ready():
+    events: list[Event] = []
+    memory = await pipeline().extract(request(), events.append)
+    assert events[0] == RetrievedEvent(CHUNKS)
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert steps[0].step.module == "filter"
+    assert steps[-1].step.module == "summary"
+    in_order = sorted(steps, key=lambda event: list(MODULES).index(event.step.module))
+    assert tuple(event.step for event in in_order) == memory.receipt.steps
+
+
+@pytest.mark.parametrize("reply", ["", "not json at all", "{}", '{"keep": "all"}'])
+async def test_a_reply_that_does_not_parse_falls_one_rung_and_is_recorded(reply: str):
+    backbones = scripted()
+    backbones["high"] = ScriptedBackbone(lambda prompt: reply, name="high")
+    memory = await pipeline(backbones).extract(request(tiers={"filter": HIGH, "summary": LOW}))
+    step = memory.receipt.steps[0]
+    assert step.rung == "ask direct @ mid"
+    assert [f.rung for f in step.fallbacks] == ["ask direct @ high"]
+    assert step.fallbacks[0].reason.startswith("reply: ")
+    assert step.usage.calls == 2
+    assert step.usage.failed_calls == 1
+
+
+async def test_below_the_lowest_rung_is_the_floor():
+    mute = {key: ScriptedBackbone(lambda prompt: "", name=key) for key in ("low", "mid", "high")}
+    memory = await pipeline(mute).extract(request(tiers=all_at(HIGH)))
+    assert {step.rung for step in memory.receipt.steps} == {"apply rules"}
+    assert all(len(step.fallbacks) == 3 for step in memory.receipt.steps)
+    assert "cat" in memory.text
+
+
+async def test_failed_calls_are_paid_for():
+    mute = {key: ScriptedBackbone(lambda prompt: "", name=key) for key in ("low", "mid", "high")}
+    memory = await pipeline(mute).extract(request(tiers=all_at(HIGH)))
+    assert memory.receipt.total.cost_usd > 0
+    assert memory.receipt.total.failed_calls == 15
+
+
+@pytest.mark.parametrize("ceiling", [0.0, 1e-7, 3e-6, 1e-5, 3e-5, 1e-4])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_the_cost_ceiling_is_hard(strategy: str, ceiling: float):
+    memory = await pipeline().extract(
+        request(strategy, tiers=all_at(HIGH), max_cost_usd=ceiling + 1e-8)
+    )
+    assert memory.receipt.total.cost_usd <= ceiling + 1e-8
+    assert "cat" in memory.text
+
+
+async def test_what_does_not_fit_is_masked_and_the_receipt_says_so():
+    memory = await pipeline().extract(request("capacity", tiers=all_at(HIGH), max_cost_usd=1e-8))
+    step = memory.receipt.steps[0]
+    assert step.rung == "apply rules"
+    assert step.choice.masked == dict.fromkeys(Tier, "max_cost_usd")
+
+
+async def test_the_latency_ceiling_masks_what_would_take_too_long():
+    memory = await pipeline().extract(request(tiers=all_at(HIGH), max_latency_ms=900))
+    tiers = {step.choice.tier for step in memory.receipt.steps if "ask" in step.rung}
+    assert HIGH not in tiers
+
+
+async def test_a_call_that_overruns_the_latency_ceiling_is_cut_off():
+    class Stuck(ScriptedBackbone):
+        async def generate(self, request, on_first_token=None):
+            await asyncio.sleep(60)
+
+    stuck = {key: Stuck(perfect, name=key) for key in ("low", "mid", "high")}
+    settings = load_profile("small").model_dump()
+    for backbone in settings["backbones"].values():
+        backbone["speed"] = {"prefill": 1e9, "decode": 1e9}
+    profile = Profile.model_validate(settings)
+    memory = await asyncio.wait_for(
+        pipeline(stuck, profile=profile).extract(request(tiers=all_at(HIGH), max_latency_ms=300)),
+        timeout=5,
+    )
+    first = memory.receipt.steps[0]
+    assert first.fallbacks[0].reason == "max_latency_ms"
+    assert first.usage.cost_usd > 0
+    assert "cat" in memory.text
+
+
+async def test_a_prompt_longer_than_the_context_is_masked():
+    long = replace(CHUNKS[0], text="Ana: cat " * 9000)
+    memory = await pipeline(retriever=FixedRetriever(Found((long,)))).extract(
+        request(tiers=all_at(LOW))
+    )
+    step = memory.receipt.steps[0]
+    assert step.choice.masked[LOW].startswith("context: ")
+    assert step.choice.tier == MID
+
+
+async def test_a_dead_backbone_is_an_error_and_stops_the_others():
+    cancelled = asyncio.Event()
+
+    class Dead(ScriptedBackbone):
+        async def generate(self, request, on_first_token=None):
+            raise BackboneUnavailable("gone")
+
+    class Slow(ScriptedBackbone):
+        async def generate(self, request, on_first_token=None):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+    backbones = {**scripted(), "mid": Dead(perfect, name="mid"), "high": Slow(perfect, name="high")}
+    with pytest.raises(BackboneUnavailable, match="gone"):
+        await pipeline(backbones).extract(request(tiers={"filter": LOW, "topic": HIGH}))
+    assert cancelled.is_set()
+
+
+async def test_answering_reads_the_memory_alone():
+    backbones = scripted()
+    answer = await pipeline(backbones).answer(request(tiers=all_at(HIGH)))
+    assert answer.text == "a cat"
+    prompt = backbones["high"].requests[-1].prompt
+    assert "Memory: " not in prompt
+    assert "Ana adopted a cat on 7 May 2023." in prompt
+    assert "lovely" not in prompt
+    receipt = answer.receipt
+    assert receipt.answer.calls == 1
+    assert receipt.total.cost_usd == pytest.approx(
+        answer.memory.receipt.total.cost_usd + receipt.answer.cost_usd
+    )
+
+
+async def test_the_answer_is_paid_within_the_ceiling():
+    for ceiling in (1e-4, 2e-4):
+        answer = await pipeline().answer(request(tiers=all_at(HIGH), max_cost_usd=ceiling))
+        assert answer.receipt.total.cost_usd <= ceiling
+
+
+async def test_a_ceiling_below_the_answer_says_what_is_needed():
+    with pytest.raises(BudgetTooSmall, match=r"budget.max_cost_usd: the answer alone .* USD"):
+        await pipeline().answer(request(max_cost_usd=1e-9))
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (ExtractRequest("t", "h", "q", "brilliance"), "strategy"),
+        (ExtractRequest("t", "h", "q", budget=Budget(tiers={"filtre": LOW})), "budget.tiers"),
+    ],
+)
+async def test_bad_requests_name_the_field(bad: ExtractRequest, field: str):
+    with pytest.raises(InvalidInput) as caught:
+        await pipeline().extract(bad)
+    assert caught.value.field == field
+
+
+async def test_no_chunks_at_all_still_gives_a_receipt():
+    memory = await pipeline(retriever=FixedRetriever(Found(()))).extract(
+        request("implementation", tiers=all_at(LOW))
+    )
+    assert memory.text == ""
+    assert memory.receipt.total.calls >= 1
+
+
+def test_usages_add_up():
+    one = Usage(1, 2, 0.5, 3.0, 1, 1, 0)
+    assert one + one == Usage(2, 4, 1.0, 6.0, 2, 2, 0)
+
+
+def test_the_scripted_replies_are_json():
+    assert json.loads(perfect("that hold the answer"))["keep"] == [1]

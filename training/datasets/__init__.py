@@ -1,0 +1,1 @@
+"""Datasets of questions about histories, behind one protocol."""
