@@ -60,7 +60,7 @@ def _words(*tables: dict[str, int] | dict[str, str] | dict[str, tuple[int, int]]
 
 
 _MONTH = rf"(?P<month>{_words(_MONTH_NUMBERS)})\b\.?"
-_YEAR = r"(?P<year>(?:19|20)\d\d)\b"
+_YEAR = r"(?P<year>(?:1[5-9]|20)\d\d)\b"
 _COUNT = rf"(?P<count>{_words(_COUNTS, _VAGUE_COUNTS)}|\d{{1,3}})"
 _UNIT_WORD = "(?:day|weekend|week|month|year)"
 _UNIT = rf"(?P<unit>{_UNIT_WORD})"

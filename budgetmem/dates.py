@@ -19,6 +19,9 @@ _FUTURE = re.compile(
     r"can't wait|looking forward|coming up|should|want to)\b",
     re.IGNORECASE,
 )
+_REACH = 200
+"""Characters on either side within which a sentence's tense is read."""
+
 _PAST = re.compile(
     r"\b(?:was|were|been|had|did|went|got|took|made|saw|came|met|began|bought|brought|built|felt|"
     r"found|gave|held|heard|left|lost|ran|said|sang|sold|spent|spoke|swam|taught|thought|told|won|"
@@ -51,16 +54,18 @@ def resolve(text: str, anchor: datetime | None) -> tuple[TimeExpression, ...]:
     if not HINT.search(text):
         return ()
     found: list[TimeExpression] = []
+    taken = bytearray(len(text))
     for rule in RULES:
         if rule.relative and anchor is None:
             continue
         for match in rule.pattern.finditer(text):
             span = match.span(rule.group)
-            if any(span[0] < e.span[1] and e.span[0] < span[1] for e in found):
+            if any(taken[slice(*span)]):
                 continue
             context = Context(anchor.date() if anchor else date.min, _tense(text, span))
             period = _resolved(rule, match, context)
             if period is not None:
+                taken[slice(*span)] = b"\1" * (span[1] - span[0])
                 found.append(_expression(text, span, period, rule.relative))
     return tuple(sorted(found, key=lambda e: e.span))
 
@@ -94,9 +99,10 @@ def _expression(text: str, span: tuple[int, int], period: Period, relative: bool
 
 def _tense(text: str, span: tuple[int, int]) -> int:
     """What the sentence around `span` suggests: +1 future, -1 past, 0 nothing."""
-    start = max(text.rfind(mark, 0, span[0]) for mark in ".!?\n") + 1
-    ends = [at for mark in ".!?\n" if (at := text.find(mark, span[1])) >= 0]
-    sentence = text[start : min(ends, default=len(text))].replace("’", "'")
+    low, high = max(0, span[0] - _REACH), span[1] + _REACH
+    start = max(low, *(text.rfind(mark, low, span[0]) + 1 for mark in ".!?\n"))
+    ends = [at for mark in ".!?\n" if (at := text.find(mark, span[1], high)) >= 0]
+    sentence = text[start : min(ends, default=high)].replace("’", "'")
     if _FUTURE.search(sentence):
         return 1
     return -1 if _PAST.search(sentence) else 0

@@ -16,11 +16,10 @@ from budgetmem.backbone import Encoder, Vectors
 from budgetmem.chunking import Unit, by_session
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DuplicateTurn
-from budgetmem.retrieval import KEYWORD_WEIGHT, Ranked, fill, fuse, query_words
+from budgetmem.retrieval import RANKINGS, candidates, fill, query_words, rank
 from budgetmem.store.base import (
     DeletionProof,
     HistoryInfo,
-    Hits,
     SessionChange,
     SessionState,
     Settings,
@@ -169,19 +168,21 @@ class Histories:
         validation.check_positive("max_tokens", budget)
         info = await self.info(tenant, history)
         self._check_settings(history, info.settings, for_writing=False)
-        dense, keyword = RANKINGS[self._profile.ranking]
-        vector = (await self._encoder.embed([query]))[0] if dense else None
-        words = query_words(query) if keyword else ()
+        ranking = RANKINGS[self._profile.ranking]
+        vector = (await self._encoder.embed([query]))[0] if ranking.vectors else None
+        words = query_words(query) if ranking.words else ()
         hits = await asyncio.to_thread(
-            self._store.search, tenant, history, vector, words, _candidates(budget)
+            self._store.search, tenant, history, vector, words, candidates(budget)
         )
+        self._check_settings(history, hits.settings, for_writing=False)
+        ranked = rank(hits.dense, hits.keyword, self._profile.ranking, self._profile.rrf_constant)
         chunks = fill(
-            ((hits.units[name], score) for name, score in self._rank(hits)),
+            ((hits.units[name], score) for name, score in ranked),
             hits.sessions,
             budget,
             self._encoder.tokens,
         )
-        return Retrieval(chunks, self._encoder.tokens.count(query) if dense else 0)
+        return Retrieval(chunks, self._encoder.tokens.count(query) if ranking.vectors else 0)
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
@@ -221,22 +222,14 @@ class Histories:
                 f"not {mine.chunking}: reindex it, or ingest it again"
             )
 
-    def _rank(self, hits: Hits) -> Sequence[Ranked]:
-        if self._profile.ranking == "fused":
-            return fuse(
-                [(hits.dense, 1.0), (hits.keyword, KEYWORD_WEIGHT)], self._profile.rrf_constant
-            )
-        return hits.dense or hits.keyword
-
     async def _changes(
         self, new: Sequence[Turn], sessions: Mapping[str, SessionState], embedder: _Embedder
     ) -> Sequence[SessionChange]:
-        return [
-            await self._change(
-                name, sessions[name], tuple(turns), sessions[name].unit_ids, embedder
-            )
-            for name, turns in by_session(new).items()
-        ]
+        changes = []
+        for name, turns in by_session(new).items():
+            state = sessions.get(name, SessionState())
+            changes.append(await self._change(name, state, tuple(turns), state.unit_ids, embedder))
+        return changes
 
     async def _change(
         self,
@@ -263,19 +256,6 @@ class Histories:
             added=tuple((unit, embedder.vectors[unit.id]) for unit in added),
             removed=present - {unit.id for unit in units},
         )
-
-
-RANKINGS: Mapping[str, tuple[bool, bool]] = {
-    "dense": (True, False),
-    "keyword": (False, True),
-    "fused": (True, True),
-}
-"""Which of (vectors, words) a ranking uses."""
-
-
-def _candidates(max_tokens: int) -> int:
-    """Units per ranking: more than can fit, since they overlap and some are skipped."""
-    return max(200, max_tokens // 4)
 
 
 def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Turn]) -> list[Turn]:

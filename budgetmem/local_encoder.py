@@ -6,79 +6,62 @@ Serving uses the encoder on Triton (`budgetmem.triton`); both read the same asse
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
-from budgetmem.backbone import Vectors
-from budgetmem.errors import AssetError, ConfigError
+from budgetmem.backbone import TokenCounter, Vectors
+from budgetmem.errors import ConfigError
+from budgetmem.onnx_session import open_session
+from budgetmem.tokens import FileTokens, load_tokenizer
 
 OUTPUT = "sentence_embedding"
+TYPE_IDS = "token_type_ids"
 
 
-class EncoderTokens:
-    """A TokenCounter by a `tokenizer.json`; the count includes the special tokens."""
+class RememberedTokens:
+    """A TokenCounter that remembers what it counted lately."""
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise AssetError(f"{path}: no such file; pull the encoder's asset first")
-        self._tokenizer = Tokenizer.from_file(str(path))
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self.count: Callable[[str], int] = lru_cache(maxsize=65536)(self._count)
+    def __init__(self, counter: TokenCounter, size: int = 65536) -> None:
+        self._count = lru_cache(maxsize=size)(counter.count)
 
-    def _count(self, text: str) -> int:
-        return len(self._tokenizer.encode(text).ids)
-
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of every text, special tokens included."""
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+    def count(self, text: str) -> int:
+        return self._count(text)
 
 
 class LocalEncoder:
-    """Encodes with `model.onnx` and `tokenizer.json` of `folder`.
+    """A `budgetmem.backbone.Encoder` by `model.onnx` and `tokenizer.json` of a folder.
 
     The model takes int64 `input_ids` and `attention_mask` (and `token_type_ids` if it wants
     them) of shape [batch, length] and gives `sentence_embedding`, float32 [batch, dimension].
-    Texts are cut at `max_tokens`. Raises AssetError for a missing file, ConfigError for a model
-    of another form.
+    Texts are cut at `max_tokens`; `tokens` counts all of them. Raises AssetError for a missing
+    file, ConfigError for a model of another form.
     """
 
     def __init__(
-        self, folder: Path, max_tokens: int = 256, threads: int = 2, batch_size: int = 32
+        self, folder: Path, *, max_tokens: int = 256, threads: int = 2, batch_size: int = 32
     ) -> None:
-        import onnxruntime  # noqa: PLC0415 - an optional dependency
-
-        model = folder / "model.onnx"
-        if not model.is_file():
-            raise AssetError(f"{model}: no such file; pull the encoder's asset first")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
-        self.tokens = EncoderTokens(folder / "tokenizer.json")
-        self._inputs = {i.name for i in self._session.get_inputs()}
-        shapes = {o.name: o.shape for o in self._session.get_outputs()}
-        if OUTPUT not in shapes:
-            raise ConfigError(f"{model}: no output {OUTPUT!r}, it has {', '.join(shapes)}")
+        tokenizer_file = folder / "tokenizer.json"
+        self._session = open_session(folder / "model.onnx", "cpu", intra_op_threads=threads)
+        self._tokenizer = load_tokenizer(tokenizer_file)
+        self._tokenizer.enable_truncation(max_tokens)
+        if OUTPUT not in self._session.outputs:
+            raise ConfigError(f"{self._session.path}: no output {OUTPUT!r}")
+        self.tokens: TokenCounter = RememberedTokens(FileTokens(tokenizer_file))
         self.name = folder.name
-        self.dimension = int(shapes[OUTPUT][-1])
-        self.max_tokens = max_tokens
         self._batch_size = batch_size
+        self.dimension = self._run([[0]]).shape[1]
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """float32 [len(texts), dimension], rows L2-normalised. Raises nothing on its own."""
+        """float32 [len(texts), dimension], rows L2-normalised."""
         return await asyncio.to_thread(self.embed_now, texts)
 
     def embed_now(self, texts: Sequence[str]) -> Vectors:
         """The same, in the calling thread."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        ids = [self._cut(row) for row in self.tokens.ids(texts)]
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         # Rows of one length need no padding, which is work thrown away.
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         for start in range(0, len(order), self._batch_size):
@@ -88,21 +71,15 @@ class LocalEncoder:
         normalised: Vectors = vectors / np.maximum(norms, 1e-12)
         return normalised
 
-    def _cut(self, ids: list[int]) -> list[int]:
-        if len(ids) <= self.max_tokens:
-            return ids
-        # The last id is the closing special token, which the model expects.
-        return ids[: self.max_tokens - 1] + ids[-1:]
-
     def _run(self, rows: Sequence[Sequence[int]]) -> Vectors:
         length = max(len(row) for row in rows)
         input_ids = np.zeros((len(rows), length), dtype=np.int64)
-        mask = np.zeros((len(rows), length), dtype=np.int64)
+        mask = np.zeros_like(input_ids)
         for i, row in enumerate(rows):
             input_ids[i, : len(row)] = row
             mask[i, : len(row)] = 1
-        feed: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
-        if "token_type_ids" in self._inputs:
-            feed["token_type_ids"] = np.zeros_like(input_ids)
-        output: Vectors = self._session.run([OUTPUT], feed)[0]
+        feeds = {"input_ids": input_ids, "attention_mask": mask}
+        if TYPE_IDS in self._session.inputs:
+            feeds[TYPE_IDS] = np.zeros_like(input_ids)
+        output: Vectors = self._session.run([OUTPUT], feeds)[OUTPUT]
         return output

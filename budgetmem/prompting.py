@@ -59,6 +59,11 @@ def answer_prompt(memory: str, work: Workspace) -> Prompt:
     return Prompt(prefix, prefix + _instruction("answer", "direct", {}))
 
 
+def plain_memory(chunks: Sequence[Chunk]) -> str:
+    """Chunks as they are, under their dates: what plain retrieval gives to an answerer."""
+    return "\n".join("\n".join(_dated(chunk)) for chunk in chunks)
+
+
 def reply_schema(module: Module, style: str) -> Mapping[str, Any] | None:
     """The module's JSON schema, with a bounded `reasoning` before it where the style reasons."""
     budget = STYLES[style].reasoning_tokens
@@ -78,9 +83,15 @@ def _prefix(chunks: Sequence[Chunk], work: Workspace) -> str:
 
 
 def _numbered(number: int, chunk: Chunk) -> str:
-    heading = f"[{number}]" if chunk.time is None else f"[{number}] {prose(chunk.time)}"
-    text = chunk.text if chunk.time is None else dates.annotate(chunk.text, chunk.time)
-    return f"{heading}\n{quote_lines(escape(text))}"
+    *heading, text = _dated(chunk)
+    return f"{' '.join([f'[{number}]', *heading])}\n{quote_lines(escape(text))}"
+
+
+def _dated(chunk: Chunk) -> tuple[str, ...]:
+    """The session's date, if known, and the text with its relative dates resolved."""
+    if chunk.time is None:
+        return (chunk.text,)
+    return prose(chunk.time), dates.annotate(chunk.text, chunk.time)
 
 
 def _question(work: Workspace) -> str:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bm25s.stopwords import STOPWORDS_EN_PLUS
+
 from budgetmem.backbone import TokenCounter
 from budgetmem.chunking import Line, Unit, chunk_id
 from budgetmem.types import Chunk
@@ -18,16 +20,7 @@ Ranked = tuple[str, float]
 
 _WORD = re.compile(r"[^\W_]+")
 
-STOP_WORDS = frozenset(
-    _WORD.findall(
-        """
-        a about an and any are as at be been being but by can could did do does doing for from had
-        has have having he her hers him his how i if in into is it its me my of on or our she
-        should so than that the their them then there these they this those to too us was we were
-        what when where which while who whom whose why will with would you your
-        """
-    )
-)
+_STOP_WORDS = frozenset(STOPWORDS_EN_PLUS)
 """English function words: they say how a question asks, not what it is about."""
 
 _GIVE_UP_AFTER = 32
@@ -37,7 +30,7 @@ _GIVE_UP_AFTER = 32
 def query_words(query: str) -> tuple[str, ...]:
     """The words to search for, each once: without stop words, unless there is nothing else."""
     words = tuple(dict.fromkeys(_WORD.findall(query.lower())))
-    return tuple(word for word in words if word not in STOP_WORDS) or words
+    return tuple(word for word in words if word not in _STOP_WORDS) or words
 
 
 KEYWORD_WEIGHT = 1.5
@@ -55,6 +48,33 @@ def fuse(rankings: Sequence[tuple[Sequence[Ranked], float]], constant: int) -> l
         for rank, (name, _) in enumerate(ranking, start=1):
             scores[name] = scores.get(name, 0.0) + weight / (constant + rank)
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a ranking of a RetrievalProfile counts: 0 where it does not look at all."""
+
+    vectors: float
+    words: float
+
+
+RANKINGS: Mapping[str, Ranking] = {
+    "dense": Ranking(vectors=1.0, words=0.0),
+    "keyword": Ranking(vectors=0.0, words=1.0),
+    "fused": Ranking(vectors=1.0, words=KEYWORD_WEIGHT),
+}
+
+
+def rank(
+    dense: Sequence[Ranked], keyword: Sequence[Ranked], ranking: str, constant: int
+) -> Sequence[Ranked]:
+    """The order of a named ranking: one of the two as it is, or both fused."""
+    weights = RANKINGS[ranking]
+    if weights.words == 0:
+        return dense
+    if weights.vectors == 0:
+        return keyword
+    return fuse([(dense, weights.vectors), (keyword, weights.words)], constant)
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,11 @@ class _Selection:
             tokens=run.tokens,
             score=run.score,
         )
+
+
+def candidates(max_tokens: int) -> int:
+    """Units to ask of each ranking: more than fit, since they overlap and some are skipped."""
+    return max(200, max_tokens // 4)
 
 
 def fill(

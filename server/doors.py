@@ -58,6 +58,14 @@ class Doors:
         self._service.attach(engine)
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
 
+    async def pause(self) -> None:
+        """Health says NOT_SERVING; calls are still let in, and fail if the models are away."""
+        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def resume(self) -> None:
+        """Health says SERVING again."""
+        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+
     async def close(self, grace_s: float) -> None:
         """Refuses new calls and gives running ones `grace_s` seconds to end."""
         await self._health.enter_graceful_shutdown()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -17,6 +17,7 @@ from budgetmem.wire.faults import DETAILS_KEY, FIELD_KEY, encode_fault
 logger = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Unary = Callable[[Message, Context], Awaitable[Message]]
 Stream = Callable[[Message, Context], AsyncGenerator[Message, None]]
 
@@ -66,25 +67,19 @@ class ErrorEdge(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
-        ],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Handler | None:
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming:
             return handler
+        codec = (handler.request_deserializer, handler.response_serializer)
+        # The stubs describe the handlers of threaded servers; ours are coroutines.
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                _guarded_stream(handler.unary_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            _guarded(handler.unary_unary),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+            stream: Any = _guarded_stream(cast(Stream, handler.unary_stream))
+            return grpc.unary_stream_rpc_method_handler(stream, *codec)
+        unary: Any = _guarded(cast(Unary, handler.unary_unary))
+        return grpc.unary_unary_rpc_method_handler(unary, *codec)
 
 
 def _guarded(behaviour: Unary) -> Unary:

@@ -28,6 +28,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Runs the command and returns its exit code once nothing of it is left."""
     grace, shm_prefix, work_dir, _, *command = arguments
     for ignored in (signal.SIGINT, signal.SIGTERM):
         # Only the pipe ends a supervisor: a signal to the terminal's group is the owner's affair.
@@ -35,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     # Orphaned grandchildren come here to be reaped: in a container nobody else may do it.
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_follow_parent
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_follow_parent,  # noqa: PLW1509 - there is one thread here
     )
     try:
         _wait_for_either(child, sys.stdin.fileno())

@@ -18,6 +18,7 @@ from pathlib import Path
 import budgetmem
 from budgetmem.errors import ConfigError
 
+UTILITIES = "triton_python_backend_utils.py"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -31,29 +32,37 @@ class TritonInstall:
     libraries: Path
 
     def backend_directory(self, folder: Path) -> Path:
-        """Writes a backend directory with the stub for this Python into `folder`."""
+        """Writes a backend directory with the stub for this Python into `folder`.
+
+        The stub starts an isolated interpreter, which ignores PYTHONPATH. But it imports this copy
+        of its utilities before any model, so that they can give it this interpreter's packages.
+        """
         backend = folder / "python"
         backend.mkdir(parents=True)
         for file in (*self.python_backend.iterdir(), self.stub):
             if file.is_file():
                 shutil.copy2(file, backend)
+        utilities = backend / UTILITIES
+        source = utilities.read_text(encoding="utf-8")
+        utilities.write_text(f"import sys\nsys.path[:0] = {import_paths()!r}\n{source}")
         return folder
 
     def environment(self) -> dict[str, str]:
-        """The variables with which the stubs become this interpreter, packages and project included.
-
-        PYTHONHOME, because the stub would otherwise take the first `python3` of PATH for its own.
-        """
+        """Variables for Triton. The stub takes the first `python3` of PATH for its own."""
         libraries = [str(self.libraries), str(libpython_folder() or "")]
-        roots = [str(Path(budgetmem.__file__).parents[1]), str(Path(__file__).parents[1])]
         inherited = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+        programs = os.environ.get("PATH", os.defpath).split(os.pathsep)
         return {
             "LD_LIBRARY_PATH": _joined([*libraries, *inherited]),
-            "PYTHONHOME": _joined([sys.base_prefix, sys.base_exec_prefix]),
-            "PYTHONPATH": _joined([*roots, *(p for p in sys.path if Path(p).is_dir())]),
-            "PYTHONNOUSERSITE": "1",
+            "PATH": _joined([str(Path(sys.executable).parent), *programs]),
             "PYTHONUNBUFFERED": "1",
         }
+
+
+def import_paths() -> list[str]:
+    """Where this interpreter finds modules, this project's roots first."""
+    roots = [str(Path(budgetmem.__file__).parents[1]), str(Path(__file__).parents[1])]
+    return list(dict.fromkeys([*roots, *(p for p in sys.path if p and Path(p).exists())]))
 
 
 def find_install() -> TritonInstall:

@@ -146,7 +146,9 @@ class _Puller:
         os.replace(written, target)
         after, version = disk.sha256_of(target), tool_version(conversion)
         if step.sha256 not in (None, after) and step.tool_version == version:
-            raise AssetError(f"{step.step} made {step.output} with sha256 {after}: {step.sha256}")
+            raise AssetError(
+                f"{step.step} made {step.output} with sha256 {after} instead of {step.sha256}"
+            )
         return StepRecord(
             step=step.step,
             input=step.input,

@@ -42,7 +42,7 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Record]]:
-    """The objects of a JSONL file, each with the place to name in errors; blank lines are skipped."""
+    """The objects of a JSONL file, each with its place for errors; blank lines are skipped."""
     for number, line in text_lines(path):
         if line.strip():
             where = f"{path.name} line {number}"

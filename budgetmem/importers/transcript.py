@@ -26,6 +26,8 @@ _SPOKEN = re.compile(r"([^\W\d_][^:\n]{0,63}):(?:\s+(.*)|\s*)")
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d %B %Y", "%d %B, %Y", "%B %d, %Y", "%d %b %Y", "%b %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", ", %H:%M", " %I:%M %p", ", %I:%M %p")
 
+_LONGEST_DATE = 40
+
 
 def read(path: Path, select: str | None = None) -> dict[str, list[Turn]]:
     """One history, named after the file; turn ids are `SESSION:N`, sessions `1`, `2`, ..."""
@@ -75,6 +77,8 @@ def _continued(turn: Turn, line: str) -> Turn:
 
 def _header(line: str) -> datetime | None:
     bare = line.strip("#[]()=-* \t")
+    if len(bare) > _LONGEST_DATE or not any(c.isdigit() for c in bare):
+        return None
     for day in _DAYS:
         for time in _TIMES:
             try:

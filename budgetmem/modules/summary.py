@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from budgetmem.errors import ReplyError
@@ -33,6 +34,9 @@ FOLLOWS = 0.5
 REPEATS = 0.8
 """A piece repeats another if that holds this share of its keywords."""
 
+SHORTLIST = 40
+"""Pieces that are ranked for diversity: more than fit into MAX_WORDS."""
+
 _SOURCES = ("entity", "temporal", "topic")
 _SHOWN = 24
 _SHOWN_CHARACTERS = 240
@@ -47,6 +51,10 @@ class _Piece:
     time: datetime | None
     chunk_ids: tuple[str, ...]
     order: tuple[int, int]
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        return frozenset(keywords(self.text))
 
 
 class Summary:
@@ -98,7 +106,7 @@ async def by_similarity(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
     if not pieces:
         return _written([])
     scores, vectors = await similarity(tools, work.query, [piece.text for piece in pieces])
-    return _written([pieces[i] for i in diverse(scores, vectors, len(pieces))])
+    return _written([pieces[i] for i in diverse(scores, vectors, SHORTLIST)])
 
 
 def _digestible(turns: Iterable[Line]) -> tuple[Line, ...]:
@@ -140,20 +148,26 @@ def _written(ranked: Sequence[_Piece]) -> tuple[Finding, ...]:
 
 
 def _fitting(ranked: Sequence[_Piece]) -> list[_Piece]:
+    """The best pieces within MAX_WORDS; of two that say the same, the one that says more."""
     chosen: list[_Piece] = []
-    stems: list[frozenset[str]] = []
-    left = MAX_WORDS
     for piece in ranked:
-        own = frozenset(keywords(piece.text))
-        length = len(piece.text.split()) + HEADING_WORDS
-        if any(len(own & other) >= REPEATS * len(own) for other in stems):
+        if any(_repeats(piece, other) for other in chosen):
             continue
-        if length > left and chosen:
-            continue
-        chosen.append(piece if length <= left else _cut(piece, left - HEADING_WORDS))
-        stems.append(own)
-        left -= length
+        others = [other for other in chosen if not _repeats(other, piece)]
+        left = MAX_WORDS - sum(map(_length, others))
+        if _length(piece) <= left:
+            chosen = [*others, piece]
+        elif not chosen:
+            chosen = [_cut(piece, left - HEADING_WORDS)]
     return chosen
+
+
+def _repeats(piece: _Piece, other: _Piece) -> bool:
+    return len(piece.stems & other.stems) >= REPEATS * len(piece.stems)
+
+
+def _length(piece: _Piece) -> int:
+    return len(piece.text.split()) + HEADING_WORDS
 
 
 def _cut(piece: _Piece, most: int) -> _Piece:

@@ -8,14 +8,20 @@ from typing import Any
 
 from budgetmem.dates import TimeExpression, resolve
 from budgetmem.modules.base import LocalRung, Tools
-from budgetmem.modules.extraction import by_coverage, by_similarity, list_schema, read_findings
+from budgetmem.modules.extraction import (
+    LIMIT,
+    by_coverage,
+    by_similarity,
+    list_schema,
+    read_findings,
+)
 from budgetmem.modules.lines import Line, lines, sentence_lines, third_person
-from budgetmem.text import keywords
+from budgetmem.text import keywords, one_line
 from budgetmem.types import Chunk, Finding, Workspace
 
 _FIELDS = {"event": 120, "date": 40}
 _CLAUSE_BREAK = re.compile(
-    r"\s*[;–—]\s*|,?\s+(?=(?:but|because|while|although|and then|so)\s)|,\s+"
+    r"\s*[;–—]\s*|\s+-+\s+|,?\s+(?:but|because|while|although|and then)\s+|,\s+(?:so\s+)?"
 )
 _SHORT_CLAUSE = 2
 """A clause with fewer content words says too little by itself; the whole sentence is taken."""
@@ -25,6 +31,7 @@ _TIED = re.compile(
     r"\b(?:since|until|till|from|before|after|by|of|than|for|like|about)\s+(?:the\s+)?$",
     re.IGNORECASE,
 )
+_SPACE_BEFORE_MARK = re.compile(r"\s+(?=[,.;!?])")
 _TIME_LABELS = frozenset({"DATE", "TIME"})
 
 
@@ -70,7 +77,7 @@ async def by_tagger(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
 
 def _events(sentences: Iterable[Line]) -> Iterator[Finding]:
     for line in sentences:
-        for expression in resolve(line.text, line.time):
+        for expression in resolve(line.text, line.time)[:LIMIT]:
             yield _event(line, expression)
 
 
@@ -96,7 +103,8 @@ def _event(line: Line, expression: TimeExpression) -> Finding:
     clause = f"{_untied(line.text[start:at])}{line.text[to:end]}"
     if _TIED.search(line.text[start:at]) or line.text[to : to + 2] in {"'s", "’s"}:
         clause = line.text[start:end]
-    event = third_person(" ".join(clause.split()).strip(" ,;.!"), line.speaker, line.other)
+    clause = _SPACE_BEFORE_MARK.sub("", one_line(clause)).strip(" ,;.!")
+    event = third_person(clause, line.speaker, line.other)
     if line.speaker and line.speaker not in event:
         event = f"{line.speaker}: {event}"
     fields = {"event": event, "date": expression.human}

@@ -84,6 +84,7 @@ class Hits:
     `sessions` are all sessions of the history in time order, by arrival where no time is known.
     """
 
+    settings: Settings
     dense: tuple[Ranked, ...]
     keyword: tuple[Ranked, ...]
     units: Mapping[str, Unit]

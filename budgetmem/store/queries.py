@@ -96,7 +96,11 @@ def by_vector(
     db: sqlite3.Connection, vector: NDArray[np.float32], limit: int
 ) -> tuple[Ranked, ...]:
     """The best units by inner product, exactly."""
-    found = db.execute("SELECT id, vector FROM units ORDER BY id").fetchall()
+    # A vector of another length is of another encoder; the caller compares the settings.
+    found = db.execute(
+        "SELECT id, vector FROM units WHERE length(vector) = ? ORDER BY id",
+        (len(rows.blob(vector)),),
+    ).fetchall()
     scores = rows.matrix((row["vector"] for row in found), len(vector)) @ vector
     best = np.argsort(-scores, kind="stable")[:limit]
     return tuple((found[i]["id"], float(scores[i])) for i in best)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetmem.errors import Conflict, NotFound
+from budgetmem.errors import ConfigError, Conflict, NotFound
 from budgetmem.store import queries, rows
 from budgetmem.store.base import (
     DeletionProof,
@@ -128,7 +128,13 @@ class SqliteStore:
             dense = () if vector is None else queries.by_vector(db, vector, limit)
             keyword = queries.by_words(db, words, limit) if words else ()
             ids = {name for name, _ in (*dense, *keyword)}
-            return Hits(dense, keyword, queries.units(db, ids), queries.session_names(db))
+            return Hits(
+                settings=queries.settings(db),
+                dense=dense,
+                keyword=keyword,
+                units=queries.units(db, ids),
+                sessions=queries.session_names(db),
+            )
 
     def turns(self, tenant: str, history: str) -> list[Turn]:
         with self._existing(tenant, history) as db:
@@ -180,7 +186,14 @@ def _not_found(history: str) -> NotFound:
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
     db.row_factory = sqlite3.Row
-    db.execute("PRAGMA journal_mode = WAL")
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError:
+        db.close()
+        raise
+    except sqlite3.DatabaseError as exc:
+        db.close()
+        raise ConfigError(f"{path}: not a history of BudgetMem: {exc}") from exc
     # A turn that was acknowledged survives a power cut; NORMAL would lose the last commits.
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA secure_delete = ON")

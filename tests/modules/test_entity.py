@@ -33,7 +33,7 @@ async def test_you_stays_unresolved_among_three(tools: Tools) -> None:
 
 
 async def test_rules_read_documents(tools: Tools) -> None:
-    (found,) = await ENTITY.local["rules"](workspace("Ladle Weekly's town?"), tools)
+    (found,) = await ENTITY.local["rules"](workspace("Which magazine?"), tools)
     assert found.fields["subject"] == "Ladle Weekly"
     assert found.fields["relation"] == "was"
     assert found.fields["object"].startswith("a cooking magazine")

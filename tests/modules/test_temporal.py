@@ -23,13 +23,13 @@ async def test_every_resolved_expression_is_an_event(method: str, tools: Tools) 
         found[0].text,
         "Ada went to a pottery class and it was great fun (7 May 2023)",
         "Ladle Weekly (1844-1846) was a cooking magazine published in Lisbon since 1844 (1844)",
-    } - (set() if len(found) == 3 else {f.text for f in found} ^ {f.text for f in found})
+    }
 
 
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ("I ran on 8 May, and I rested.", "Ada ran on 8 May, and Ada rested (8 May 2023)"),
+        ("I ran on 8 May, and I rested.", "Ada ran, and Ada rested (8 May 2023)"),
         ("I have taught chess since 2016.", "Ada has taught chess since 2016 (2016)"),
         (
             "Last week's race was hard.",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_every_field_is_commented():
     lines = (ROOT / FOLDER / "memory.proto").read_text().splitlines()
     bare = [
         line
-        for before, line in zip(lines, lines[1:], strict=False)
+        for before, line in pairwise(lines)
         if line.startswith(("  ", "message", "enum"))
         and line.rstrip().endswith((";", "{"))
         and not before.strip().startswith("//")

@@ -24,8 +24,8 @@ from budgetmem.store.base import DeletionProof, HistoryInfo, Settings
 from budgetmem.tiers import Tier
 from budgetmem.types import (
     Answer,
-    Chunk,
     Choice,
+    Chunk,
     Fallback,
     Finding,
     Memory,
@@ -109,7 +109,7 @@ class FakeHistories:
 
     async def info(self, tenant, history):
         turns = self._turns(tenant, history)
-        times = [turn.time for turn in turns if turn.time is not None]
+        times = [turn.time for turn in turns if turn.time is not None] or [None]
         settings = Settings("minilm", 384, "{}")
         return HistoryInfo(history, settings, 1, len(turns), len(turns), times[0], times[-1])
 
@@ -131,7 +131,7 @@ class FakeHistories:
 class FakePipeline:
     requests: list = field(default_factory=list)
     failure: BudgetMemError | Exception | None = None
-    blocks: bool = False
+    takes_s: float = 0.0
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     async def extract(self, request, observe=None):
@@ -140,8 +140,8 @@ class FakePipeline:
             observe(RetrievedEvent((CHUNK,)))
             for step in STEPS:
                 observe(StepEvent(step, FINDINGS[step.module]))
-        if self.blocks:
-            await self._block()
+        if self.takes_s:
+            await self._work()
         if self.failure is not None:
             raise self.failure
         return MEMORY
@@ -150,11 +150,12 @@ class FakePipeline:
         await self.extract(request)
         return ANSWER
 
-    async def _block(self):
+    async def _work(self):
         try:
-            await asyncio.sleep(60)
-        finally:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
             self.cancelled.set()
+            raise
 
 
 @dataclass

@@ -1,0 +1,80 @@
+"""`budgetmem serve`, and `python -m server`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from budgetmem.commands.failures import exit_code, report
+from budgetmem.errors import BudgetMemError
+
+
+def serve(  # noqa: PLR0917  (the command line's options)
+    profile: Annotated[
+        str, typer.Option(help="A bundled profile (tiny, small, gpu) or a path ending in .toml.")
+    ] = "small",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="BUDGETMEM_DATA_DIR", help="Where histories are kept.", file_okay=False
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 50051,
+    triton_url: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="A Triton of yours, instead of the embedded one."),
+    ] = None,
+    port_file: Annotated[
+        Path | None, typer.Option(help="Write the port there, once it is listened on.")
+    ] = None,
+    drain: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Time for running calls at the end.")
+    ] = 10.0,
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="Log JSON lines.")] = False,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
+    ] = "warning",
+) -> None:
+    """Start a server: load the models of a profile, then answer over gRPC until stopped.
+
+    \b
+    budgetmem assets pull small && budgetmem serve
+    budgetmem serve --profile tiny --port 0 --port-file port.txt
+    budgetmem serve --profile gpu --triton-url triton:8001 --host 0.0.0.0 --json-logs
+    """
+    # Imported here, so that `budgetmem --help` does not load models' libraries.
+    from platformdirs import user_data_path  # noqa: PLC0415
+
+    from server.logs import configure  # noqa: PLC0415
+    from server.serving import Options, run  # noqa: PLC0415
+
+    configure(log_level, as_json=json_logs)
+    options = Options(
+        profile=profile,
+        data_dir=data_dir or user_data_path("budgetmem"),
+        host=host,
+        port=port,
+        triton_url=triton_url,
+        port_file=port_file,
+        drain_s=drain,
+        show_progress=not json_logs,
+    )
+    asyncio.run(run(options, typer.echo))
+
+
+def main() -> None:
+    """Runs `serve` by itself, with the exit codes of `budgetmem`."""
+    try:
+        typer.run(serve)
+    except BudgetMemError as exc:
+        report(exc, as_json=False)
+        sys.exit(exit_code(exc))
+
+
+if __name__ == "__main__":
+    main()

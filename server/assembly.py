@@ -1,0 +1,100 @@
+"""From a profile and its models to the engine behind the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from budgetmem.backbone import Encoder, Models
+from budgetmem.config import BackboneProfile, EncoderProfile, Price, Profile, TaggerProfile
+from budgetmem.history import Histories
+from budgetmem.info import (
+    BackboneInfo,
+    Limits,
+    ModelPrice,
+    RetrievalInfo,
+    ServerInfo,
+    StrategyInfo,
+    TaskModelInfo,
+    installed_version,
+)
+from budgetmem.pipeline import STAGES, Pipeline
+from budgetmem.router import FixedRouter, Router
+from budgetmem.store.base import DeletionProof, Store
+from budgetmem.store.sqlite import SqliteStore
+from budgetmem.tiers import STRATEGIES, Tier
+from server.engine import Engine
+
+
+class ForgettingHistories(Histories):
+    """Histories whose deletion also empties the models' memories of recent texts."""
+
+    def __init__(
+        self, store: Store, encoder: Encoder, profile: Profile, forget: Callable[[], None]
+    ) -> None:
+        super().__init__(store, encoder, profile.retrieval)
+        self._forget = forget
+
+    async def delete(self, tenant: str, history: str) -> DeletionProof:
+        proof = await super().delete(tenant, history)
+        self._forget()
+        return proof
+
+
+def build_engine(
+    profile: Profile, models: Models, data_dir: Path, forget: Callable[[], None] = lambda: None
+) -> Engine:
+    """The engine of one profile over the store in `data_dir`.
+
+    `forget` is called after a deletion, so that nothing of the history stays in memory.
+    """
+    histories = ForgettingHistories(
+        SqliteStore(data_dir / "histories"), models.encoder, profile, forget
+    )
+    router = FixedRouter()
+    pipeline = Pipeline(profile, models, histories, router)
+    return Engine(histories, pipeline, describe(profile, router))
+
+
+def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:
+    """What GetInfo tells of a profile."""
+    return ServerInfo(
+        version=installed_version(),
+        profile=profile.name,
+        about=profile.about,
+        backbones=tuple(
+            _backbone(name, backbone, profile) for name, backbone in profile.backbones.items()
+        ),
+        answerer=profile.answerer,
+        encoder=_task_model(profile.encoder),
+        tagger=_task_model(profile.tagger),
+        strategies=tuple(
+            StrategyInfo(name, *(str(cells[tier]) for tier in Tier))
+            for name, cells in STRATEGIES.items()
+        ),
+        modules=tuple(module for stage in STAGES for module in stage),
+        router=router.version,
+        retrieval=RetrievalInfo(profile.retrieval.ranking, profile.retrieval.max_tokens),
+        limits=limits or Limits(),
+    )
+
+
+def _backbone(name: str, backbone: BackboneProfile, profile: Profile) -> BackboneInfo:
+    tiers = {tier.label: tier for tier in Tier}
+    return BackboneInfo(
+        name=name,
+        tiers=tuple(tiers[label] for label in tiers if profile.tiers[label] == name),  # type: ignore[index]
+        triton_model=backbone.triton_model,
+        engine=backbone.engine,
+        weights=backbone.asset or backbone.hub or "",
+        context=backbone.context,
+        price=_price(backbone.price),
+    )
+
+
+def _task_model(model: EncoderProfile | TaggerProfile) -> TaskModelInfo:
+    return TaskModelInfo(model.triton_model, model.asset, _price(model.price))
+
+
+def _price(price: Price) -> ModelPrice:
+    return ModelPrice(price.input, price.output, price.source)

@@ -1,0 +1,111 @@
+"""The server's life: check, listen, load, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetmem import triton
+from budgetmem.assets import asset_dir
+from budgetmem.backbone import Models
+from budgetmem.config import Profile, load_profile
+from server.assembly import build_engine
+from server.doors import Doors
+from server.progress import loading_display
+from server.render import render
+from server.triton_process import EmbeddedTriton
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `budgetmem serve` was told. Port 0 is any free port; `drain_s` are seconds."""
+
+    profile: str
+    data_dir: Path
+    host: str
+    port: int
+    triton_url: str | None = None
+    port_file: Path | None = None
+    drain_s: float = 10.0
+    show_progress: bool = True
+
+
+async def run(options: Options, announce: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT; a second signal ends the draining.
+
+    Raises AssetError for what is not downloaded, ConfigError for a profile or an address that
+    cannot work, BackboneUnavailable for a Triton that does not come up or goes for good.
+    """
+    life = asyncio.ensure_future(_live(options, announce))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, life.cancel)
+    try:
+        await life
+    except asyncio.CancelledError:
+        logger.info("stopped")
+
+
+async def _live(options: Options, announce: Callable[[str], None]) -> None:
+    begin = time.monotonic()
+    profile = load_profile(options.profile)
+    check_assets(profile, embedded=options.triton_url is None)
+    doors = Doors()
+    async with AsyncExitStack() as stack:
+        port = await doors.open(options.host, options.port)
+        stack.push_async_callback(doors.close, 0)
+        if options.port_file is not None:
+            options.port_file.write_text(f"{port}\n", encoding="ascii")
+        own = await _own_triton(options, profile, stack)
+        url = options.triton_url if own is None else own.url
+        models = await triton.connect(profile, str(url), asset_dir)
+        stack.push_async_callback(models.close)
+        parts = Models(models.backbones, models.encoder, models.tagger)
+        await doors.serve(build_engine(profile, parts, options.data_dir, models.forget))
+        stack.push_async_callback(doors.close, options.drain_s)
+        announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
+        await _watch(own, doors)
+
+
+def check_assets(profile: Profile, *, embedded: bool) -> None:
+    """Raises AssetError naming the first thing that is not downloaded.
+
+    A Triton elsewhere has the weights itself; only tokenizers are looked for, by `connect`.
+    """
+    for name in profile.assets if embedded else ():
+        asset_dir(name)
+
+
+async def _own_triton(
+    options: Options, profile: Profile, stack: AsyncExitStack
+) -> EmbeddedTriton | None:
+    """Starts the embedded Triton, unless another was named."""
+    if options.triton_url is not None:
+        return None
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="budgetmem-models-"))
+    render(profile, Path(folder))
+    with loading_display(options.show_progress) as on_progress:
+        own = EmbeddedTriton(Path(folder), on_progress=on_progress)
+        return await stack.enter_async_context(own)
+
+
+async def _watch(own: EmbeddedTriton | None, doors: Doors) -> None:
+    """Waits for ever; starts the embedded Triton anew whenever it ends by itself."""
+    if own is None:
+        await asyncio.Event().wait()
+        return
+    while True:
+        code = await own.wait_exit()
+        logger.error("Triton ended with code %d: starting it anew", code)
+        await doors.pause()
+        await own.restart()
+        await doors.resume()

@@ -1,0 +1,42 @@
+"""A Triton of the tests' own, one for the whole session."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from budgetmem.triton import ByteCounter, Channel, TritonBackbone
+from server.triton_process import EmbeddedTriton
+
+FAKE_REPOSITORY = Path(__file__).parent / "model_repository"
+FAKE_MODEL = "fake_vllm"
+
+
+@pytest.fixture(scope="session")
+def fake_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the fake repository: Python writes its caches beside the models it loads."""
+    if importlib.util.find_spec("pytriton") is None:
+        pytest.skip("needs nvidia-pytriton: pip install 'budgetmem[embedded]'")
+    copy = tmp_path_factory.mktemp("fake") / "model_repository"
+    shutil.copytree(FAKE_REPOSITORY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fake_triton(fake_repository):
+    async with EmbeddedTriton(fake_repository, start_timeout_s=60, stop_timeout_s=4) as triton:
+        yield triton
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def channel(fake_triton):
+    channel = Channel(fake_triton.url)
+    yield channel
+    await channel.close()
+
+
+@pytest.fixture
+def backbone(channel) -> TritonBackbone:
+    return TritonBackbone(channel, FAKE_MODEL, ByteCounter(), patience_s=1.0)

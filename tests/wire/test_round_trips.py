@@ -1,0 +1,95 @@
+"""Every value survives the wire, whatever its optional parts."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budgetmem.info import Limits
+from budgetmem.pipeline import RetrievedEvent, StepEvent
+from budgetmem.tiers import Tier
+from budgetmem.types import (
+    Answer,
+    Budget,
+    Choice,
+    Chunk,
+    Fallback,
+    Finding,
+    Memory,
+    Receipt,
+    Step,
+    Turn,
+    Usage,
+)
+from budgetmem.wire import events, requests, results, values
+
+MODULES = ("filter", "entity", "temporal", "topic", "summary")
+text = st.text(st.characters(codec="utf-8"), max_size=8)
+ids = st.lists(text, max_size=3).map(tuple)
+names = st.dictionaries(text, text, max_size=2)
+real = st.floats(allow_nan=False)
+amount = st.floats(min_value=0, allow_infinity=False)
+count = st.integers(0, 2**31 - 1)
+zones = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
+times = st.none() | st.datetimes() | st.datetimes(timezones=zones)
+tiers = st.sampled_from(Tier)
+turns = st.builds(Turn, text, text, text, times, text, st.none() | text, names)
+chunks = st.builds(Chunk, text, text, times, ids, text, count, real)
+findings = st.builds(Finding, text, text, ids, names, st.none() | real)
+found = st.dictionaries(text, st.lists(findings, max_size=2).map(tuple), max_size=3)
+usages = st.builds(Usage, count, count, amount, amount, count, count, count)
+choices = st.builds(
+    Choice, tiers, st.tuples(amount, amount, amount), st.dictionaries(tiers, text, max_size=3)
+)
+fallbacks = st.lists(st.builds(Fallback, text, text), max_size=2).map(tuple)
+steps = st.builds(Step, text, choices, text, usages, fallbacks, st.none() | real, st.none() | text)
+receipts = st.builds(
+    Receipt,
+    text,
+    text,
+    st.lists(steps, max_size=2).map(tuple),
+    usages,
+    st.none() | usages,
+    usages,
+    ids,
+    ids,
+    ids,
+)
+memories = st.builds(Memory, text, found, st.lists(chunks, max_size=2).map(tuple), receipts)
+budgets = st.builds(
+    Budget,
+    st.dictionaries(st.sampled_from(MODULES), tiers),
+    amount,
+    st.none() | amount,
+    st.none() | amount,
+)
+
+
+@given(turns)
+def test_turns(turn):
+    assert values.decode_turn(values.encode_turn(turn)) == turn
+
+
+@given(st.builds(Answer, text, memories, receipts))
+def test_answers(answer):
+    assert results.decode_answer(results.encode_answer(answer)) == answer
+
+
+@given(
+    memories
+    | st.builds(RetrievedEvent, st.lists(chunks, max_size=2).map(tuple))
+    | st.builds(StepEvent, steps, st.lists(findings, max_size=2).map(tuple))
+)
+def test_events(event):
+    assert events.decode_event(events.encode_event(event)) == event
+
+
+@given(budgets, times, st.none() | st.integers(1, 2**31 - 1))
+def test_queries(budget, asked_at, max_tokens):
+    message = requests.encode_query(
+        "h", "q", budget=budget, asked_at=asked_at, max_tokens=max_tokens
+    )
+    query = requests.decode_query(message, Limits(), MODULES)
+    assert (query.budget, query.asked_at, query.max_tokens) == (budget, asked_at, max_tokens)
