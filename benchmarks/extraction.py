@@ -18,12 +18,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from benchmarks.statistics import Mean, mean_with_interval
+from budgetmem.backbone import Models
 from budgetmem.config import Profile, load_profile
 from budgetmem.ledger import Ledger
 from budgetmem.modules import MODULES
@@ -32,8 +34,10 @@ from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt, plain_memory
 from budgetmem.rungs import Rungs
 from budgetmem.tiers import STRATEGIES, Tier
-from budgetmem.types import Answer, Budget, Chunk, Workspace
-from server.assembly import Served, embedded
+from budgetmem.types import Budget, Chunk, Usage, Workspace
+from server.assembly import build_engine
+from server.engine import Engine
+from server.serving import loaded
 from training.datasets.base import Question
 from training.datasets.locomo import LoCoMo
 
@@ -64,6 +68,7 @@ class Result:
     milliseconds: float
     rungs: dict[str, str]
     fallbacks: dict[str, list[str]]
+    memory: str
 
 
 def main() -> None:
@@ -107,7 +112,7 @@ def read(path: Path) -> list[Result]:
     ]
 
 
-def summary(results: Sequence[Result]) -> dict[str, object]:
+def summary(results: Sequence[Result]) -> dict[str, dict[str, dict[str, Any]]]:
     """Means over all questions and by category, with intervals."""
     groups: dict[str, list[Result]] = defaultdict(list)
     for result in results:
@@ -116,8 +121,8 @@ def summary(results: Sequence[Result]) -> dict[str, object]:
     return {name: _group(group) for name, group in groups.items()}
 
 
-def _group(results: Sequence[Result]) -> dict[str, dict[str, float]]:
-    columns = {
+def _group(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    columns: dict[str, list[float]] = {
         "f1_extracted": [r.extracted.f1 for r in results],
         "f1_plain": [r.plain.f1 for r in results],
         "f1_difference": [r.extracted.f1 - r.plain.f1 for r in results],
@@ -140,10 +145,11 @@ async def _answer_all(
     args.output.parent.mkdir(parents=True, exist_ok=True)
     slots = asyncio.Semaphore(args.concurrency)
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
-    async with embedded(profile, args.data_dir, args.triton_url) as served:
+    async with loaded(profile, args.triton_url, show_progress=True) as (models, _):
+        bench = Bench(profile, models, build_engine(profile, models, args.data_dir), dataset)
         for history, turns in dataset.histories().items():
             if history in {question.history for question in todo}:
-                await served.histories.ingest(TENANT, history, turns)
+                await bench.engine.histories.ingest(TENANT, history, turns)
         with (
             Progress(*columns, console=Console(stderr=True)) as progress,
             args.output.open("a", encoding="utf-8") as file,
@@ -152,7 +158,7 @@ async def _answer_all(
 
             async def run(question: Question) -> None:
                 async with slots:
-                    result = await _both(served, profile, dataset, question, args)
+                    result = await bench.both(question, args)
                 file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
                 file.flush()
                 progress.advance(bar)
@@ -160,69 +166,73 @@ async def _answer_all(
             await asyncio.gather(*(run(question) for question in todo))
 
 
-async def _both(
-    served: Served,
-    profile: Profile,
-    dataset: LoCoMo,
-    question: Question,
-    args: argparse.Namespace,
-) -> Result:
-    retrieved: list[Chunk] = []
+@dataclass(frozen=True)
+class Bench:
+    """What both arms share."""
 
-    def observe(event: Event) -> None:
-        if isinstance(event, RetrievedEvent):
-            retrieved.extend(event.chunks)
+    profile: Profile
+    models: Models
+    engine: Engine
+    dataset: LoCoMo
 
-    budget = Budget(tiers=dict.fromkeys(MODULES, Tier[args.tier.upper()]))
-    request = ExtractRequest(
-        TENANT, question.history, question.text, args.strategy, budget, args.max_tokens
-    )
-    answer = await served.pipeline.answer(request, observe)
-    plain = await _plain(served, profile, question, retrieved)
-    extraction = answer.memory.receipt.total
-    return Result(
-        id=question.id,
-        category=question.category,
-        question=question.text,
-        gold=question.gold,
-        extracted=_arm(dataset, question, answer),
-        plain=Arm(plain[0], dataset.score(question, plain[0]), plain[1]),
-        extraction_usd=extraction.cost_usd,
-        extraction_tokens=extraction.input_tokens + extraction.output_tokens,
-        milliseconds=answer.receipt.total.milliseconds,
-        rungs={step.module: step.rung for step in answer.receipt.steps},
-        fallbacks={
-            step.module: [f"{f.rung}: {f.reason}" for f in step.fallbacks]
-            for step in answer.receipt.steps
-            if step.fallbacks
-        },
-    )
+    async def both(self, question: Question, args: argparse.Namespace) -> Result:
+        """Answers from the extracted memory, then from the chunks that it was extracted from."""
+        retrieved: list[Chunk] = []
 
+        def observe(event: Event) -> None:
+            if isinstance(event, RetrievedEvent):
+                retrieved.extend(event.chunks)
 
-async def _plain(
-    served: Served, profile: Profile, question: Question, chunks: Sequence[Chunk]
-) -> tuple[str, int]:
-    work = Workspace.start(question.text, tuple(chunks))
-    rungs = Rungs(profile, served.models, PriceBook.of(profile))
-    prompt = answer_prompt(plain_memory(chunks), work)
-    text, usage = await rungs.answer(prompt, Ledger(Budget()))
-    return text, usage.input_tokens
+        budget = Budget(tiers=dict.fromkeys(MODULES, Tier[args.tier.upper()]))
+        request = ExtractRequest(
+            TENANT, question.history, question.text, args.strategy, budget, args.max_tokens
+        )
+        answer = await self.engine.pipeline.answer(request, observe)
+        plain_text, plain_usage = await self._plain(question, retrieved)
+        extraction = answer.memory.receipt.total
+        return Result(
+            id=question.id,
+            category=question.category,
+            question=question.text,
+            gold=question.gold,
+            extracted=self._arm(question, answer.text, answer.receipt.answer),
+            plain=self._arm(question, plain_text, plain_usage),
+            extraction_usd=extraction.cost_usd,
+            extraction_tokens=extraction.input_tokens + extraction.output_tokens,
+            milliseconds=answer.receipt.total.milliseconds,
+            rungs={step.module: step.rung for step in answer.receipt.steps},
+            fallbacks={
+                step.module: [f"{f.rung}: {f.reason}" for f in step.fallbacks]
+                for step in answer.receipt.steps
+                if step.fallbacks
+            },
+            memory=answer.memory.text,
+        )
 
+    async def _plain(self, question: Question, chunks: Sequence[Chunk]) -> tuple[str, Usage]:
+        rungs = Rungs(self.profile, self.models, PriceBook.of(self.profile))
+        work = Workspace.start(question.text, tuple(chunks))
+        return await rungs.answer(answer_prompt(plain_memory(chunks), work), Ledger(Budget()))
 
-def _arm(dataset: LoCoMo, question: Question, answer: Answer) -> Arm:
-    read = answer.receipt.answer.input_tokens if answer.receipt.answer else 0
-    return Arm(answer.text, dataset.score(question, answer.text), read)
+    def _arm(self, question: Question, text: str, usage: Usage | None) -> Arm:
+        read = usage.input_tokens if usage else 0
+        return Arm(text, self.dataset.score(question, text), read)
 
 
 def _table(results: Sequence[Result]) -> Table:
     table = Table(title="Extracted memory against plain retrieval (mean [95% interval])")
-    names = ("f1_extracted", "f1_plain", "f1_difference", "prompt_tokens_extracted")
-    names = (*names, "prompt_tokens_plain")
+    names = [
+        "f1_extracted",
+        "f1_plain",
+        "f1_difference",
+        "prompt_tokens_extracted",
+        "prompt_tokens_plain",
+    ]
     table.add_column("questions")
     for name in ("n", *names):
         table.add_column(name.replace("_", " "), justify="right")
     for group, columns in summary(results).items():
-        means = {name: Mean(**columns[name]) for name in names}  # type: ignore[index]
+        means = {name: Mean(**columns[name]) for name in names}
         table.add_row(group, str(means["f1_plain"].n), *(str(mean) for mean in means.values()))
     return table
 

@@ -200,9 +200,22 @@ class ScriptedTagger:
         return tuple(self.script.get(text, Annotation()) for text in texts)
 
 
-@dataclass(frozen=True)
-class Models:
+class Models(Protocol):
     """Every model of a profile: LLM backbones by their profile key, the encoder, the tagger."""
+
+    @property
+    def backbones(self) -> Mapping[str, Backbone]: ...
+
+    @property
+    def encoder(self) -> Encoder: ...
+
+    @property
+    def tagger(self) -> Tagger: ...
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """Models put together by hand, for example of the fakes above."""
 
     backbones: Mapping[str, Backbone]
     encoder: Encoder

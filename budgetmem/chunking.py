@@ -57,6 +57,23 @@ class Unit:
         return next((line.time for line in self.lines if line.time is not None), None)
 
 
+_CHARACTERS_PER_TOKEN = 16
+
+
+class BoundedTokens:
+    """An encoder's counter that gives no text fewer than one token for 16 characters.
+
+    WordPiece takes a word of more than 100 characters, such as a file in base64, for a single
+    unknown token; without a bound, one "token" of such a unit could fill any prompt.
+    """
+
+    def __init__(self, counter: TokenCounter) -> None:
+        self._counter = counter
+
+    def count(self, text: str) -> int:
+        return max(self._counter.count(text), len(text) // _CHARACTERS_PER_TOKEN)
+
+
 def session_of(turn: Turn) -> str:
     """The turn's session: its own, else the date of its time, else ""."""
     if turn.session:
@@ -119,13 +136,18 @@ def lines(turn: Turn, max_tokens: int, tokens: TokenCounter, form: str = "line")
     if style.one_line:
         tail = " " + " ".join(tail.split()) if tail else ""
     whole = f"{opening}{style.body(turn)}{tail}"
-    if tokens.count(whole) <= max_tokens:
+
+    def fits(text: str) -> bool:
+        # The length is looked at first: counting a book at every cut would take hours.
+        short = len(text) < _CHARACTERS_PER_TOKEN * (max_tokens + 1)
+        return short and tokens.count(text) <= max_tokens
+
+    if fits(whole):
         texts = [whole]
     elif tokens.count(opening) > max_tokens // 2:
-        texts = split(whole, lambda part: tokens.count(part) <= max_tokens)
+        texts = split(whole, fits)
     else:
-        rest = whole[len(opening) :]
-        parts = split(rest, lambda part: tokens.count(opening + part) <= max_tokens)
+        parts = split(whole[len(opening) :], lambda part: fits(opening + part))
         texts = [opening + part for part in parts]
     return [Line(turn.id, text, tokens.count(text), turn.time) for text in texts]
 

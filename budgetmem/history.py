@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from budgetmem import chunking, validation
-from budgetmem.backbone import Encoder, Vectors
-from budgetmem.chunking import Unit, by_session
+import numpy as np
+from numpy.typing import NDArray
+
+from budgetmem import validation
+from budgetmem.backbone import Encoder
+from budgetmem.chunking import BoundedTokens, by_session
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DuplicateTurn
+from budgetmem.planning import Plan, Planner, Progress
 from budgetmem.retrieval import RANKINGS, candidates, fill, query_words, rank
 from budgetmem.store.base import (
     DeletionProof,
     HistoryInfo,
-    SessionChange,
     SessionState,
     Settings,
     Snapshot,
@@ -28,11 +31,7 @@ from budgetmem.store.base import (
 )
 from budgetmem.types import Chunk, Turn
 
-Progress = Callable[[int, int], None]
-"""Called with the number of units embedded so far, and how many there are to embed."""
-
 _ATTEMPTS = 20
-_EMBED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -56,26 +55,6 @@ class Retrieval:
     tokens: int
 
 
-@dataclass
-class _Embedder:
-    """Embeds units once each, however often a write has to be planned again."""
-
-    encoder: Encoder
-    progress: Progress | None
-    vectors: dict[str, Vectors]
-    tokens: int = 0
-
-    async def embed(self, units: Sequence[Unit]) -> None:
-        missing = [unit for unit in units if unit.id not in self.vectors]
-        for start in range(0, len(missing), _EMBED_AT_ONCE):
-            batch = missing[start : start + _EMBED_AT_ONCE]
-            found = await self.encoder.embed([unit.text for unit in batch])
-            self.tokens += sum(unit.tokens for unit in batch)
-            self.vectors.update(zip((unit.id for unit in batch), found, strict=True))
-            if self.progress is not None:
-                self.progress(start + len(batch), len(missing))
-
-
 class Histories:
     """The histories of a store, with the encoder and the retrieval settings of one profile.
 
@@ -86,6 +65,7 @@ class Histories:
         self._store = store
         self._encoder = encoder
         self._profile = retrieval
+        self._tokens = BoundedTokens(encoder.tokens)
 
     async def ingest(
         self, tenant: str, history: str, turns: Sequence[Turn], progress: Progress | None = None
@@ -98,7 +78,7 @@ class Histories:
         """
         validation.check_turns(turns)
         distinct = validation.without_repeats(turns)
-        embedder = _Embedder(self._encoder, progress, {})
+        planner = self._planner(progress)
 
         async def attempt() -> IngestReport:
             snapshot = await asyncio.to_thread(
@@ -112,12 +92,17 @@ class Histories:
             new = _not_known(distinct, snapshot, turns)
             if not new:
                 return IngestReport(0, len(turns), 0, 0)
-            changes = await self._changes(new, snapshot.sessions, embedder)
+            plans = [
+                Plan(name, state, tuple(members), state.unit_ids)
+                for name, members in by_session(new).items()
+                for state in [snapshot.sessions.get(name, SessionState())]
+            ]
+            changes = await planner.changes(plans)
             await asyncio.to_thread(
                 self._store.write, tenant, history, snapshot.epoch, self._settings, changes
             )
             chunks = sum(len(change.added) for change in changes)
-            return IngestReport(len(new), len(turns) - len(new), chunks, embedder.tokens)
+            return IngestReport(len(new), len(turns) - len(new), chunks, planner.tokens_read)
 
         return await _retried(attempt)
 
@@ -125,22 +110,17 @@ class Histories:
         self, tenant: str, history: str, progress: Progress | None = None
     ) -> IngestReport:
         """Makes all units of a history anew, with this encoder and these chunking settings."""
-        embedder = _Embedder(self._encoder, progress, {})
+        planner = self._planner(progress)
 
         async def attempt() -> IngestReport:
             turns = await asyncio.to_thread(self._store.turns, tenant, history)
-            grouped = by_session(turns)
             snapshot = await asyncio.to_thread(
-                self._store.snapshot, tenant, history, list(grouped), [turn.id for turn in turns]
+                self._store.snapshot, tenant, history, list(by_session(turns)), []
             )
-            if len(snapshot.known) != len(turns) or any(
-                len(snapshot.sessions[name].turns) != len(group) for name, group in grouped.items()
-            ):
-                raise Conflict(f"history {history!r} was written to meanwhile")
-            changes = [
-                await self._change(name, state, (), frozenset(), embedder)
-                for name, state in snapshot.sessions.items()
+            plans = [
+                Plan(name, state, (), frozenset()) for name, state in snapshot.sessions.items()
             ]
+            changes = await planner.changes(plans)
             await asyncio.to_thread(
                 self._store.write,
                 tenant,
@@ -151,7 +131,7 @@ class Histories:
                 rebuild=True,
             )
             chunks = sum(len(change.added) for change in changes)
-            return IngestReport(0, len(turns), chunks, embedder.tokens)
+            return IngestReport(0, len(turns), chunks, planner.tokens_read)
 
         return await _retried(attempt)
 
@@ -171,18 +151,22 @@ class Histories:
         ranking = RANKINGS[self._profile.ranking]
         vector = (await self._encoder.embed([query]))[0] if ranking.vectors else None
         words = query_words(query) if ranking.words else ()
-        hits = await asyncio.to_thread(
-            self._store.search, tenant, history, vector, words, candidates(budget)
-        )
-        self._check_settings(history, hits.settings, for_writing=False)
-        ranked = rank(hits.dense, hits.keyword, self._profile.ranking, self._profile.rrf_constant)
-        chunks = fill(
-            ((hits.units[name], score) for name, score in ranked),
-            hits.sessions,
-            budget,
-            self._encoder.tokens,
-        )
+        chunks = await asyncio.to_thread(self._find, tenant, history, vector, words, budget)
         return Retrieval(chunks, self._encoder.tokens.count(query) if ranking.vectors else 0)
+
+    def _find(
+        self,
+        tenant: str,
+        history: str,
+        vector: NDArray[np.float32] | None,
+        words: Sequence[str],
+        budget: int,
+    ) -> tuple[Chunk, ...]:
+        hits = self._store.search(tenant, history, vector, words, candidates(budget))
+        self._check_settings(history, hits.settings, for_writing=False)
+        order = rank(hits.dense, hits.keyword, self._profile.ranking, self._profile.rrf_constant)
+        ranked = ((hits.units[name], score) for name, score in order)
+        return fill(ranked, hits.sessions, budget, self._tokens)
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
@@ -222,40 +206,8 @@ class Histories:
                 f"not {mine.chunking}: reindex it, or ingest it again"
             )
 
-    async def _changes(
-        self, new: Sequence[Turn], sessions: Mapping[str, SessionState], embedder: _Embedder
-    ) -> Sequence[SessionChange]:
-        changes = []
-        for name, turns in by_session(new).items():
-            state = sessions.get(name, SessionState())
-            changes.append(await self._change(name, state, tuple(turns), state.unit_ids, embedder))
-        return changes
-
-    async def _change(
-        self,
-        session: str,
-        state: SessionState,
-        new: tuple[Turn, ...],
-        present: frozenset[str],
-        embedder: _Embedder,
-    ) -> SessionChange:
-        """New turns come after those that are there; units that differ are replaced."""
-        units = await asyncio.to_thread(
-            chunking.units,
-            session,
-            [*state.turns, *new],
-            self._profile.chunking,
-            self._encoder.tokens,
-        )
-        added = [unit for unit in units if unit.id not in present]
-        await embedder.embed(added)
-        return SessionChange(
-            session=session,
-            version=state.version,
-            turns=new,
-            added=tuple((unit, embedder.vectors[unit.id]) for unit in added),
-            removed=present - {unit.id for unit in units},
-        )
+    def _planner(self, progress: Progress | None) -> Planner:
+        return Planner(self._encoder, self._profile.chunking, self._tokens, progress)
 
 
 def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Turn]) -> list[Turn]:

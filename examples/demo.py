@@ -57,12 +57,11 @@ def main() -> None:
     console = Console()
     questions = _questions(args.questions)
     with tempfile.TemporaryDirectory(prefix="budgetmem-demo-") as folder:
-        with _server(args.profile, Path(folder)) as (address, ready_seconds):
-            console.print(f"service ready on {address} in {ready_seconds:.1f} s")
-            with Client(address) as client:
-                report = client.ingest(HISTORY, jsonl.read(HERE / "conversation.jsonl"))
-                console.print(f"ingested {report.added} turns as {report.chunks} chunks")
-                rows = _ask(client, questions, args.strategy, console)
+        server = _server(args.profile, Path(folder))
+        with server as (address, ready_seconds), Client(address) as client:
+            report = client.ingest(HISTORY, jsonl.read(HERE / "conversation.jsonl")["conversation"])
+            console.print(f"ingested {report.added} turns as {report.chunks} chunks")
+            rows = _ask(client, questions, args.strategy, console)
     console.print(_table(rows))
     console.print(_totals(rows))
     _write(args.output, args.profile, args.strategy, ready_seconds, rows)
@@ -113,7 +112,8 @@ def _ask(
 ) -> list[Row]:
     jobs = [(question, tier) for tier in Tier for question in questions]
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(len(questions)) as pool:
+    pool = ThreadPoolExecutor(len(questions))
+    with Progress(*columns, console=console) as progress, pool:
         bar = progress.add_task("asking", total=len(jobs))
 
         def ask(job: tuple[dict[str, object], Tier]) -> Row:

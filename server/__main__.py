@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,7 +31,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         typer.Option(metavar="HOST:PORT", help="A Triton of yours, instead of the embedded one."),
     ] = None,
     port_file: Annotated[
-        Path | None, typer.Option(help="Write the port there, once it is listened on.")
+        Path | None, typer.Option(help="Write the port there, once the server is ready.")
     ] = None,
     drain: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Time for running calls at the end.")
@@ -47,6 +48,8 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --host 0.0.0.0 --json-logs
     """
+    # What gRPC's core has to say of an error, the error says itself.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported here, so that `budgetmem --help` does not load models' libraries.
     from platformdirs import user_data_path  # noqa: PLC0415
 

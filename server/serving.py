@@ -7,14 +7,13 @@ import logging
 import signal
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from budgetmem import triton
 from budgetmem.assets import asset_dir
-from budgetmem.backbone import Models
 from budgetmem.config import Profile, load_profile
 from server.assembly import build_engine
 from server.doors import Doors
@@ -63,15 +62,13 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         port = await doors.open(options.host, options.port)
         stack.push_async_callback(doors.close, 0)
+        models, own = await stack.enter_async_context(
+            loaded(profile, options.triton_url, show_progress=options.show_progress)
+        )
+        await doors.serve(build_engine(profile, models, options.data_dir, models.forget))
+        stack.push_async_callback(doors.close, options.drain_s)
         if options.port_file is not None:
             options.port_file.write_text(f"{port}\n", encoding="ascii")
-        own = await _own_triton(options, profile, stack)
-        url = options.triton_url if own is None else own.url
-        models = await triton.connect(profile, str(url), asset_dir)
-        stack.push_async_callback(models.close)
-        parts = Models(models.backbones, models.encoder, models.tagger)
-        await doors.serve(build_engine(profile, parts, options.data_dir, models.forget))
-        stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
         await _watch(own, doors)
 
@@ -85,17 +82,22 @@ def check_assets(profile: Profile, *, embedded: bool) -> None:
         asset_dir(name)
 
 
-async def _own_triton(
-    options: Options, profile: Profile, stack: AsyncExitStack
-) -> EmbeddedTriton | None:
-    """Starts the embedded Triton, unless another was named."""
-    if options.triton_url is not None:
-        return None
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="budgetmem-models-"))
-    render(profile, Path(folder))
-    with loading_display(options.show_progress) as on_progress:
-        own = EmbeddedTriton(Path(folder), on_progress=on_progress)
-        return await stack.enter_async_context(own)
+@asynccontextmanager
+async def loaded(
+    profile: Profile, triton_url: str | None = None, *, show_progress: bool = False
+) -> AsyncIterator[tuple[triton.Models, EmbeddedTriton | None]]:
+    """The models of a profile, on the Triton named, or on one that is started for them."""
+    async with AsyncExitStack() as stack:
+        own = None
+        if triton_url is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="budgetmem-")))
+            render(profile, folder)
+            with loading_display(show_progress) as on_progress:
+                own = EmbeddedTriton(folder, on_progress=on_progress)
+                await stack.enter_async_context(own)
+        models = await triton.connect(profile, own.url if own else str(triton_url), asset_dir)
+        stack.push_async_callback(models.close)
+        yield models, own
 
 
 async def _watch(own: EmbeddedTriton | None, doors: Doors) -> None:

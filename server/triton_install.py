@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import budgetmem
@@ -104,6 +105,11 @@ def libpython_folder() -> Path | None:
 
 
 def _check(install: TritonInstall) -> None:
+    if int(version("numpy").partition(".")[0]) >= 2:
+        raise ConfigError(
+            f"numpy {version('numpy')} is installed, with which this Triton's Python backend "
+            "misreads texts and dies: run pip install 'numpy<2'"
+        )
     for path in (install.binary, install.python_backend, install.libraries):
         if not path.exists():
             raise ConfigError(

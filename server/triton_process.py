@@ -25,27 +25,14 @@ from types import TracebackType
 
 from budgetmem.errors import BackboneUnavailable, ConfigError
 from budgetmem.triton import wait_ready
+from server.stub_watch import StubWatch
 from server.triton_install import find_install
+from server.triton_log import graded
 
 logger = logging.getLogger("triton")
 
 LOOPBACK = "127.0.0.1"
 SUPERVISOR = Path(__file__).with_name("supervise.py")
-LEVELS = {
-    "I": logging.INFO,
-    "W": logging.WARNING,
-    "E": logging.ERROR,
-    "F": logging.CRITICAL,
-}
-LOG_PREFIX = re.compile(r"^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ \d+ (.*)$")
-EXPECTED = (
-    "CudaDriverHelper has not been initialized",
-    "Unable to allocate pinned system memory",
-    "HandleCancellation called even when the context was not cancelled",
-)
-"""What Triton 2.51 reports as a warning or error though all is well: that there is no GPU, and
-that a stream ended with the error of its request."""
-TABLE_ROW = re.compile(r"^[+|]")
 MODEL_LOADED = re.compile(r"successfully loaded '([^']+)'")
 MAX_LINE_BYTES = 1 << 20
 
@@ -83,6 +70,8 @@ class EmbeddedTriton:
         self._metrics = metrics
         self._process: asyncio.subprocess.Process | None = None
         self._log_reader: asyncio.Task[None] | None = None
+        self._stub = Path()
+        self._watch: StubWatch | None = None
 
     @property
     def url(self) -> str:
@@ -116,6 +105,7 @@ class EmbeddedTriton:
         self._log_reader = asyncio.create_task(self._read_log(self._process))
         try:
             await self._until_ready()
+            self._watch = StubWatch(self._stub, self._model_died)
         except BaseException:
             await self.stop()
             raise
@@ -124,8 +114,10 @@ class EmbeddedTriton:
         """Stops Triton: gracefully, after `stop_timeout_s` by force. Idempotent."""
         if self._process is None or self._log_reader is None:
             return
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        self._order_stop()
         await self._process.wait()
         await self._log_reader
         self._process = self._log_reader = None
@@ -136,7 +128,8 @@ class EmbeddedTriton:
         await self.start()
 
     async def wait_exit(self) -> int:
-        """Returns Triton's exit code once it has ended, by itself or by `stop`."""
+        """Returns Triton's exit code once it has ended: by itself, by `stop`, or because the
+        process of one of its models died."""
         if self._process is None:
             raise ConfigError("the embedded Triton was not started")
         return await self._process.wait()
@@ -153,11 +146,20 @@ class EmbeddedTriton:
     ) -> None:
         await self.stop()
 
+    def _order_stop(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _model_died(self, model: str) -> None:
+        logger.error("the process of model %s died: stopping Triton, it would not notice", model)
+        self._order_stop()
+
     async def _spawn(self) -> asyncio.subprocess.Process:
         install = find_install()
         environment = {**os.environ, **install.environment(), **self._environment}
         work_dir = Path(tempfile.mkdtemp(prefix="budgetmem-triton-"))
         backends = install.backend_directory(work_dir / "backends")
+        self._stub = backends / "python" / install.stub.name
         shm_prefix = f"budgetmem_{uuid.uuid4().hex[:12]}_"
         options = self._options(backends, shm_prefix)
         return await asyncio.create_subprocess_exec(
@@ -247,14 +249,6 @@ class EmbeddedTriton:
             self._loaded.append(loaded[1])
             if self._on_progress is not None:
                 self._on_progress(tuple(self._loaded), self._models)
-
-
-def graded(line: str) -> tuple[int, str]:
-    """Level and message of a line of Triton's log. What models print themselves is INFO."""
-    if TABLE_ROW.match(line) or any(part in line for part in EXPECTED):
-        return logging.DEBUG, line
-    prefix = LOG_PREFIX.match(line)
-    return (LEVELS[prefix[1]], prefix[2]) if prefix else (logging.INFO, line)
 
 
 def models_in(repository: Path) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from budgetmem.backbone import (
     Backbone,
     HashEncoder,
-    Models,
+    ModelSet,
     ScriptedBackbone,
     ScriptedTagger,
 )
@@ -103,7 +103,7 @@ def pipeline(
     profile: Profile | None = None,
     **more: Callable[[], float],
 ) -> Pipeline:
-    models = Models(
+    models = ModelSet(
         backbones=backbones if backbones is not None else scripted(),
         encoder=HashEncoder(name="encoder"),
         tagger=ScriptedTagger(name="tagger"),

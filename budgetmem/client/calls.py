@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from typing_extensions import TypedDict
 
+from budgetmem.errors import InvalidInput
 from budgetmem.history import IngestReport
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
@@ -61,17 +63,27 @@ class CallOptions(TypedDict):
     metadata: tuple[tuple[str, str], ...]
 
 
+@contextmanager
+def sendable(field: str) -> Iterator[None]:
+    """Raises InvalidInput for what protobuf cannot carry: lone surrogates, too large integers."""
+    try:
+        yield
+    except ValueError as exc:
+        raise InvalidInput(field, f"cannot be sent: {exc}") from exc
+
+
 def query_of(history: str, query: str, options: QueryOptions) -> pb.ExtractRequest:
-    """The request of a query."""
-    return encode_query(
-        history,
-        query,
-        strategy=options.get("strategy", DEFAULT_STRATEGY),
-        budget=options.get("budget"),
-        tier=options.get("tier"),
-        max_tokens=options.get("max_tokens"),
-        asked_at=options.get("asked_at"),
-    )
+    """The request of a query. Raises InvalidInput for what cannot be sent."""
+    with sendable("request"):
+        return encode_query(
+            history,
+            query,
+            strategy=options.get("strategy", DEFAULT_STRATEGY),
+            budget=options.get("budget"),
+            tier=options.get("tier"),
+            max_tokens=options.get("max_tokens"),
+            asked_at=options.get("asked_at"),
+        )
 
 
 def channel_options() -> list[tuple[str, Any]]:
@@ -86,7 +98,12 @@ def channel_options() -> list[tuple[str, Any]]:
 
 
 def call_options(tenant: str, *timeouts_s: float | None) -> CallOptions:
-    """The options of one call: the first timeout that is not None counts."""
+    """The options of one call: the first timeout that is not None counts.
+
+    Raises InvalidInput for a tenant that cannot be a header.
+    """
+    if not (tenant.isascii() and tenant.isprintable()):
+        raise InvalidInput("tenant", f"{tenant!r} must be printable ASCII")
     timeout = next((t for t in timeouts_s if t is not None), None)
     return {"timeout": timeout, "metadata": ((TENANT_KEY, tenant),)}
 
@@ -95,11 +112,12 @@ def batches(history: str, turns: Iterable[Turn]) -> Iterator[tuple[int, pb.Inges
     """Requests of at most BATCH_TURNS turns and about BATCH_BYTES bytes, in order.
 
     Each comes with the position of its first turn. Without any turn there is one empty request,
-    which the server refuses.
+    which the server refuses. Raises InvalidInput for a turn that cannot be sent.
     """
     batch, size, start = pb.IngestRequest(history=history), 0, 0
     for position, turn in enumerate(turns):
-        message = encode_turn(turn)
+        with sendable(f"turns[{position}]"):
+            message = encode_turn(turn)
         bytes_ = message.ByteSize()
         if batch.turns and (size + bytes_ > BATCH_BYTES or len(batch.turns) == BATCH_TURNS):
             yield start, batch

@@ -49,9 +49,15 @@ MaxLatency = Annotated[
 MaxTokens = Annotated[
     int | None, typer.Option("--max-tokens", help="Length of what is retrieved, in tokens.")
 ]
+TIME_FORMS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 AskedAt = Annotated[
     datetime | None,
-    typer.Option("--asked-at", help='When the question is asked; "last week" counts from it.'),
+    typer.Option(
+        "--asked-at",
+        formats=TIME_FORMS,
+        metavar="TIME",
+        help='When the question is asked, as 2023-05-08T13:56:00; "last week" counts from it.',
+    ),
 ]
 
 
@@ -184,4 +190,4 @@ def _show_event(event: Event) -> None:
         return
     typer.echo(f"{event.step.module}: {event.step.choice.tier.label}, {event.step.rung}")
     for finding in event.findings:
-        typer.echo(f"  - {finding.text}")
+        typer.echo("  - " + finding.text.replace("\n", "\n    "))

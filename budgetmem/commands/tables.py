@@ -49,14 +49,9 @@ def step_row(step: Step) -> tuple[object, ...]:
     return (step.module, step.choice.tier.label, step.rung, *_usage(step.usage), fallbacks)
 
 
-def _usage(usage: Usage) -> tuple[int, int, str, int]:
-    return (
-        usage.input_tokens,
-        usage.output_tokens,
-        f"{usage.cost_usd:.8f}",
-        round(usage.milliseconds),
-    )
+def _usage(usage: Usage) -> tuple[int, int, float, int]:
+    return usage.input_tokens, usage.output_tokens, usage.cost_usd, round(usage.milliseconds)
 
 
 def _cell(value: object) -> str:
-    return str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -44,7 +44,10 @@ def documents(record: Record, where: str) -> list[Document]:
         ]
     context = record.get("context")
     if isinstance(context, str):
-        return split_documents(context)
+        found = split_documents(context)
+        if not found:
+            raise InvalidInput(f"{where}.context", "no `Document N:` heading in it")
+        return found
     if isinstance(context, dict):
         titles = get(context, "title", list, f"{where}.context")
         sentences = get(context, "sentences", list, f"{where}.context")
@@ -60,9 +63,9 @@ def split_documents(context: str) -> list[Document]:
     A document's first line is its title; one of a single line is called by its heading.
     """
     headings = list(_HEADING.finditer(context))
-    ends = [*(match.start() for match in headings[1:]), len(context)]
+    ends = [match.start() for match in headings[1:]] + [len(context)]
     found = []
-    for match, end in zip(headings, ends, strict=True):
+    for match, end in zip(headings, ends, strict=False):
         first, _, rest = context[match.end() : end].strip().partition("\n")
         text = rest.strip()
         found.append((first.strip(), text) if text else (match[0].rstrip(":"), first.strip()))

@@ -135,8 +135,9 @@ class Store(Protocol):
         """Writes all changes, or nothing; when it returns, they are on disk.
 
         Creates the history if `epoch` is None. `rebuild` drops every unit first and records the
-        settings anew. Raises Conflict if the history was created, deleted or one of the sessions
-        written to since the snapshot: take a new one and try again.
+        settings anew; `changes` must then cover every session. Raises Conflict if the history was
+        created, deleted or one of the sessions written to since the snapshot: take a new one and
+        try again.
         """
         ...
 

@@ -105,6 +105,8 @@ class SqliteStore:
                 elif queries.meta(db, "epoch") != epoch:
                     raise Conflict(f"history {history!r} was deleted or rebuilt meanwhile")
                 if rebuild:
+                    if set(queries.session_names(db)) != {change.session for change in changes}:
+                        raise Conflict(f"history {history!r}: a session was added meanwhile")
                     queries.forget_units(db)
                 if rebuild or not queries.holds_turns(db):
                     queries.put_settings(db, settings)

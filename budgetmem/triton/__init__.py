@@ -7,8 +7,8 @@ cancellation concerns one request alone. The objects belong to the event loop th
 from budgetmem.tokens import ByteCounter, FileTokens, hub_tokens
 from budgetmem.triton.backbone import TritonBackbone
 from budgetmem.triton.channel import Channel, ServerInfo
-from budgetmem.triton.connect import Models, connect, wait_ready
 from budgetmem.triton.encoder import TritonEncoder
+from budgetmem.triton.models import Models, connect, wait_ready
 from budgetmem.triton.tagger import TritonTagger
 
 __all__ = [

@@ -15,9 +15,10 @@ import logging
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import openvino_genai as genai
+from pydantic import Field
 
 from budgetmem.errors import BackboneError, ConfigError, InvalidInput
 from server.engines.base import FinishReason, Progress
@@ -38,7 +39,7 @@ class OpenVinoOptions(EngineOptions):
     `num_kv_blocks` sets the cache in blocks of the engine instead. `num_threads` 0 uses all cores.
     """
 
-    device: str = "CPU"
+    device: Annotated[str, Field(pattern=r"^(CPU|GPU(\.\d+)?)$")] = "CPU"
     cache_size: Positive = 1
     num_kv_blocks: Positive | None = None
     max_num_batched_tokens: Positive = 256
@@ -204,7 +205,7 @@ class OpenVinoRunner:
         if share <= 0:
             raise BackboneError("the engine does not report the use of its KV cache")
         blocks = round(100 / float(share))
-        return blocks * BLOCK_TOKENS[self._options.device.split(".")[0].upper()]
+        return blocks * BLOCK_TOKENS[self._options.device.split(".")[0]]
 
 
 def _smallest(*limits: int | None) -> int | None:

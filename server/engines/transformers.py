@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -35,7 +36,7 @@ Shaping = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 class TransformersOptions(EngineOptions):
     """`dtype` is PyTorch's name of a type; `auto` takes that of the weights."""
 
-    device: str = "cpu"
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
@@ -226,7 +227,7 @@ def _load(weights: Path, options: TransformersOptions) -> tuple[Any, Any]:
     gguf = {"gguf_file": file.name} if file else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **gguf)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, dtype=options.dtype, **gguf
         )
         model.to(options.device)

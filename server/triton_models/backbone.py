@@ -25,10 +25,13 @@ class BackboneModel:
         pb.log_to_triton()
         parameters = ModelParameters.from_triton(args)
         self._drain_seconds = parameters.integer("drain_seconds", DEFAULT_DRAIN_SECONDS)
+        options = parameters.others("engine", "model", "asset", "drain_seconds")
+        if parameters.device != "cpu":
+            options = {"device": parameters.device, **options}
         engine = open_engine(
             parameters.text("engine", DEFAULT_ENGINE),
             parameters.weights(),
-            parameters.others("engine", "model", "asset", "drain_seconds"),
+            options,
             parameters.model_name,
         )
         self._server = GenerationServer(engine)

@@ -164,6 +164,29 @@ def test_a_message_over_the_limit_is_invalid_input(client):
     assert caught.value.field == "message"
 
 
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda c: c.ingest("h", [*TURNS, Turn("t", "Ana", "half \ud83d a face")]), "turns[3]"),
+        (lambda c: c.extract("h", "half \ud83d a face"), "request"),
+        (lambda c: c.extract("h", "q", max_tokens=2**40), "request"),
+    ],
+)
+def test_what_cannot_be_sent_is_invalid_input(client, call, field):
+    with pytest.raises(errors.InvalidInput, match="cannot be sent") as caught:
+        call(client)
+    assert caught.value.field == field
+
+
+def test_a_tenant_that_cannot_be_a_header_is_invalid_input(server):
+    with (
+        Client(server.address, tenant="münchen") as client,
+        pytest.raises(errors.InvalidInput) as caught,
+    ):
+        client.histories()
+    assert caught.value.field == "tenant"
+
+
 def test_no_server_is_server_unavailable():
     with (
         Client("127.0.0.1:1", timeout_s=10) as client,

@@ -68,7 +68,7 @@ def test_extract_shows_steps_memory_and_totals(run):
     lines = [line.split() for line in result.stdout.splitlines()]
     assert lines[0][:3] == ["module", "tier", "rung"]
     assert ["filter", "low", "apply", "rules"] in [line[:4] for line in lines]
-    assert ["total", "15", "3", "0.00000300", "12"] in lines
+    assert ["total", "15", "3", "3e-06", "12"] in lines
     assert "ask reflective @ high: did not parse" in result.stdout
     assert result.stdout.endswith("memory:\nAna booked in May.\n")
 
@@ -86,6 +86,11 @@ def test_options_reach_the_pipeline(run, server):
     assert (budget.cost_weight, budget.max_cost_usd, budget.max_latency_ms) == (0.5, 2e-5, 900)
     assert (budget.tiers["filter"], budget.tiers["summary"]) == (Tier.LOW, Tier.HIGH)
     assert request.asked_at.isoformat() == "2024-01-02T00:00:00"
+
+
+def test_a_time_may_have_an_offset(run, server):
+    run("extract", "trip", "When?", "--asked-at", "2024-01-02T10:00:00+02:00")
+    assert server.pipeline.requests[0].asked_at.isoformat() == "2024-01-02T10:00:00+02:00"
 
 
 def test_stream_shows_steps_as_they_end(run):

@@ -85,10 +85,10 @@ def test_reflection_lists_the_service(channel):
     assert {"budgetmem.v1.MemoryService", "grpc.health.v1.Health"} <= names
 
 
-def test_a_taken_port_is_a_config_error(server):
+async def test_a_taken_port_is_a_config_error(server):
     port = int(server.address.rpartition(":")[2])
     with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}"):
-        server.call(Doors().open("127.0.0.1", port))
+        await Doors().open("127.0.0.1", port)
 
 
 async def test_closing_lets_a_running_call_end_and_lets_no_other_in():

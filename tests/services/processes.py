@@ -21,7 +21,7 @@ def exists(pid: int) -> bool:
 
 
 def command(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
 def traces(pids: set[int]) -> list[Path]:

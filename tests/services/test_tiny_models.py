@@ -96,7 +96,7 @@ async def test_many_prompts_at_once_each_get_their_reply(models):
 
 
 async def test_a_prompt_beyond_the_context_is_refused(models):
-    with pytest.raises(BackboneError, match="too long"):
+    with pytest.raises(BackboneError, match=f"context {ENTRY.context}"):
         await models.backbones["all"].generate(ask("word " * (ENTRY.context + 1)))
 
 
@@ -110,7 +110,8 @@ async def test_embeddings_are_unit_vectors_near_their_paraphrase(models):
     assert vectors.shape == (3, PROFILE.encoder.dimension)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert vectors[0] @ vectors[1] > 0.8 > 0.3 > vectors[0] @ vectors[2]
+    assert vectors[0] @ vectors[1] > 0.8
+    assert vectors[0] @ vectors[2] < 0.3
 
 
 async def test_an_embedding_hardly_depends_on_its_batch(models):

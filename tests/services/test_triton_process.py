@@ -79,7 +79,9 @@ async def test_killed_in_the_middle_of_a_request_and_restarted(fake_repository):
         await channel.close()
 
 
-async def test_a_dead_model_process_fails_what_it_was_doing(fake_repository):
+async def test_a_dead_model_process_fails_what_it_was_doing_and_ends_triton(
+    fake_repository, caplog
+):
     async with EmbeddedTriton(fake_repository, stop_timeout_s=1) as triton:
         channel = Channel(triton.url)
         backbone = TritonBackbone(channel, FAKE_MODEL, ByteCounter(), patience_s=0.5)
@@ -90,6 +92,8 @@ async def test_a_dead_model_process_fails_what_it_was_doing(fake_repository):
             20,
         )
         assert [type(result) for result in results] == [BackboneUnavailable] * 3
+        await asyncio.wait_for(triton.wait_exit(), 10)
+        assert f"the process of model {FAKE_MODEL} died" in caplog.text
 
         await triton.restart()
         assert (await backbone.generate(HELLO)).text == "hello "
@@ -97,17 +101,18 @@ async def test_a_dead_model_process_fails_what_it_was_doing(fake_repository):
 
 
 async def test_nothing_outlives_an_owner_that_is_killed(fake_repository, tmp_path):
-    log = (tmp_path / "owner.log").open("w")
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(fake_repository)],
-        stdout=subprocess.PIPE,
-        stderr=log,
-        cwd=Path(__file__).parents[2],
-        text=True,
-    )
+    log = tmp_path / "owner.log"
+    with log.open("w") as errors:
+        owner = subprocess.Popen(
+            [sys.executable, "-c", OWNER, str(fake_repository)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=Path(__file__).parents[2],
+            text=True,
+        )
     assert owner.stdout is not None
     line = await asyncio.to_thread(owner.stdout.readline)
-    assert line == "ready\n", (tmp_path / "owner.log").read_text()
+    assert line == "ready\n", log.read_text()
     family = descendants(owner.pid)
     assert any("triton_python_backend_stub" in command(pid) for pid in family)
     used = traces(family)

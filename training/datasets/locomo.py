@@ -71,7 +71,7 @@ class LoCoMo:
             id=f"{sample['sample_id']}-q{index}",
             history=str(sample["sample_id"]),
             text=qa["question"],
-            gold=gold.split(";")[0].strip() if category == CATEGORIES[3] else gold,
+            gold=gold.split(";", maxsplit=1)[0].strip() if category == CATEGORIES[3] else gold,
             category=category,
             evidence=tuple(_TURN_ID.findall(" ".join(qa["evidence"]))),
         )

@@ -90,9 +90,10 @@ class MemoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Extract(self, request, context):
-        """Extracts the memory that one query needs, within the budget.
-        NOT_FOUND: no such history. FAILED_PRECONDITION: a ceiling below the least that is needed.
-        DEADLINE_EXCEEDED: the deadline or `max_latency_ms` passed. UNAVAILABLE: a model is away.
+        """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
+        not fit runs on a lower rung, and the receipt says so.
+        NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
+        DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +109,7 @@ class MemoryServiceServicer:
 
     def Answer(self, request, context):
         """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-        Errors as Extract.
+        FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

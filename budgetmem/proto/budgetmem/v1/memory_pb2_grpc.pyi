@@ -51,9 +51,10 @@ class MemoryServiceStub:
     ABORTED: a concurrent call changed the same session first; repeat the call.
     """
     Extract: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractResponse]
-    """Extracts the memory that one query needs, within the budget.
-    NOT_FOUND: no such history. FAILED_PRECONDITION: a ceiling below the least that is needed.
-    DEADLINE_EXCEEDED: the deadline or `max_latency_ms` passed. UNAVAILABLE: a model is away.
+    """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
+    not fit runs on a lower rung, and the receipt says so.
+    NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
+    DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
     """
     ExtractStream: _grpc.UnaryStreamMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractEvent]
     """As Extract, and tells what is known as soon as it is known: first the retrieved chunks, then
@@ -61,7 +62,7 @@ class MemoryServiceStub:
     """
     Answer: _grpc.UnaryUnaryMultiCallable[_memory_pb2.AnswerRequest, _memory_pb2.AnswerResponse]
     """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-    Errors as Extract.
+    FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
     """
     ListHistories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ListHistoriesRequest, _memory_pb2.ListHistoriesResponse]
     """The tenant's histories, by name."""
@@ -82,9 +83,10 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     ABORTED: a concurrent call changed the same session first; repeat the call.
     """
     Extract: _aio.UnaryUnaryMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractResponse]  # type: ignore[assignment]
-    """Extracts the memory that one query needs, within the budget.
-    NOT_FOUND: no such history. FAILED_PRECONDITION: a ceiling below the least that is needed.
-    DEADLINE_EXCEEDED: the deadline or `max_latency_ms` passed. UNAVAILABLE: a model is away.
+    """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
+    not fit runs on a lower rung, and the receipt says so.
+    NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
+    DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
     """
     ExtractStream: _aio.UnaryStreamMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractEvent]  # type: ignore[assignment]
     """As Extract, and tells what is known as soon as it is known: first the retrieved chunks, then
@@ -92,7 +94,7 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     """
     Answer: _aio.UnaryUnaryMultiCallable[_memory_pb2.AnswerRequest, _memory_pb2.AnswerResponse]  # type: ignore[assignment]
     """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-    Errors as Extract.
+    FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
     """
     ListHistories: _aio.UnaryUnaryMultiCallable[_memory_pb2.ListHistoriesRequest, _memory_pb2.ListHistoriesResponse]  # type: ignore[assignment]
     """The tenant's histories, by name."""
@@ -122,9 +124,10 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_pb2.ExtractRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.ExtractResponse, _abc.Awaitable[_memory_pb2.ExtractResponse]]:
-        """Extracts the memory that one query needs, within the budget.
-        NOT_FOUND: no such history. FAILED_PRECONDITION: a ceiling below the least that is needed.
-        DEADLINE_EXCEEDED: the deadline or `max_latency_ms` passed. UNAVAILABLE: a model is away.
+        """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
+        not fit runs on a lower rung, and the receipt says so.
+        NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
+        DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
         """
 
     @_abc_1.abstractmethod
@@ -144,7 +147,7 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.AnswerResponse, _abc.Awaitable[_memory_pb2.AnswerResponse]]:
         """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-        Errors as Extract.
+        FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,87 @@
+"""What a write to a history changes: units made anew and embedded, units that go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from budgetmem import chunking
+from budgetmem.backbone import Encoder, TokenCounter, Vectors
+from budgetmem.chunking import Unit
+from budgetmem.config import ChunkingProfile
+from budgetmem.store.base import SessionChange, SessionState
+from budgetmem.types import Turn
+
+Progress = Callable[[int, int], None]
+"""Called with the number of units embedded so far, and how many there are to embed."""
+
+_EMBED_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A session to write to: its state, the turns to add, the units it has that may stay."""
+
+    session: str
+    state: SessionState
+    new: tuple[Turn, ...]
+    present: frozenset[str]
+
+
+class Planner:
+    """Works out the changes of one write. Units are embedded once, however often it is retried.
+
+    `tokens_read` are what the encoder has read so far.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        profile: ChunkingProfile,
+        tokens: TokenCounter,
+        progress: Progress | None,
+    ) -> None:
+        self.tokens_read = 0
+        self._encoder = encoder
+        self._profile = profile
+        self._tokens = tokens
+        self._progress = progress
+        self._vectors: dict[str, Vectors] = {}
+
+    async def changes(self, plans: Sequence[Plan]) -> tuple[SessionChange, ...]:
+        """New turns come after those that are there; units that differ are replaced."""
+        made = await asyncio.to_thread(self._units, plans)
+        added = [
+            [unit for unit in units if unit.id not in plan.present]
+            for plan, units in zip(plans, made, strict=True)
+        ]
+        await self._embed([unit for units in added for unit in units])
+        return tuple(
+            SessionChange(
+                session=plan.session,
+                version=plan.state.version,
+                turns=plan.new,
+                added=tuple((unit, self._vectors[unit.id]) for unit in new),
+                removed=plan.present - {unit.id for unit in units},
+            )
+            for plan, units, new in zip(plans, made, added, strict=True)
+        )
+
+    def _units(self, plans: Sequence[Plan]) -> Sequence[Sequence[Unit]]:
+        return [
+            chunking.units(
+                plan.session, [*plan.state.turns, *plan.new], self._profile, self._tokens
+            )
+            for plan in plans
+        ]
+
+    async def _embed(self, units: Sequence[Unit]) -> None:
+        missing = [unit for unit in units if unit.id not in self._vectors]
+        for start in range(0, len(missing), _EMBED_AT_ONCE):
+            batch = missing[start : start + _EMBED_AT_ONCE]
+            found = await self._encoder.embed([unit.text for unit in batch])
+            self.tokens_read += sum(unit.tokens for unit in batch)
+            self._vectors.update(zip((unit.id for unit in batch), found, strict=True))
+            if self._progress is not None:
+                self._progress(start + len(batch), len(missing))

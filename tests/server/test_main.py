@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import server.__main__ as command
+from budgetmem.errors import AssetError, ServerUnavailable
+from server import serving
+
+
+@pytest.fixture
+def app():
+    app = typer.Typer()
+    app.command()(command.serve)
+    return app
+
+
+@pytest.fixture
+def served(monkeypatch):
+    options = []
+
+    async def run(given, announce):
+        options.append(given)
+        announce("ready on 127.0.0.1:1 in 0.0 s")
+
+    monkeypatch.setattr(serving, "run", run)
+    return options
+
+
+def test_options_reach_the_server(app, served, tmp_path):
+    arguments = ["--profile", "tiny", "--port", "0", "--data-dir", str(tmp_path), "--drain", "3"]
+    result = CliRunner().invoke(app, [*arguments, "--triton-url", "gpu:8001", "--json-logs"])
+    assert (result.exit_code, result.stdout) == (0, "ready on 127.0.0.1:1 in 0.0 s\n")
+    [options] = served
+    assert (options.profile, options.port, options.data_dir) == ("tiny", 0, tmp_path)
+    assert (options.triton_url, options.drain_s, options.show_progress) == ("gpu:8001", 3.0, False)
+
+
+@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--log-level", "loud"]])
+def test_bad_options_are_usage_errors(app, served, arguments):
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+    assert served == []
+
+
+@pytest.mark.parametrize(("error", "code"), [(AssetError("no x"), 1), (ServerUnavailable("x"), 3)])
+def test_errors_are_one_line_and_an_exit_code(monkeypatch, capsys, error, code):
+    def fail(function):
+        raise error
+
+    monkeypatch.setattr(command.typer, "run", fail)
+    with pytest.raises(SystemExit) as left:
+        command.main()
+    assert left.value.code == code
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {error}"

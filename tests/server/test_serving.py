@@ -1,0 +1,194 @@
+"""The server's life with a fake Triton and a fake engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from types import SimpleNamespace
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from budgetmem import triton
+from budgetmem.client import AsyncClient
+from budgetmem.config import load_profile
+from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, ServerUnavailable
+from server import serving
+from server.engine import Engine
+from server.serving import Options, run
+from tests.server.fake_engine import INFO, FakeHistories, FakePipeline
+
+
+class FakeTriton:
+    """An EmbeddedTriton that loads, dies and comes back on command."""
+
+    url = "127.0.0.1:9"
+
+    def __init__(self, log):
+        self.log = log
+        self.loaded = asyncio.Event()
+        self.dead = asyncio.Event()
+
+    def __call__(self, repository, *, on_progress):
+        on_progress(["encoder"], ["encoder", "tagger"])
+        return self
+
+    async def __aenter__(self):
+        await self.loaded.wait()
+        self.log.append("loaded")
+        return self
+
+    async def __aexit__(self, *_):
+        self.log.append("triton stopped")
+
+    async def wait_exit(self):
+        await self.dead.wait()
+        return -9
+
+    async def restart(self):
+        self.loaded.clear()
+        self.dead.clear()
+        await self.loaded.wait()
+        self.log.append("restarted")
+
+
+class House:
+    """`run` with everything below it faked, and what it said and did."""
+
+    def __init__(self, tmp_path, monkeypatch):
+        self.log: list[str] = []
+        self.port_file = tmp_path / "port"
+        self.pipeline = FakePipeline()
+        self.triton = FakeTriton(self.log)
+        self.options = Options(
+            "tiny", tmp_path / "data", "127.0.0.1", 0, port_file=self.port_file, drain_s=5
+        )
+
+        async def connect(profile, url, asset_folder):
+            return SimpleNamespace(
+                backbones={}, encoder=None, tagger=None, forget=None, close=self.close
+            )
+
+        engine = Engine(FakeHistories(), self.pipeline, INFO)
+        monkeypatch.setattr(serving, "asset_dir", lambda name: tmp_path)
+        monkeypatch.setattr(serving, "render", lambda profile, folder: ())
+        monkeypatch.setattr(serving, "EmbeddedTriton", self.triton)
+        monkeypatch.setattr(serving, "build_engine", lambda *_: engine)
+        monkeypatch.setattr(triton, "connect", connect)
+
+    async def close(self):
+        self.log.append("models closed")
+
+    def start(self, options=None):
+        return asyncio.create_task(run(options or self.options, self.log.append))
+
+    async def address(self):
+        while not self.port_file.exists() or not self.port_file.read_text().endswith("\n"):
+            await asyncio.sleep(0.01)
+        return f"127.0.0.1:{self.port_file.read_text().strip()}"
+
+
+@pytest.fixture
+async def house(tmp_path, monkeypatch):
+    return House(tmp_path, monkeypatch)
+
+
+async def health_becomes(address, wanted):
+    async def poll():
+        while await status(address) != wanted:
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(poll(), 5)
+
+
+async def status(address):
+    async with grpc.aio.insecure_channel(address) as channel:
+        reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+
+
+async def test_it_listens_at_once_serves_when_loaded_and_drains_on_sigterm(house):
+    life = house.start()
+    address = await house.address()
+    assert await status(address) == "NOT_SERVING"
+    async with AsyncClient(address, timeout_s=5) as client:
+        with pytest.raises(ServerUnavailable, match="starting"):
+            await client.extract("trip", "When?")
+        house.triton.loaded.set()
+        await health_becomes(address, "SERVING")
+        assert house.log[-1].startswith(f"ready on {address} in ")
+        house.pipeline.takes_s = 0.3
+        call = asyncio.create_task(client.extract("trip", "When?"))
+        while not house.pipeline.requests:
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (await call).text == "Ana booked in May."
+    await life
+    assert house.log[2:] == ["models closed", "triton stopped"]
+
+
+async def test_a_triton_that_dies_is_started_anew(house):
+    house.triton.loaded.set()
+    life = house.start()
+    address = await house.address()
+    await health_becomes(address, "SERVING")
+    house.triton.dead.set()
+    await health_becomes(address, "NOT_SERVING")
+    house.triton.loaded.set()
+    await health_becomes(address, "SERVING")
+    assert house.log[-1] == "restarted"
+    os.kill(os.getpid(), signal.SIGINT)
+    await life
+
+
+async def test_a_signal_while_loading_stops(house):
+    life = house.start()
+    await house.address()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
+    assert house.log == []
+
+
+async def test_a_triton_elsewhere_is_used_as_it_is(house):
+    life = house.start(
+        Options("tiny", house.options.data_dir, "127.0.0.1", 0, "gpu:8001", house.port_file)
+    )
+    address = await house.address()
+    await health_becomes(address, "SERVING")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
+    assert "loaded" not in house.log
+
+
+async def test_a_triton_that_does_not_come_up_is_told(house, monkeypatch):
+    async def fail(self):
+        raise BackboneUnavailable("Triton ended with code 1")
+
+    monkeypatch.setattr(FakeTriton, "__aenter__", fail)
+    with pytest.raises(BackboneUnavailable, match="code 1"):
+        await house.start()
+
+
+async def test_an_unknown_profile_and_a_missing_asset_are_told_before_listening(house, monkeypatch):
+    with pytest.raises(ConfigError, match="no profile 'nope'"):
+        await house.start(Options("nope", house.options.data_dir, "127.0.0.1", 0))
+
+    def missing(name):
+        raise AssetError(f"{name} is missing")
+
+    monkeypatch.setattr(serving, "asset_dir", missing)
+    with pytest.raises(AssetError, match="is missing"):
+        await house.start()
+    assert not house.port_file.exists()
+
+
+def test_a_triton_elsewhere_needs_no_weights_here(monkeypatch):
+    asked = []
+    monkeypatch.setattr(serving, "asset_dir", asked.append)
+    profile = load_profile("tiny")
+    serving.check_assets(profile, embedded=False)
+    assert asked == []
+    serving.check_assets(profile, embedded=True)
+    assert asked == list(profile.assets)

@@ -1,0 +1,100 @@
+"""`budgetmem serve` as a process of its own, with the real weights of profile `tiny`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from budgetmem import cli
+from budgetmem.assets import asset_dir
+from budgetmem.config import load_profile
+from budgetmem.errors import AssetError
+
+pytestmark = pytest.mark.services
+
+TURNS = [
+    {"id": "t1", "speaker": "Ana", "text": "I booked the flight.", "time": "2023-05-08T13:56:00"},
+    {"id": "t2", "speaker": "Bo", "text": "Rex, my dog, comes along.", "session": "s2"},
+]
+
+
+def serving(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "server", "--profile", "tiny", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A running server: the process, its first line and its address."""
+    pytest.importorskip("pytriton", exc_type=ImportError)
+    for asset in load_profile("tiny").assets:
+        try:
+            asset_dir(asset)
+        except AssetError as exc:
+            pytest.skip(f"{exc}")
+    folder = tmp_path_factory.mktemp("served")
+    port_file = folder / "port"
+    arguments = ("--port", "0", "--port-file", str(port_file), "--data-dir", str(folder / "data"))
+    process = serving(*arguments, "--drain", "2")
+    try:
+        first_line = process.stdout.readline()
+        assert first_line, process.stderr.read()
+        yield process, first_line, f"127.0.0.1:{port_file.read_text().strip()}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def budgetmem(address: str, *arguments: str) -> str:
+    environment = {**os.environ, "BUDGETMEM_SERVER": address}
+    result = CliRunner(env=environment).invoke(cli.app, list(arguments))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_question_from_ingest_to_proof_of_deletion(server, tmp_path):
+    _, first_line, address = server
+    assert re.fullmatch(rf"ready on {address} in \d+\.\d s\n", first_line)
+    chat = tmp_path / "chat.jsonl"
+    chat.write_text("\n".join(json.dumps(turn) for turn in TURNS))
+    report = json.loads(budgetmem(address, "ingest", "trip", str(chat), "--json"))
+    assert (report["added"], report["unchanged"]) == (2, 0)
+    memory = json.loads(
+        budgetmem(address, "extract", "trip", "Who booked the flight?", "--tier", "low", "--json")
+    )
+    receipt = memory["receipt"]
+    assert [step["choice"]["tier"] for step in receipt["steps"]] == ["low"] * 5
+    assert "Ana" in memory["text"]
+    answer = json.loads(budgetmem(address, "answer", "trip", "Who booked the flight?", "--json"))
+    assert answer["receipt"]["answer"]["output_tokens"] > 0
+    assert answer["receipt"]["total"]["cost_usd"] > receipt["total"]["cost_usd"]
+    proof = json.loads(budgetmem(address, "delete", "trip", "--yes", "--json"))
+    assert (proof["turns"], proof["remaining"]) == (2, 0)
+
+
+def test_a_taken_port_is_one_line_and_exit_1(server):
+    port = server[2].rpartition(":")[2]
+    process = serving("--port", port)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.startswith(f"error: cannot listen on 127.0.0.1:{port}")
+
+
+def test_sigterm_ends_it_soon_with_exit_0(server):
+    process = server[0]
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    assert time.monotonic() - begin < 20

@@ -1,0 +1,262 @@
+"""Ingest, retrieve, rebuild, delete over a real store and the public fake encoder."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from budgetmem.backbone import HashEncoder
+from budgetmem.config import ChunkingProfile, RetrievalProfile
+from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, InvalidInput, NotFound
+from budgetmem.history import Histories
+from budgetmem.store.sqlite import SqliteStore
+from budgetmem.types import Turn
+
+MAY = datetime(2023, 5, 8, 13, 56)
+
+
+class CountingEncoder(HashEncoder):
+    """Remembers what it was asked to embed."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    async def embed(self, texts):
+        self.seen += texts
+        return await super().embed(texts)
+
+
+class ContestedStore(SqliteStore):
+    """Loses the first `losses` races."""
+
+    losses = 0
+
+    def write(self, *args, **kwargs):
+        if self.losses:
+            self.losses -= 1
+            raise Conflict("another writer was first")
+        super().write(*args, **kwargs)
+
+
+def turn(number, text, session="s", time=MAY):
+    return Turn(f"t{number}", "Ana", text, time, session)
+
+
+def talk(count, session="s"):
+    return [turn(f"{session}{n}", f"word{n}", session) for n in range(count)]
+
+
+@pytest.fixture
+def encoder():
+    return CountingEncoder()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ContestedStore(tmp_path)
+
+
+@pytest.fixture
+def histories(store, encoder):
+    return Histories(store, encoder, RetrievalProfile())
+
+
+async def test_ingest_then_retrieve_finds_the_turn_with_its_neighbours(histories):
+    report = await histories.ingest("t", "h", talk(20))
+    assert (report.added, report.unchanged, report.chunks) == (20, 0, 20)
+    assert report.tokens > 0
+    found = await histories.retrieve("t", "h", "word6, word7 or word8?", max_tokens=6)
+    assert [chunk.turn_ids for chunk in found.chunks] == [("ts6", "ts7", "ts8")]
+    assert found.chunks[0].text == "Ana: word6\nAna: word7\nAna: word8"
+    assert found.chunks[0].time == MAY
+    assert found.tokens == 4
+
+
+async def test_chunks_come_in_time_order_whatever_came_first(histories):
+    late = [turn("l", "the cat slept", "later", datetime(2023, 6, 1))]
+    early = [turn("e", "a cat came", "early", datetime(2023, 5, 1))]
+    await histories.ingest("t", "h", [*late, *early])
+    found = await histories.retrieve("t", "h", "cat")
+    assert [chunk.session for chunk in found.chunks] == ["early", "later"]
+
+
+async def test_ingesting_again_changes_nothing_and_embeds_nothing(histories, encoder):
+    await histories.ingest("t", "h", talk(5))
+    encoder.seen.clear()
+    report = await histories.ingest("t", "h", talk(5))
+    assert (report.added, report.unchanged, report.chunks, report.tokens) == (0, 5, 0, 0)
+    assert encoder.seen == []
+
+
+async def test_a_late_turn_remakes_only_its_neighbours_window(histories, encoder):
+    await histories.ingest("t", "h", talk(5))
+    encoder.seen.clear()
+    report = await histories.ingest("t", "h", [turn("late", "zebra")])
+    assert report.chunks == 2
+    assert encoder.seen == ["Ana: word3\nAna: word4\nAna: zebra", "Ana: word4\nAna: zebra"]
+    info = await histories.info("t", "h")
+    assert (info.turns, info.units) == (6, 6)
+
+
+@pytest.mark.parametrize("unit", ["windows", "pack"])
+async def test_turn_by_turn_gives_what_one_ingest_gives(tmp_path, encoder, unit):
+    profile = RetrievalProfile(chunking=ChunkingProfile(unit=unit, max_tokens=12))
+    histories = Histories(SqliteStore(tmp_path), encoder, profile)
+    await histories.ingest("t", "whole", talk(9))
+    for each in talk(9):
+        await histories.ingest("t", "bits", [each])
+    whole = await histories.retrieve("t", "whole", "word4 word8", 20)
+    bits = await histories.retrieve("t", "bits", "word4 word8", 20)
+    assert whole.chunks == bits.chunks
+    assert (await histories.info("t", "whole")).units == (await histories.info("t", "bits")).units
+
+
+async def test_a_taken_id_is_named_and_nothing_of_the_batch_is_written(histories):
+    await histories.ingest("t", "h", [turn(1, "old")])
+    with pytest.raises(DuplicateTurn, match=r"turns\[1\]\.id: 't1' is taken"):
+        await histories.ingest("t", "h", [turn(2, "fine"), turn(1, "other")])
+    assert [t.id for t in await histories.export("t", "h")] == ["t1"]
+
+
+async def test_a_repeat_within_a_batch_counts_as_unchanged_unless_it_differs(histories):
+    report = await histories.ingest("t", "h", [turn(1, "x"), turn(1, "x")])
+    assert (report.added, report.unchanged) == (1, 1)
+    with pytest.raises(DuplicateTurn, match=r"turns\[1\]\.id: 't2' comes twice"):
+        await histories.ingest("t", "h", [turn(2, "x"), turn(2, "y")])
+
+
+async def test_a_lost_race_is_tried_again_without_embedding_twice(histories, store, encoder):
+    store.losses = 3
+    report = await histories.ingest("t", "h", talk(3))
+    assert report.added == 3
+    assert len(encoder.seen) == 3
+
+
+async def test_a_deletion_during_an_ingest_takes_what_was_before_and_nothing_after(tmp_path):
+    store = SqliteStore(tmp_path)
+    proofs = []
+
+    class DeletingEncoder(HashEncoder):
+        async def embed(self, texts):
+            if proofs == [] and any("new" in text for text in texts):
+                proofs.append(store.delete("t", "h"))
+            return await super().embed(texts)
+
+    histories = Histories(store, DeletingEncoder(), RetrievalProfile())
+    await histories.ingest("t", "h", [turn(1, "old")])
+    await histories.ingest("t", "h", [turn(2, "new")])
+    assert [proof.turns for proof in proofs] == [1]
+    assert [t.text for t in await histories.export("t", "h")] == ["new"]
+    (chunk,) = (await histories.retrieve("t", "h", "old new")).chunks
+    assert chunk.text == "Ana: new"
+
+
+async def test_a_turn_ingested_during_a_reindex_is_not_lost(tmp_path):
+    store = SqliteStore(tmp_path)
+    added = []
+
+    class BusyEncoder(HashEncoder):
+        async def embed(self, texts):
+            if not added:
+                added.append(await plain.ingest("t", "h", [turn(2, "late", "another session")]))
+            return await super().embed(texts)
+
+    plain = Histories(store, HashEncoder(), RetrievalProfile())
+    await plain.ingest("t", "h", [turn(1, "early")])
+    report = await Histories(store, BusyEncoder(name="new"), RetrievalProfile()).reindex("t", "h")
+    assert (report.unchanged, report.chunks) == (2, 2)
+
+
+async def test_a_race_lost_for_ever_is_a_conflict(histories, store):
+    store.losses = 10**6
+    with pytest.raises(Conflict):
+        await histories.ingest("t", "h", talk(1))
+
+
+async def test_concurrent_ingests_of_one_session_all_arrive(histories):
+    await asyncio.gather(*(histories.ingest("t", "h", [turn(n, f"w{n}")]) for n in range(12)))
+    info = await histories.info("t", "h")
+    assert (info.turns, info.units) == (12, 12)
+
+
+async def test_export_gives_the_turns_back(histories):
+    turns = [replace(turn(1, "a  b\n🙂"), metadata={"k": "v"}), turn(2, "x", "", None)]
+    await histories.ingest("t", "h", turns)
+    assert list(await histories.export("t", "h")) == turns
+
+
+async def test_deleting_removes_all_and_says_so(histories):
+    await histories.ingest("t", "h", talk(4))
+    proof = await histories.delete("t", "h")
+    assert (proof.turns, proof.chunks, proof.vectors, proof.remaining) == (4, 4, 4, 0)
+    assert await histories.list("t") == []
+    with pytest.raises(NotFound, match="'h'"):
+        await histories.retrieve("t", "h", "word1")
+
+
+async def test_another_encoder_is_refused_until_the_history_is_reindexed(histories, store):
+    await histories.ingest("t", "h", talk(6))
+    other = Histories(store, HashEncoder(dimension=32, name="other"), RetrievalProfile())
+    with pytest.raises(ConfigError, match=r"encoder 'hash' .* reindex"):
+        await other.retrieve("t", "h", "word1")
+    with pytest.raises(ConfigError, match="reindex"):
+        await other.ingest("t", "h", [turn(9, "x")])
+    report = await other.reindex("t", "h")
+    assert (report.unchanged, report.chunks) == (6, 6)
+    assert (await other.retrieve("t", "h", "word1", 2)).chunks
+    with pytest.raises(ConfigError, match="encoder 'other'"):
+        await histories.retrieve("t", "h", "word1")
+
+
+async def test_other_chunking_may_read_but_not_write(histories, store, encoder):
+    await histories.ingest("t", "h", talk(6))
+    profile = RetrievalProfile(chunking=ChunkingProfile(unit="pack"))
+    other = Histories(store, encoder, profile)
+    assert (await other.retrieve("t", "h", "word1")).chunks
+    with pytest.raises(ConfigError, match="chunking"):
+        await other.ingest("t", "h", [turn(9, "x")])
+    assert (await other.reindex("t", "h")).chunks == 1
+    assert (await other.info("t", "h")).units == 1
+
+
+@pytest.mark.parametrize("ranking", ["dense", "keyword", "fused"])
+async def test_every_ranking_keeps_to_the_budget(store, encoder, ranking):
+    histories = Histories(store, encoder, RetrievalProfile(ranking=ranking))
+    await histories.ingest("t", "h", talk(30))
+    encoder.seen.clear()
+    found = await histories.retrieve("t", "h", "word3 word20", max_tokens=15)
+    assert found.chunks
+    assert sum(chunk.tokens for chunk in found.chunks) <= 15
+    assert (encoder.seen == []) == (ranking == "keyword")
+    assert (found.tokens == 0) == (ranking == "keyword")
+
+
+async def test_words_that_occur_nowhere_find_nothing_by_keyword(store, encoder):
+    histories = Histories(store, encoder, RetrievalProfile(ranking="keyword"))
+    await histories.ingest("t", "h", talk(3))
+    assert (await histories.retrieve("t", "h", "🙂")).chunks == ()
+
+
+async def test_progress_is_told_while_embedding(histories):
+    seen = []
+    turns = [*talk(60, "a"), *talk(40, "b")]
+    await histories.ingest("t", "h", turns, lambda done, total: seen.append((done, total)))
+    assert seen == [(64, 100), (100, 100)]
+
+
+async def test_a_blob_that_the_tokenizer_takes_for_one_word_still_counts(histories):
+    await histories.ingest("t", "h", [turn(1, "x" * 100_000), turn(2, "the cat")])
+    found = await histories.retrieve("t", "h", "cat", max_tokens=256)
+    assert sum(len(chunk.text) for chunk in found.chunks) <= 256 * 16
+
+
+@pytest.mark.parametrize(
+    ("query", "budget", "field"),
+    [("", 10, "query"), (" \n", 10, "query"), ("x" * 33_000, 10, "query"), ("x", 0, "max_tokens")],
+)
+async def test_unusable_queries_are_refused_by_field(histories, query, budget, field):
+    with pytest.raises(InvalidInput) as caught:
+        await histories.retrieve("t", "h", query, budget)
+    assert caught.value.field == field

@@ -1,0 +1,85 @@
+"""Putting a streamed reply together, without a server (tests/services has the real streams)."""
+
+import asyncio
+import math
+
+import numpy as np
+import pytest
+
+from budgetmem.backbone import GenerationRequest
+from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.tokens import ByteCounter
+from budgetmem.triton.backbone import TritonBackbone
+from tests.triton.fakes import FakeChannel
+
+
+def delta(text, reason="None", tokens=1, logprob=-1.0):
+    return {
+        "text_output": np.array([text.encode()], dtype=np.object_),
+        "finish_reason": np.array([reason.encode()], dtype=np.object_),
+        "cumulative_logprob": np.array([logprob], dtype=np.float32),
+        "num_input_tokens": np.asarray(7, dtype=np.uint32),
+        "num_output_tokens": np.array([tokens], dtype=np.uint32),
+    }
+
+
+def backbone_on(channel, **options):
+    return TritonBackbone(channel, "low", ByteCounter(), **options)
+
+
+REQUEST = GenerationRequest("hello", max_tokens=8)
+
+
+async def test_output_tokens_add_up_and_the_logprob_is_the_last():
+    channel = FakeChannel(
+        responses=(delta("a", tokens=2, logprob=-1), delta("b", "length", tokens=3, logprob=-4))
+    )
+    completion = await backbone_on(channel).generate(REQUEST)
+    assert (completion.text, completion.finish_reason) == ("ab", "length")
+    assert (completion.input_tokens, completion.output_tokens) == (7, 5)
+    assert completion.cumulative_logprob == -4
+
+
+async def test_nan_is_no_logprob():
+    channel = FakeChannel(responses=(delta("a", "stop", logprob=math.nan),))
+    assert (await backbone_on(channel).generate(REQUEST)).cumulative_logprob is None
+
+
+@pytest.mark.parametrize("responses", [(), (delta("a"),), (delta("a", "abort"),)])
+async def test_a_reply_without_a_proper_end_is_an_error(responses):
+    with pytest.raises(BackboneError, match="low at fake:1 ended a reply with the reason"):
+        await backbone_on(FakeChannel(responses=responses)).generate(REQUEST)
+
+
+class DeadAfterFirst(FakeChannel):
+    """The first request hangs, all later ones are refused: a model whose process died."""
+
+    async def stream(self, model, inputs, outputs):
+        self.calls.append(inputs)
+        if len(self.calls) > 1:
+            raise BackboneUnavailable("dead")
+        yield delta("a")
+        await asyncio.sleep(600)
+
+
+class AliveButSlow(FakeChannel):
+    """The first request answers late, all others at once."""
+
+    async def stream(self, model, inputs, outputs):
+        self.calls.append(inputs)
+        if len(self.calls) == 1:
+            await asyncio.sleep(0.3)
+        yield delta("a", "stop")
+
+
+async def test_a_silent_request_to_a_dead_model_fails():
+    channel = DeadAfterFirst()
+    with pytest.raises(BackboneUnavailable, match="dead"):
+        await asyncio.wait_for(backbone_on(channel, patience_s=0.05).generate(REQUEST), 5)
+
+
+async def test_a_silent_request_to_a_living_model_goes_on():
+    channel = AliveButSlow()
+    completion = await backbone_on(channel, patience_s=0.05).generate(REQUEST)
+    assert completion.text == "a"
+    assert len(channel.calls) > 1
