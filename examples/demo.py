@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ from budgetmem.types import Budget
 
 HERE = Path(__file__).parent
 HISTORY = "demo"
-READY_SECONDS = 300
+READY = re.compile(r"ready on (?P<address>\S+) in (?P<seconds>\S+) s")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="budgetmem-demo-") as folder:
         server = _server(args.profile, Path(folder))
         with server as (address, ready_seconds), Client(address) as client:
+            console.print(f"service ready on {address} in {ready_seconds:.1f} s")
             report = client.ingest(HISTORY, jsonl.read(HERE / "conversation.jsonl")["conversation"])
             console.print(f"ingested {report.added} turns as {report.chunks} chunks")
             rows = _ask(client, questions, args.strategy, console)
@@ -89,19 +90,14 @@ def _questions(count: int) -> list[dict[str, object]]:
 @contextlib.contextmanager
 def _server(profile: str, folder: Path) -> Iterator[tuple[str, float]]:
     """A `budgetmem serve` of our own on a free port, stopped at the end."""
-    port_file = folder / "port"
     command = [sys.executable, "-m", "server", "--profile", profile, "--port", "0"]
-    command += ["--port-file", str(port_file), "--data-dir", str(folder / "data")]
-    start = time.monotonic()
-    process = subprocess.Popen(command)
+    command += ["--data-dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        while not port_file.exists():
-            if process.poll() is not None:
-                raise SystemExit(f"the server ended with exit code {process.returncode}")
-            if time.monotonic() - start > READY_SECONDS:
-                raise SystemExit(f"the server was not ready within {READY_SECONDS} s")
-            time.sleep(0.1)
-        yield f"127.0.0.1:{port_file.read_text().strip()}", time.monotonic() - start
+        ready = READY.match(process.stdout.readline() if process.stdout else "")
+        if ready is None:
+            raise SystemExit(f"the server ended with exit code {process.wait()}")
+        yield ready["address"], float(ready["seconds"])
     finally:
         process.terminate()
         process.wait(timeout=60)

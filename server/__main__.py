@@ -31,7 +31,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         typer.Option(metavar="HOST:PORT", help="A Triton of yours, instead of the embedded one."),
     ] = None,
     port_file: Annotated[
-        Path | None, typer.Option(help="Write the port there, once the server is ready.")
+        Path | None, typer.Option(help="Write the port there, once it is listened on.")
     ] = None,
     drain: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Time for running calls at the end.")

@@ -62,13 +62,13 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         port = await doors.open(options.host, options.port)
         stack.push_async_callback(doors.close, 0)
+        if options.port_file is not None:
+            options.port_file.write_text(f"{port}\n", encoding="ascii")
         models, own = await stack.enter_async_context(
             loaded(profile, options.triton_url, show_progress=options.show_progress)
         )
         await doors.serve(build_engine(profile, models, options.data_dir, models.forget))
         stack.push_async_callback(doors.close, options.drain_s)
-        if options.port_file is not None:
-            options.port_file.write_text(f"{port}\n", encoding="ascii")
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
         await _watch(own, doors)
 
