@@ -64,10 +64,10 @@ def plain_memory(chunks: Sequence[Chunk]) -> str:
     return "\n".join("\n".join(_dated(chunk)) for chunk in chunks)
 
 
-def reply_schema(module: Module, style: str) -> Mapping[str, Any] | None:
+def reply_schema(module: Module, style: str) -> Mapping[str, Any]:
     """The module's JSON schema, with a bounded `reasoning` before it where the style reasons."""
     budget = STYLES[style].reasoning_tokens
-    if module.schema is None or budget == 0:
+    if budget == 0:
         return module.schema
     reasoning = {"type": "string", "maxLength": budget * CHARACTERS_PER_TOKEN}
     return {

@@ -41,7 +41,12 @@ REPLIES = {
             "facts": [{"topic": "pets", "fact": "Ana adopted a cat", "memory": 1}],
         }
     ),
-    "that someone needs to": "Memory: Ana adopted a cat on 7 May 2023.",
+    "facts that someone needs": json.dumps(
+        {
+            "reasoning": "r",
+            "facts": [{"date": "7 May 2023", "fact": "Ana adopted a cat.", "memory": 1}],
+        }
+    ),
     "Answer:": "a cat",
 }
 """What a perfect LLM would say to each module, by words of its prompt."""

@@ -42,8 +42,8 @@ LocalRung = Callable[[Workspace, Tools], Awaitable[tuple[Finding, ...]]]
 class Module(Protocol):
     """One step of the pipeline.
 
-    `about` is the sentence that the router embeds. `schema` constrains the reply of the LLM
-    rungs (None: free text). `local` holds the rungs that need no LLM, by method name; `rules`
+    `about` is the sentence that the router embeds. `schema` is the JSON schema of the LLM
+    rungs' replies. `local` holds the rungs that need no LLM, by method name; `rules`
     must be among them, since it is the floor under every strategy.
     """
 
@@ -54,7 +54,7 @@ class Module(Protocol):
     def about(self) -> str: ...
 
     @property
-    def schema(self) -> Mapping[str, Any] | None: ...
+    def schema(self) -> Mapping[str, Any]: ...
 
     @property
     def local(self) -> Mapping[str, LocalRung]: ...

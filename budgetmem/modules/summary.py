@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,11 +11,11 @@ from typing import Any
 
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import LocalRung, Tools
-from budgetmem.modules.extraction import distinct
+from budgetmem.modules.extraction import distinct, list_schema, read_findings
 from budgetmem.modules.lines import Line, lines, sentence_lines
 from budgetmem.modules.ranking import best, coverage, diverse, similarity
 from budgetmem.periods import prose
-from budgetmem.text import escape, keywords, one_line, unescape
+from budgetmem.text import escape, keywords, one_line
 from budgetmem.types import Chunk, Finding, Workspace
 
 MAX_WORDS = 120
@@ -40,7 +39,6 @@ SHORTLIST = 40
 _SOURCES = ("entity", "temporal", "topic")
 _SHOWN = 24
 _SHOWN_CHARACTERS = 240
-_MEMORY = re.compile(r"^[\s*_#>]*memory[*_]*:[*_]*[ \t]*", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Summary:
 
     name = "summary"
     about = "Writes the memory: a short text with everything needed to answer the question."
-    schema: Mapping[str, Any] | None = None
+    schema: Mapping[str, Any] = list_schema("facts", {"date": 40, "fact": 140})
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
@@ -80,11 +78,12 @@ class Summary:
         return {"findings": "\n".join(shown) or "(none)"}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        """The text after the last line that starts with "Memory:", or all of it."""
-        text = unescape(_MEMORY.split(reply)[-1]).strip().strip("`").strip()
-        if not text:
-            raise ReplyError("the reply holds no memory text")
-        return (_memory(text, [chunk.id for chunk in work.kept]),)
+        """One line a fact, under its date: that of the reply, else that of its session."""
+        facts = read_findings(reply, "facts", ["fact"], work, _dated, optional=["date"])
+        if not facts:
+            raise ReplyError("the reply holds no facts")
+        text = "\n".join(fact.text for fact in facts)
+        return (_memory(text, [id_ for fact in facts for id_ in fact.chunk_ids]),)
 
 
 async def by_keywords(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
@@ -181,6 +180,15 @@ def _when(piece: _Piece) -> tuple[str, tuple[int, int]]:
 def _session(time: datetime | None, pieces: Sequence[_Piece]) -> str:
     said = "\n".join(piece.text for piece in pieces)
     return f"{prose(time)}:\n{said}" if time else said
+
+
+def _dated(values: Mapping[str, str], chunk: Chunk) -> Finding:
+    """`8 May 2023: Ana adopted a cat`; a fact that names its date already stays as it is."""
+    date, fact = values["date"], values["fact"]
+    if not date and chunk.time is not None:
+        date = prose(chunk.time)
+    text = fact if not date or date in fact else f"{date}: {fact}"
+    return Finding("summary", text, (chunk.id,))
 
 
 def _memory(text: str, chunk_ids: Iterable[str]) -> Finding:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import pytest
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import Tools
 from budgetmem.modules.summary import MAX_WORDS, Summary
+from budgetmem.periods import prose
 from budgetmem.types import Chunk, Finding
 from tests.modules.conftest import CHUNKS, workspace
 
@@ -83,22 +85,31 @@ def test_renders_findings_as_escaped_bounded_lines() -> None:
     assert len(rendered) < 300
 
 
-@pytest.mark.parametrize(
-    ("reply", "text"),
-    [
-        ("Ada ran.", "Ada ran."),
-        ("Step 1: think.\nMemory: Ada ran.\nBen too.", "Ada ran.\nBen too."),
-        ("Memory: draft\nReflection: no.\n**Memory:** Ada ran.", "Ada ran."),
-        ("```\nAda &lt;3 &lt;b>\n```", "Ada <3 <b>"),
-        ("Her memory: vivid.", "Her memory: vivid."),
-    ],
-)
-def test_parses_free_text(reply: str, text: str) -> None:
-    (found,) = SUMMARY.parse(reply, workspace("q"))
-    assert (found.text, found.chunk_ids) == (text, ("c1", "c2", "c3"))
+def reply(*facts: tuple[str, str, int]) -> str:
+    return json.dumps(
+        {"facts": [{"date": date, "fact": fact, "memory": n} for date, fact, n in facts]}
+    )
 
 
-@pytest.mark.parametrize("reply", ["", " \n", "Thinking.\nMemory:\n", "```\n```"])
-def test_a_reply_without_memory_is_refused(reply: str) -> None:
+def test_a_reply_becomes_one_dated_line_a_fact() -> None:
+    (found,) = SUMMARY.parse(
+        reply(("7 May 2023", "Ada ran.", 1), ("", "Ben has &lt;3 dogs.", 2), ("", "Ada ran.", 1)),
+        workspace("q"),
+    )
+    first, second, third = found.text.splitlines()
+    assert first == "7 May 2023: Ada ran."
+    assert second == f"{prose(CHUNKS[1].time)}: Ben has <3 dogs."
+    assert third == f"{prose(CHUNKS[0].time)}: Ada ran."
+    assert found.chunk_ids == ("c1", "c2")
+
+
+def test_a_fact_is_said_once_and_its_date_too() -> None:
+    once = ("7 May 2023", "Ada ran on 7 May 2023.", 1)
+    (found,) = SUMMARY.parse(reply(once, once), workspace("q"))
+    assert found.text == "Ada ran on 7 May 2023."
+
+
+@pytest.mark.parametrize("text", ["", " \n", "Ada ran.", '{"facts": []}'])
+def test_a_reply_without_facts_is_refused(text: str) -> None:
     with pytest.raises(ReplyError):
-        SUMMARY.parse(reply, workspace("q"))
+        SUMMARY.parse(text, workspace("q"))
