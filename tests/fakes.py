@@ -20,7 +20,7 @@ from budgetmem.router import FixedRouter, Router
 from budgetmem.types import Chunk
 
 REPLIES = {
-    "hold the answer": json.dumps({"reasoning": "r", "keep": [1]}),
+    "may hold the answer": json.dumps({"reasoning": "r", "keep": [1]}),
     "extract the relations": json.dumps(
         {
             "reasoning": "r",
@@ -41,11 +41,8 @@ REPLIES = {
             "facts": [{"topic": "pets", "fact": "Ana adopted a cat", "memory": 1}],
         }
     ),
-    "facts that someone needs": json.dumps(
-        {
-            "reasoning": "r",
-            "facts": [{"date": "7 May 2023", "fact": "Ana adopted a cat.", "memory": 1}],
-        }
+    "Copy word for word": json.dumps(
+        {"reasoning": "r", "quotes": ["I adopted a cat yesterday!", "A lovely cat"]}
     ),
     "Answer:": "a cat",
 }

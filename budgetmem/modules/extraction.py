@@ -44,10 +44,8 @@ def read_findings(
     fields: Sequence[str],
     work: Workspace,
     describe: Describe,
-    *,
-    optional: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
-    """Findings from a reply of the form of `list_schema`; `optional` fields may be empty.
+    """Findings from a reply of the form of `list_schema`.
 
     Items that lack a field, or whose memory number does not exist, are dropped. Raises
     ReplyError if there is no list, or if it holds items and none is usable.
@@ -55,10 +53,10 @@ def read_findings(
     items = read_list(reply, key)
     found = []
     for item in items:
-        values = {field: read_text(item, field) for field in [*fields, *optional]}
+        values = {field: read_text(item, field) for field in fields}
         number = item.get("memory") if isinstance(item, Mapping) else None
         index = read_number(number, len(work.kept))
-        if all(values[field] for field in fields) and index is not None:
+        if all(values.values()) and index is not None:
             found.append(describe(values, work.kept[index]))
     if items and not found:
         wanted = ", ".join([*fields, f"memory of 1 to {len(work.kept)}"])

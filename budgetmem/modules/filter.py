@@ -31,7 +31,12 @@ class Filter:
     schema: Mapping[str, Any] = {
         "type": "object",
         "properties": {
-            "keep": {"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": 12}
+            "keep": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 1},
+                "minItems": 3,
+                "maxItems": 12,
+            }
         },
         "required": ["keep"],
         "additionalProperties": False,

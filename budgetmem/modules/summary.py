@@ -11,11 +11,12 @@ from typing import Any
 
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import LocalRung, Tools
-from budgetmem.modules.extraction import distinct, list_schema, read_findings
+from budgetmem.modules.extraction import distinct
 from budgetmem.modules.lines import Line, lines, sentence_lines
 from budgetmem.modules.ranking import best, coverage, diverse, similarity
 from budgetmem.periods import prose
-from budgetmem.text import escape, keywords, one_line
+from budgetmem.replies import read_list
+from budgetmem.text import escape, keywords, one_line, unescape
 from budgetmem.types import Chunk, Finding, Workspace
 
 MAX_WORDS = 120
@@ -35,6 +36,9 @@ REPEATS = 0.8
 
 SHORTLIST = 40
 """Pieces that are ranked for diversity: more than fit into MAX_WORDS."""
+
+QUOTED = 0.6
+"""A turn holds a quote that shares this part of its keywords; small models copy loosely."""
 
 _SOURCES = ("entity", "temporal", "topic")
 _SHOWN = 24
@@ -60,7 +64,19 @@ class Summary:
 
     name = "summary"
     about = "Writes the memory: a short text with everything needed to answer the question."
-    schema: Mapping[str, Any] = list_schema("facts", {"date": 40, "fact": 140})
+    schema: Mapping[str, Any] = {
+        "type": "object",
+        "properties": {
+            "quotes": {
+                "type": "array",
+                "items": {"type": "string", "maxLength": 140},
+                "minItems": 3,
+                "maxItems": 5,
+            }
+        },
+        "required": ["quotes"],
+        "additionalProperties": False,
+    }
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
@@ -78,12 +94,16 @@ class Summary:
         return {"findings": "\n".join(shown) or "(none)"}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        """One line a fact, under its date: that of the reply, else that of its session."""
-        facts = read_findings(reply, "facts", ["fact"], work, _dated, optional=["date"])
-        if not facts:
-            raise ReplyError("the reply holds no facts")
-        text = "\n".join(fact.text for fact in facts)
-        return (_memory(text, [id_ for fact in facts for id_ in fact.chunk_ids]),)
+        """The turns that the reply quotes, in their own words.
+
+        A quote that no kept turn holds is dropped, so the memory says nothing that nobody said.
+        """
+        turns = _digestible(lines(work.kept))
+        quoted = [_quoted(quote, turns) for quote in read_list(reply, "quotes")]
+        found = [turn for turn in quoted if turn is not None]
+        if not found:
+            raise ReplyError(f"none of the {len(quoted)} quotes is in the memories")
+        return _written(_pieces(found))
 
 
 async def by_keywords(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
@@ -106,6 +126,15 @@ async def by_similarity(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
         return _written([])
     scores, vectors = await similarity(tools, work.query, [piece.text for piece in pieces])
     return _written([pieces[i] for i in diverse(scores, vectors, SHORTLIST)])
+
+
+def _quoted(quote: object, turns: Sequence[Line]) -> Line | None:
+    """The turn with most of the quote's keywords, if it has enough of them."""
+    if not isinstance(quote, str) or not turns:
+        return None
+    shares = coverage(unescape(quote), [turn.told for turn in turns])
+    (index,) = best(shares, 1)
+    return turns[index] if shares[index] >= QUOTED else None
 
 
 def _digestible(turns: Iterable[Line]) -> tuple[Line, ...]:
@@ -180,15 +209,6 @@ def _when(piece: _Piece) -> tuple[str, tuple[int, int]]:
 def _session(time: datetime | None, pieces: Sequence[_Piece]) -> str:
     said = "\n".join(piece.text for piece in pieces)
     return f"{prose(time)}:\n{said}" if time else said
-
-
-def _dated(values: Mapping[str, str], chunk: Chunk) -> Finding:
-    """`8 May 2023: Ana adopted a cat`; a fact that names its date already stays as it is."""
-    date, fact = values["date"], values["fact"]
-    if not date and chunk.time is not None:
-        date = prose(chunk.time)
-    text = fact if not date or date in fact else f"{date}: {fact}"
-    return Finding("summary", text, (chunk.id,))
 
 
 def _memory(text: str, chunk_ids: Iterable[str]) -> Finding:

@@ -85,31 +85,30 @@ def test_renders_findings_as_escaped_bounded_lines() -> None:
     assert len(rendered) < 300
 
 
-def reply(*facts: tuple[str, str, int]) -> str:
-    return json.dumps(
-        {"facts": [{"date": date, "fact": fact, "memory": n} for date, fact, n in facts]}
-    )
+def reply(*quotes: object) -> str:
+    return json.dumps({"reasoning": "r", "quotes": quotes})
 
 
-def test_a_reply_becomes_one_dated_line_a_fact() -> None:
-    (found,) = SUMMARY.parse(
-        reply(("7 May 2023", "Ada ran.", 1), ("", "Ben has &lt;3 dogs.", 2), ("", "Ada ran.", 1)),
-        workspace("q"),
-    )
-    first, second, third = found.text.splitlines()
-    assert first == "7 May 2023: Ada ran."
-    assert second == f"{prose(CHUNKS[1].time)}: Ben has <3 dogs."
-    assert third == f"{prose(CHUNKS[0].time)}: Ada ran."
-    assert found.chunk_ids == ("c1", "c2")
+def test_a_reply_becomes_the_turns_that_it_quotes() -> None:
+    (found,) = SUMMARY.parse(reply("the new dog is named rex"), workspace("q"))
+    heading, line = found.text.splitlines()
+    assert heading == f"{prose(CHUNKS[1].time)}:"
+    assert "named Rex" in line
+    assert found.chunk_ids == ("c2",)
 
 
-def test_a_fact_is_said_once_and_its_date_too() -> None:
-    once = ("7 May 2023", "Ada ran on 7 May 2023.", 1)
-    (found,) = SUMMARY.parse(reply(once, once), workspace("q"))
-    assert found.text == "Ada ran on 7 May 2023."
+def test_a_quote_that_nobody_said_is_dropped() -> None:
+    (found,) = SUMMARY.parse(reply("They bought a yacht.", "dog named Rex", 7), workspace("q"))
+    assert "yacht" not in found.text
+    assert found.chunk_ids == ("c2",)
 
 
-@pytest.mark.parametrize("text", ["", " \n", "Ada ran.", '{"facts": []}'])
-def test_a_reply_without_facts_is_refused(text: str) -> None:
+def test_a_turn_quoted_twice_is_said_once() -> None:
+    (found,) = SUMMARY.parse(reply("dog named Rex", "named Rex"), workspace("q"))
+    assert found.text.count("named Rex") == 1
+
+
+@pytest.mark.parametrize("text", ["", " \n", "Ada ran.", reply(), reply("They bought a yacht.")])
+def test_a_reply_without_quotes_is_refused(text: str) -> None:
     with pytest.raises(ReplyError):
         SUMMARY.parse(text, workspace("q"))
