@@ -12,13 +12,12 @@ import asyncio
 import hashlib
 import json
 import platform
-import re
 import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,13 +32,13 @@ from budgetmem.assets import asset_dir
 from budgetmem.backbone import Encoder, TokenCounter
 from budgetmem.config import ChunkingProfile, RetrievalProfile
 from budgetmem.history import Histories
-from budgetmem.importers.base import json_records
-from budgetmem.importers.locomo import conversation
 from budgetmem.local_encoder import LocalEncoder
 from budgetmem.retrieval import RANKINGS, candidates, fill, query_words, rank
 from budgetmem.store.base import Hits
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
+from training.datasets.base import Dataset, Question
+from training.datasets.locomo import SPLITS, LoCoMo
 
 UNITS: Mapping[str, ChunkingProfile] = {
     "windows": ChunkingProfile(),
@@ -48,17 +47,7 @@ UNITS: Mapping[str, ChunkingProfile] = {
     "turns": ChunkingProfile(neighbours=0),
     "paper": ChunkingProfile(unit="pack", form="said"),
 }
-ADVERSARIAL = 5
-_EVIDENCE = re.compile(r"D:?(\d+):(\d+)")
 _TENANT = "benchmark"
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question and the ids of its evidence turns, all of which exist."""
-
-    text: str
-    evidence: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class Conversation:
     """One conversation; `unresolved` are evidence entries that name no turn."""
 
     name: str
-    turns: tuple[Turn, ...]
+    turns: Sequence[Turn]
     questions: tuple[Question, ...]
     without_evidence: int
     unresolved: tuple[str, ...]
@@ -101,40 +90,30 @@ class Row:
 Key = tuple[str, str, int]
 
 
-def load(path: Path, indices: Sequence[int] | None) -> list[Conversation]:
-    """The conversations of a LoCoMo file at these places, None for all."""
-    records = list(json_records(path))
-    chosen = range(len(records)) if indices is None else indices
-    return [_conversation(records[i][1], records[i][0]) for i in chosen]
+def load(dataset: Dataset, splits: Sequence[str]) -> list[Conversation]:
+    """The conversations of some splits, with those questions whose evidence exists."""
+    turns = dataset.histories()
+    return [
+        _conversation(name, turns[name], [q for q in dataset.questions(split) if q.history == name])
+        for split in splits
+        for name in dataset.splits[split]
+    ]
 
 
-def _conversation(record: Mapping[str, Any], where: str) -> Conversation:
-    turns = tuple(conversation(record, where))
+def _conversation(name: str, turns: Sequence[Turn], questions: Sequence[Question]) -> Conversation:
     known = {turn.id for turn in turns}
-    questions, unresolved, without = [], [], 0
-    for entry in record["qa"]:
-        if entry["category"] == ADVERSARIAL:
-            continue
-        names = list(evidence_ids(entry["evidence"]))
-        unresolved += [name for name in names if name not in known]
-        evidence = tuple(dict.fromkeys(name for name in names if name in known))
-        if evidence:
-            questions.append(Question(str(entry["question"]), evidence))
-        else:
-            without += 1
+    resolved = [
+        replace(question, evidence=tuple(id_ for id_ in question.evidence if id_ in known))
+        for question in questions
+    ]
+    answerable = tuple(question for question in resolved if question.evidence)
     return Conversation(
-        str(record["sample_id"]), turns, tuple(questions), without, tuple(unresolved)
+        name=name,
+        turns=turns,
+        questions=answerable,
+        without_evidence=len(resolved) - len(answerable),
+        unresolved=tuple(id_ for q in questions for id_ in q.evidence if id_ not in known),
     )
-
-
-def evidence_ids(entries: Sequence[str]) -> Iterator[str]:
-    """Turn ids from evidence entries, some of which hold several (`D8:6; D9:17`) or slips
-    (`D:11:26`, `D30:05`). An entry without any comes back as it is."""
-    for entry in entries:
-        found = _EVIDENCE.findall(entry)
-        yield from (f"D{int(session)}:{int(turn)}" for session, turn in found)
-        if not found:
-            yield entry
 
 
 async def measure(
@@ -186,17 +165,6 @@ def _count(
         tally.add(question, {name for chunk in chunks for name in chunk.turn_ids})
 
 
-def parse_indices(text: str) -> list[int] | None:
-    """`0-7`, `8,9` or `all` (None)."""
-    if text == "all":
-        return None
-    indices: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        indices += range(int(first), int(last or first) + 1)
-    return indices
-
-
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -242,7 +210,7 @@ def main(
     *,
     data: Annotated[Path, typer.Option(help="The dataset's file.", exists=True)],
     dataset: Annotated[str, typer.Option(help="Only `locomo` has evidence by turn.")] = "locomo",
-    conversations: Annotated[str, typer.Option(help="Places in the file, or `all`.")] = "0-7",
+    split: Annotated[str, typer.Option(help="Of train, validation, test.")] = "train,validation",
     units: Annotated[str, typer.Option(help=f"Of {', '.join(UNITS)}.")] = "windows",
     rankings: Annotated[str, typer.Option(help=f"Of {', '.join(RANKINGS)}.")] = "fused",
     budgets: Annotated[str, typer.Option(help="Token budgets.")] = "400,800,1300",
@@ -260,7 +228,7 @@ def main(
     cached = CachedEncoder(LocalEncoder(folder), model, cache / "embeddings.db")
     chosen_units = _choices(units, UNITS, "--units")
     chosen_rankings = _choices(rankings, RANKINGS, "--rankings")
-    talks = load(data, parse_indices(conversations))
+    talks = load(LoCoMo(data), _choices(split, SPLITS, "--split"))
     started = time.perf_counter()
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         rows = asyncio.run(

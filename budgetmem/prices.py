@@ -11,7 +11,7 @@ from budgetmem.errors import ConfigError
 
 @dataclass(frozen=True)
 class PriceBook:
-    """Prices by model name: the backbones' profile keys, the encoder and the tagger."""
+    """Prices by model name: the backbones' profile keys, the assets of encoder and tagger."""
 
     prices: Mapping[str, Price]
 
@@ -19,8 +19,8 @@ class PriceBook:
     def of(cls, profile: Profile) -> PriceBook:
         """The prices of every model in a profile."""
         models = {key: backbone.price for key, backbone in profile.backbones.items()}
-        models[profile.encoder.triton_model] = profile.encoder.price
-        models[profile.tagger.triton_model] = profile.tagger.price
+        models[profile.encoder.asset] = profile.encoder.price
+        models[profile.tagger.asset] = profile.tagger.price
         return cls(models)
 
     def cost(self, model: str, input_tokens: int, output_tokens: int = 0) -> float:

@@ -89,7 +89,12 @@ def _served(entry: BackboneProfile) -> dict[str, Any]:
 def _render_backbone(entry: BackboneProfile, out_dir: Path) -> RenderedModel:
     if entry.engine == "vllm":
         return _render_vllm(entry, out_dir)
-    parameters = {"engine": entry.engine, "asset": entry.asset or "", **entry.engine_options}
+    parameters = {
+        "engine": entry.engine,
+        "asset": entry.asset or "",
+        "max_model_len": entry.context,
+        **entry.engine_options,
+    }
     return _render_python(entry.triton_model, parameters, entry.instances, entry.gpus, out_dir)
 
 

@@ -107,8 +107,8 @@ def pipeline(
 ) -> Pipeline:
     models = ModelSet(
         backbones=backbones if backbones is not None else scripted(),
-        encoder=HashEncoder(name="encoder"),
-        tagger=ScriptedTagger(name="tagger"),
+        encoder=HashEncoder(name="minilm-l6-v2"),
+        tagger=ScriptedTagger(name="en-core-web-sm"),
     )
     return Pipeline(
         profile=profile or load_profile("small"),

@@ -19,5 +19,5 @@ def test_a_model_without_a_price_is_an_error():
 def test_every_model_of_every_profile_has_a_price(name: str):
     profile = load_profile(name)
     book = PriceBook.of(profile)
-    models = [*profile.backbones, profile.encoder.triton_model, profile.tagger.triton_model]
+    models = [*profile.backbones, profile.encoder.asset, profile.tagger.asset]
     assert all(book.cost(model, 1000) > 0 for model in models)

@@ -29,7 +29,8 @@ class TritonEncoder:
     """A `budgetmem.backbone.Encoder` on Triton.
 
     Texts longer than `max_tokens` are embedded by their beginning; `tokens` counts all of them.
-    `batch_size` 0 takes the default. `with_type_ids`: the model also wants `token_type_ids`.
+    `name` tells weights apart: histories keep it, and refuse another. `batch_size` 0 takes the
+    default. `with_type_ids`: the model also wants `token_type_ids`.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class TritonEncoder:
         *,
         dimension: int,
         max_tokens: int,
+        name: str = "",
         batch_size: int = 0,
         with_type_ids: bool = False,
     ) -> None:
+        self.name = name or model
         self._channel = channel
         self._model = model
         self._tokenizer = load_tokenizer(tokenizer_file)
@@ -52,10 +55,6 @@ class TritonEncoder:
         self._batch_size = batch_size or BATCH_SIZE
         self._with_type_ids = with_type_ids
         self._recent: Recent[Vectors] = Recent(REMEMBERED)
-
-    @property
-    def name(self) -> str:
-        return self._model
 
     @property
     def dimension(self) -> int:

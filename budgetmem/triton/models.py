@@ -129,6 +129,7 @@ async def _encoder(channel: Channel, profile: Profile, asset_folder: AssetFolder
         channel,
         entry.triton_model,
         asset_folder(entry.asset) / TOKENIZER,
+        name=entry.asset,
         dimension=entry.dimension,
         max_tokens=entry.max_tokens,
         batch_size=contract.max_batch_size,
@@ -140,7 +141,7 @@ async def _tagger(channel: Channel, profile: Profile) -> TritonTagger:
     model = profile.tagger.triton_model
     contract = await channel.contract(model)
     _check(channel, model, contract, frozenset({tagger.INPUT}), frozenset({tagger.OUTPUT}))
-    return TritonTagger(channel, model)
+    return TritonTagger(channel, model, profile.tagger.asset)
 
 
 def _check(

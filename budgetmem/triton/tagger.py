@@ -19,14 +19,11 @@ REMEMBERED = 4096
 class TritonTagger:
     """A `budgetmem.backbone.Tagger` on Triton. Recent texts are not sent again."""
 
-    def __init__(self, channel: Channel, model: str) -> None:
+    def __init__(self, channel: Channel, model: str, name: str = "") -> None:
+        self.name = name or model
         self._channel = channel
         self._model = model
         self._recent: Recent[Annotation] = Recent(REMEMBERED)
-
-    @property
-    def name(self) -> str:
-        return self._model
 
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
         return tuple(await self._recent.resolve(texts, self._compute))

@@ -5,8 +5,10 @@ import json
 import pytest
 from rich.progress import Progress
 
-from benchmarks.retrieval import Question, Tally, evidence_ids, load, measure, parse_indices
+from benchmarks.retrieval import Tally, load, measure
 from budgetmem.backbone import HashEncoder
+from training.datasets.base import Question
+from training.datasets.locomo import LoCoMo
 
 TALK = {
     "sample_id": "conv-1",
@@ -17,10 +19,15 @@ TALK = {
         ],
     },
     "qa": [
-        {"question": "word3", "evidence": ["D1:3"], "category": 1},
-        {"question": "word9 word15", "evidence": ["D1:9; D1:15", "D9:1"], "category": 2},
-        {"question": "adversarial", "evidence": ["D1:1"], "category": 5},
-        {"question": "none", "evidence": ["D"], "category": 4},
+        {"question": "word3", "evidence": ["D1:3"], "category": 1, "answer": "a"},
+        {
+            "question": "word9 word15",
+            "evidence": ["D1:9; D1:15", "D9:1"],
+            "category": 2,
+            "answer": "a",
+        },
+        {"question": "adversarial", "evidence": ["D1:1"], "category": 5, "answer": "a"},
+        {"question": "none", "evidence": ["D"], "category": 4, "answer": "a"},
     ],
 }
 
@@ -29,20 +36,7 @@ TALK = {
 def talks(tmp_path):
     path = tmp_path / "locomo.json"
     path.write_text(json.dumps([TALK]), encoding="utf-8")
-    return load(path, [0])
-
-
-def test_evidence_is_put_right():
-    entries = ["D8:6; D9:17", "D:11:26", "D30:05", "D", "D9:1 D4:4"]
-    assert list(evidence_ids(entries)) == [
-        "D8:6",
-        "D9:17",
-        "D11:26",
-        "D30:5",
-        "D",
-        "D9:1",
-        "D4:4",
-    ]
+    return load(LoCoMo(path), ["train"])
 
 
 def test_what_cannot_be_resolved_is_reported(talks):
@@ -52,10 +46,14 @@ def test_what_cannot_be_resolved_is_reported(talks):
     assert talk.without_evidence == 1
 
 
+def question(*evidence):
+    return Question("q", "conv-1", "Which?", "gold", "single-hop", evidence)
+
+
 def test_pooled_and_per_question_shares_differ():
     tally = Tally()
-    tally.add(Question("q", ("a",)), {"a"})
-    tally.add(Question("r", ("b", "c", "d")), {"b"})
+    tally.add(question("a"), {"a"})
+    tally.add(question("b", "c", "d"), {"b"})
     assert tally.found / tally.wanted == 0.5
     assert tally.shares == [1.0, pytest.approx(1 / 3)]
 
@@ -80,8 +78,3 @@ async def test_a_larger_budget_finds_more(talks):
         ("turns", "keyword", 33, all_of_it),
         ("turns", "keyword", 1000, all_of_it),
     ]
-
-
-def test_places_of_conversations():
-    assert parse_indices("all") is None
-    assert parse_indices("0-2,7") == [0, 1, 2, 7]

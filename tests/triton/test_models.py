@@ -39,8 +39,8 @@ def assets(tokenizer_file):
 async def test_the_models_of_a_profile(channel, assets):
     models = await connect(PROFILE, "fake:1", assets)
     assert {key: each.name for key, each in models.backbones.items()} == {"all": "backbone_low"}
-    assert (models.encoder.name, models.encoder.dimension) == ("encoder", 384)
-    assert models.tagger.name == "tagger"
+    assert (models.encoder.name, models.encoder.dimension) == ("minilm-l6-v2", 384)
+    assert models.tagger.name == "en-core-web-sm"
     assert models.backbones["all"].tokens.count("a b") == 4
     await models.close()
     assert channel.closed

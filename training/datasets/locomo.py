@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from training.metrics import multi_answer_f1, token_f1
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
 ADVERSARIAL = 5
 SPLITS = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
-_TURN_ID = re.compile(r"D\d+:\d+")
+_EVIDENCE = re.compile(r"D:?(\d+):(\d+)")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class LoCoMo:
     def splits(self) -> Mapping[str, tuple[str, ...]]:
         """Histories by split."""
         ids = [str(sample["sample_id"]) for sample in self._samples]
-        return {split: tuple(ids[i] for i in chosen) for split, chosen in SPLITS.items()}
+        return {split: tuple(ids[chosen.start : chosen.stop]) for split, chosen in SPLITS.items()}
 
     def histories(self) -> Mapping[str, Sequence[Turn]]:
         """Turns by conversation id."""
@@ -52,9 +52,10 @@ class LoCoMo:
         """Questions in file order. Raises InvalidInput for an unknown split."""
         if split not in SPLITS:
             raise InvalidInput("split", f"{split!r} is not one of {', '.join(SPLITS)}")
+        chosen = SPLITS[split]
         return [
             self._question(sample, index, qa)
-            for sample in (self._samples[i] for i in SPLITS[split])
+            for sample in self._samples[chosen.start : chosen.stop]
             for index, qa in enumerate(sample["qa"])
             if qa["category"] != ADVERSARIAL
         ]
@@ -73,5 +74,15 @@ class LoCoMo:
             text=qa["question"],
             gold=gold.split(";", maxsplit=1)[0].strip() if category == CATEGORIES[3] else gold,
             category=category,
-            evidence=tuple(_TURN_ID.findall(" ".join(qa["evidence"]))),
+            evidence=tuple(dict.fromkeys(evidence_ids(qa["evidence"]))),
         )
+
+
+def evidence_ids(entries: Sequence[str]) -> Iterator[str]:
+    """Turn ids from evidence entries, some of which hold several (`D8:6; D9:17`) or slips
+    (`D:11:26`, `D30:05`). An entry without any comes back as it is."""
+    for entry in entries:
+        found = _EVIDENCE.findall(entry)
+        yield from (f"D{int(session)}:{int(turn)}" for session, turn in found)
+        if not found:
+            yield entry

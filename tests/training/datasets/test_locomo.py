@@ -5,7 +5,7 @@ import pytest
 
 from budgetmem.errors import InvalidInput
 from training.datasets.base import Question
-from training.datasets.locomo import LoCoMo
+from training.datasets.locomo import LoCoMo, evidence_ids
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "locomo" / "locomo10.json"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data/locomo is not here")
@@ -48,3 +48,16 @@ def test_score_by_category(category: str, prediction: str, expected: float):
 def test_an_unknown_split_is_refused():
     with pytest.raises(InvalidInput, match="train, validation, test"):
         LoCoMo(Path("unused")).questions("dev")
+
+
+def test_evidence_is_put_right():
+    entries = ["D8:6; D9:17", "D:11:26", "D30:05", "D", "D9:1 D4:4"]
+    assert list(evidence_ids(entries)) == [
+        "D8:6",
+        "D9:17",
+        "D11:26",
+        "D30:5",
+        "D",
+        "D9:1",
+        "D4:4",
+    ]
