@@ -26,6 +26,8 @@ class JsonLines(logging.Formatter):
 def configure(level: str, *, as_json: bool) -> None:
     """Sends every logger's records from `level` on to stderr."""
     handler = logging.StreamHandler(sys.stderr)
+    # The root's level does not bind loggers that libraries set to DEBUG themselves (bm25s does).
+    handler.setLevel(level.upper())
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if as_json else text)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
