@@ -64,17 +64,32 @@ def plain_memory(chunks: Sequence[Chunk]) -> str:
     return "\n".join("\n".join(_dated(chunk)) for chunk in chunks)
 
 
-def reply_schema(module: Module, style: str) -> Mapping[str, Any]:
-    """The module's JSON schema, with a bounded `reasoning` before it where the style reasons."""
+def reply_schema(module: Module, style: str, work: Workspace) -> Mapping[str, Any]:
+    """The module's JSON schema for these chunks, with `reasoning` first where the style reasons.
+
+    The grammar then refuses a number that no shown chunk has, which small models like to write.
+    """
+    schema = _numbered_up_to(module.schema, len(module.reads(work)))
     budget = STYLES[style].reasoning_tokens
     if budget == 0:
-        return module.schema
+        return schema
     reasoning = {"type": "string", "maxLength": budget * CHARACTERS_PER_TOKEN}
     return {
-        **module.schema,
-        "properties": {"reasoning": reasoning, **module.schema["properties"]},
-        "required": ["reasoning", *module.schema["required"]],
+        **schema,
+        "properties": {"reasoning": reasoning, **schema["properties"]},
+        "required": ["reasoning", *schema["required"]],
     }
+
+
+def _numbered_up_to(schema: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """The schema with every integer, which is always the number of a chunk, at most `count`."""
+    bounded = {
+        key: _numbered_up_to(value, count) if isinstance(value, Mapping) else value
+        for key, value in schema.items()
+    }
+    if bounded.get("type") == "integer":
+        bounded["maximum"] = max(count, bounded["minimum"])
+    return bounded
 
 
 def _prefix(chunks: Sequence[Chunk], work: Workspace) -> str:

@@ -214,7 +214,7 @@ class Rungs:
                 self._profile.tiers[rung.backbone],
                 prompt,
                 reply + STYLES[rung.style].reasoning_tokens,
-                reply_schema(task.module, rung.style),
+                reply_schema(task.module, rung.style, task.work),
             )
         return task.calls[rung]
 

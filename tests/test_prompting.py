@@ -38,11 +38,19 @@ def test_relative_dates_are_resolved_against_the_session():
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=lambda module: module.name)
 def test_a_style_that_reasons_does_so_first_and_within_bounds(module):
-    assert reply_schema(module, "direct") == module.schema
-    schema = reply_schema(module, "reflective")
+    assert "reasoning" not in reply_schema(module, "direct", WORK)["properties"]
+    schema = reply_schema(module, "reflective", WORK)
     assert next(iter(schema["properties"])) == "reasoning"
     assert schema["required"][0] == "reasoning"
     assert schema["properties"]["reasoning"]["maxLength"] > 0
+
+
+def test_a_reply_can_only_number_the_chunks_that_are_shown():
+    keep = reply_schema(MODULES["filter"], "direct", WORK)["properties"]["keep"]
+    assert keep["items"] == {"type": "integer", "minimum": 1, "maximum": 2}
+    assert "maximum" not in MODULES["filter"].schema["properties"]["keep"]["items"]
+    relation = reply_schema(MODULES["entity"], "stepwise", WORK)["properties"]["relations"]
+    assert relation["items"]["properties"]["memory"]["maximum"] == 2
 
 
 ATTACKS = (
