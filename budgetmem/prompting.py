@@ -83,7 +83,7 @@ def reply_schema(module: Module, style: str, work: Workspace) -> Mapping[str, An
 
 def _numbered_up_to(schema: Mapping[str, Any], count: int) -> dict[str, Any]:
     """The schema with every integer, which is always the number of a chunk, at most `count`."""
-    bounded = {
+    bounded: dict[str, Any] = {
         key: _numbered_up_to(value, count) if isinstance(value, Mapping) else value
         for key, value in schema.items()
     }
