@@ -30,6 +30,8 @@ from budgetmem.types import Budget
 
 HERE = Path(__file__).parent
 HISTORY = "demo"
+PIPED_WIDTH = 140
+"""Columns of the tables where no terminal says its own."""
 READY = re.compile(r"ready on (?P<address>\S+) in (?P<seconds>\S+) s")
 
 
@@ -54,7 +56,7 @@ class Row:
 def main() -> None:
     """Runs the demonstration; exits non-zero if any part fails."""
     args = _arguments()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     questions = _questions(args.questions)
     with tempfile.TemporaryDirectory(prefix="budgetmem-demo-") as folder:
         server = _server(args.profile, Path(folder))
