@@ -105,4 +105,7 @@ def _tense(text: str, span: tuple[int, int]) -> int:
     sentence = text[start : min(ends, default=high)].replace("’", "'")
     if _FUTURE.search(sentence):
         return 1
-    return -1 if _PAST.search(sentence) else 0
+    if _PAST.search(sentence):
+        return -1
+    # "done by June" looks ahead without a verb that says so.
+    return 1 if text[: span[0]].lower().endswith("by ") else 0

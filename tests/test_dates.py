@@ -37,6 +37,8 @@ I quit two weeks ago | two weeks ago | 2023-05-26/2023-06-01 | week | two weeks 
 It was the week before last | the week before last | 2023-05-26/2023-06-01 | week | two weeks before 9 June 2023
 I quit a few weeks ago | a few weeks ago | 2023-05-19~ | week | a few weeks before 9 June 2023
 I'm busy this week | this week | 2023-06-05/2023-06-11 | week | the week of 9 June 2023
+A boat that floats by March | March | 2024-03 | month | March 2024
+It was done by March | March | 2023-03 | month | March 2023
 The race is next week | next week | 2023-06-10/2023-06-16 | week | the week after 9 June 2023
 We camped last weekend | last weekend | 2023-06-03/2023-06-04 | weekend | the weekend before 9 June 2023
 We camped this past weekend | this past weekend | 2023-06-03/2023-06-04 | weekend | the weekend before 9 June 2023
