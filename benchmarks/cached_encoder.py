@@ -39,7 +39,7 @@ class CachedEncoder:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [len(texts), dimension], rows L2-normalised."""
-        keys = [hashlib.sha256(f"{self._version}\0{text}".encode()).digest() for text in texts]
+        keys = [self._key(text) for text in texts]
         found = {key: vector for key in keys if (vector := self._get(key)) is not None}
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in found}
         if missing:
@@ -52,6 +52,14 @@ class CachedEncoder:
                         "INSERT OR IGNORE INTO vectors VALUES (?, ?)", (key, vector.tobytes())
                     )
         return np.stack([found[key] for key in keys])
+
+    def remembered(self, texts: Sequence[str]) -> int:
+        """How many of the texts the file has."""
+        keys = (self._key(text) for text in texts)
+        return sum(self._get(key) is not None for key in keys)
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.sha256(f"{self._version}\0{text}".encode()).digest()
 
     def _get(self, key: bytes) -> Vectors | None:
         row = self._db.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()

@@ -91,6 +91,10 @@ class Encoder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Vectors: ...
 
+    def remembered(self, texts: Sequence[str]) -> int:
+        """How many of the texts a memory of recent results answers, without the model."""
+        ...
+
 
 @dataclass(frozen=True)
 class Entity:
@@ -126,6 +130,10 @@ class Tagger(Protocol):
     def name(self) -> str: ...
 
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]: ...
+
+    def remembered(self, texts: Sequence[str]) -> int:
+        """How many of the texts a memory of recent results answers, without the model."""
+        ...
 
 
 class WordCounter:
@@ -188,6 +196,10 @@ class HashEncoder:
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.divide(rows, norms, out=rows, where=norms > 0)
 
+    def remembered(self, texts: Sequence[str]) -> int:
+        """It has no memory."""
+        return 0
+
 
 @dataclass
 class ScriptedTagger:
@@ -198,6 +210,10 @@ class ScriptedTagger:
 
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
         return tuple(self.script.get(text, Annotation()) for text in texts)
+
+    def remembered(self, texts: Sequence[str]) -> int:
+        """It has no memory."""
+        return 0
 
 
 class Models(Protocol):

@@ -58,6 +58,10 @@ class LocalEncoder:
         """float32 [len(texts), dimension], rows L2-normalised."""
         return await asyncio.to_thread(self.embed_now, texts)
 
+    def remembered(self, texts: Sequence[str]) -> int:
+        """It has no memory."""
+        return 0
+
     def embed_now(self, texts: Sequence[str]) -> Vectors:
         """The same, in the calling thread."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)

@@ -171,6 +171,7 @@ class Pipeline:
             total=total,
             retrieved_chunk_ids=tuple(chunk.id for chunk in work.retrieved),
             kept_chunk_ids=tuple(chunk.id for chunk in work.kept),
+            notes=tuple(_note(step) for step in steps if len(step.choice.masked) == len(Tier)),
         )
         return Memory(text=text, findings=work.findings, chunks=work.kept, receipt=receipt)
 
@@ -239,6 +240,11 @@ def _cells(request: ExtractRequest) -> Mapping[Tier, Rung]:
         if module not in MODULES:
             raise InvalidInput("budget.tiers", f"{module!r} is not one of {', '.join(MODULES)}")
     return STRATEGIES[request.strategy]
+
+
+def _note(step: Step) -> str:
+    reasons = " and ".join(sorted(set(step.choice.masked.values())))
+    return f"{step.module}: no tier fits ({reasons}), {step.rung} ran instead"
 
 
 def _grown(work: Workspace, found: Mapping[str, tuple[Finding, ...]]) -> Workspace:

@@ -158,7 +158,10 @@ class Rungs:
         cost = sum(self._prices.cost(model, n) for model, n in tools.tokens.items())
         ledger.spend(cost)
         usage = Usage(
-            input_tokens=sum(tools.tokens.values()), cost_usd=cost, calls=len(tools.tokens)
+            input_tokens=sum(tools.tokens.values()),
+            cost_usd=cost,
+            calls=len(tools.tokens),
+            cache_hits=tools.cache_hits,
         )
         return findings, usage
 

@@ -105,7 +105,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Usage:
-    """Work that was paid for: tokens of one or several calls, their price and their duration."""
+    """Work that was paid for: tokens of one or several calls, their price and their duration.
+
+    `cache_hits` are texts whose embedding or annotation was remembered.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0

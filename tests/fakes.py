@@ -10,6 +10,7 @@ from datetime import datetime
 from budgetmem.backbone import (
     Backbone,
     HashEncoder,
+    Models,
     ModelSet,
     ScriptedBackbone,
     ScriptedTagger,
@@ -100,12 +101,13 @@ def scripted(script: Callable[[str], str] = perfect) -> dict[str, ScriptedBackbo
 def pipeline(
     backbones: Mapping[str, Backbone] | None = None,
     *,
+    models: Models | None = None,
     router: Router | None = None,
     retriever: FixedRetriever | None = None,
     profile: Profile | None = None,
     **more: Callable[[], float],
 ) -> Pipeline:
-    models = ModelSet(
+    models = models or ModelSet(
         backbones=backbones if backbones is not None else scripted(),
         encoder=HashEncoder(name="minilm-l6-v2"),
         tagger=ScriptedTagger(name="en-core-web-sm"),

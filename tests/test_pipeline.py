@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from budgetmem.backbone import ScriptedBackbone
+from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import Profile, load_profile
 from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, InvalidInput
 from budgetmem.modules import MODULES
@@ -122,6 +122,7 @@ async def test_what_does_not_fit_is_masked_and_the_receipt_says_so():
     step = memory.receipt.steps[0]
     assert step.rung == "apply rules"
     assert step.choice.masked == dict.fromkeys(Tier, "max_cost_usd")
+    assert "filter: no tier fits (max_cost_usd), apply rules ran instead" in memory.receipt.notes
 
 
 async def test_the_latency_ceiling_masks_what_would_take_too_long():
@@ -217,6 +218,21 @@ async def test_bad_requests_name_the_field(bad: ExtractRequest, field: str):
     with pytest.raises(InvalidInput) as caught:
         await pipeline().extract(bad)
     assert caught.value.field == field
+
+
+async def test_remembered_texts_are_cache_hits_on_the_receipt():
+    class Remembering(HashEncoder):
+        def remembered(self, texts):
+            return len(texts)
+
+    models = ModelSet(
+        scripted(), Remembering(name="minilm-l6-v2"), ScriptedTagger(name="en-core-web-sm")
+    )
+    memory = await pipeline(models=models).extract(request("implementation", tiers=all_at(MID)))
+    assert memory.receipt.steps[0].usage.cache_hits > 0
+    assert memory.receipt.total.cache_hits == sum(
+        step.usage.cache_hits for step in memory.receipt.steps
+    )
 
 
 async def test_no_chunks_at_all_still_gives_a_receipt():

@@ -15,19 +15,23 @@ class Tools:
     """The task models that local rungs may use, and a tally of what they read.
 
     `tokens` counts the input tokens by model name, so that a specialist rung is priced like an
-    LLM rung: nothing is free because it is small.
+    LLM rung: nothing is free because it is small. `cache_hits` are texts that a memory of recent
+    results answered; they are priced all the same, so that a price does not depend on luck.
     """
 
     encoder: Encoder
     tagger: Tagger
     tokens: dict[str, int] = field(default_factory=dict)
+    cache_hits: int = 0
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [len(texts), encoder.dimension], L2-normalised rows."""
         self._count(self.encoder.name, sum(self.encoder.tokens.count(t) for t in texts))
+        self.cache_hits += self.encoder.remembered(texts)
         return await self.encoder.embed(texts)
 
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
+        self.cache_hits += self.tagger.remembered(texts)
         annotations = await self.tagger.annotate(texts)
         self._count(self.tagger.name, sum(a.tokens for a in annotations))
         return annotations

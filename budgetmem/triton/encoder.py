@@ -70,6 +70,10 @@ class TritonEncoder:
             return np.zeros((0, self._dimension), dtype=np.float32)
         return np.stack(await self._recent.resolve(texts, self._compute))
 
+    def remembered(self, texts: Sequence[str]) -> int:
+        """How many of the texts a memory of recent results answers, without the model."""
+        return self._recent.count(texts)
+
     def forget(self) -> None:
         """Empties the memory of recent embeddings."""
         self._recent.forget()

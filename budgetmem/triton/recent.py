@@ -33,6 +33,10 @@ class Recent(Generic[T]):
             self._results.popitem(last=False)
         return [found[text] for text in texts]
 
+    def count(self, texts: Sequence[str]) -> int:
+        """How many of the texts are remembered."""
+        return sum(_digest(text) in self._results for text in texts)
+
     def forget(self) -> None:
         self._results.clear()
 

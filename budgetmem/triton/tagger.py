@@ -28,6 +28,10 @@ class TritonTagger:
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
         return tuple(await self._recent.resolve(texts, self._compute))
 
+    def remembered(self, texts: Sequence[str]) -> int:
+        """How many of the texts a memory of recent results answers, without the model."""
+        return self._recent.count(texts)
+
     def forget(self) -> None:
         """Empties the memory of recent annotations."""
         self._recent.forget()

@@ -67,6 +67,7 @@ async def test_type_ids_are_sent_only_if_wanted(make, channel):
 async def test_a_text_is_sent_once_until_it_is_forgotten(make, channel):
     encoder = make()
     first = await encoder.embed(["a", "a", "b"])
+    assert encoder.remembered(["b", "a", "new"]) == 2
     again = await encoder.embed(["b", "a"])
     assert len(channel.calls) == 1
     assert channel.calls[0]["input_ids"].shape[0] == 2

@@ -17,6 +17,7 @@ async def resolve(recent, *texts):
 async def test_results_follow_the_texts_and_each_is_computed_once():
     recent = Recent(10)
     assert await resolve(recent, "a", "b", "a") == (["A", "B", "A"], ["a", "b"])
+    assert recent.count(["b", "c", "b"]) == 2
     assert await resolve(recent, "b", "c") == (["B", "C"], ["c"])
 
 

@@ -391,7 +391,7 @@ class Usage(_message.Message):
     failed_calls: _builtins.int
     """Calls that failed; what they read and wrote is counted above."""
     cache_hits: _builtins.int
-    """Calls that a cache answered."""
+    """Texts whose embedding or annotation was remembered."""
     def __init__(
         self,
         *,
