@@ -6,6 +6,7 @@ that the generated modules import one another as `budgetmem.proto.budgetmem.v1.m
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,9 @@ def command(out: Path) -> list[str]:
 
 def generate(out: Path = ROOT) -> None:
     """Writes the generated files below `out`. Raises CalledProcessError if protoc refuses."""
-    subprocess.run(command(out), check=True, cwd=ROOT)
+    # protoc finds its plug-ins by PATH, where an environment that is not activated is not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    subprocess.run(command(out), check=True, cwd=ROOT, env={**os.environ, "PATH": path})
 
 
 if __name__ == "__main__":
