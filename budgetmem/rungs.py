@@ -47,6 +47,13 @@ class Task:
     work: Workspace
     cells: Mapping[Tier, Rung]
     calls: dict[Rung, Call] = field(default_factory=dict)
+    _prompts: dict[str, Prompt] = field(default_factory=dict)
+
+    def prompt(self, style: str) -> Prompt:
+        """Rungs of one style differ in the backbone alone, and share the rendered prompt."""
+        if style not in self._prompts:
+            self._prompts[style] = module_prompt(self.module, style, self.work)
+        return self._prompts[style]
 
 
 @dataclass
@@ -211,7 +218,7 @@ class Rungs:
 
     def _prepared(self, task: Task, rung: Ask) -> Call:
         if rung not in task.calls:
-            prompt = module_prompt(task.module, rung.style, task.work)
+            prompt = task.prompt(rung.style)
             reply = self._limits.get(task.module.name, self._profile.generation.findings)
             task.calls[rung] = self._call(
                 self._profile.tiers[rung.backbone],
