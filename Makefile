@@ -7,8 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving
 TESTING := $(VENV)/.testing
+CPP = $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test lint format bench serve assets clean
+.PHONY: demo test test-cpp lint format bench serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 	$(BIN)/budgetmem assets pull $(PROFILE)
@@ -17,15 +18,25 @@ demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 test: $(TESTING)  ## Every test; the weights of the tiny profile are pulled first
 	$(BIN)/budgetmem assets pull tiny
 	$(BIN)/pytest
+	$(MAKE) test-cpp
+
+test-cpp: $(TESTING)  ## The C++ tests: released, under ASan and UBSan, under TSan
+	$(BIN)/cmake --workflow --preset release
+	$(BIN)/cmake --workflow --preset asan
+	$(BIN)/cmake --workflow --preset tsan
 
 lint: $(TESTING)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest budgetmem._core
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/cmake --workflow --preset tidy
 
 format: $(TESTING)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
 
 bench: $(TESTING)
 	$(BIN)/python -m benchmarks.retrieval --help

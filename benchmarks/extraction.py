@@ -210,7 +210,7 @@ class Bench:
         )
 
     async def _plain(self, question: Question, chunks: Sequence[Chunk]) -> tuple[str, Usage]:
-        rungs = Rungs(self.profile, self.models, PriceBook.of(self.profile))
+        rungs = Rungs(self.profile, self.models, PriceBook.of(self.profile), TENANT)
         work = Workspace.start(question.text, tuple(chunks))
         return await rungs.answer(answer_prompt(plain_memory(chunks), work), Ledger(Budget()))
 

@@ -7,6 +7,7 @@ their own code against BudgetMem without a model server; they are named fakes be
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -30,7 +31,9 @@ class GenerationRequest:
     """One prompt, ready to send: the chat template is already applied.
 
     `schema` is a JSON schema that the reply must satisfy; engines that can constrain decoding
-    do so, the others are merely asked by the prompt.
+    do so, the others are merely asked by the prompt. The first `shared` characters of the prompt
+    are those that other requests have too. `prompt_tokens` are the prompt's, by the backbone's own
+    counter; 0 if nobody has counted them.
     """
 
     prompt: str
@@ -38,6 +41,8 @@ class GenerationRequest:
     schema: Mapping[str, Any] | None = None
     temperature: float = 0.0
     stop: tuple[str, ...] = ()
+    shared: int = 0
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -216,8 +221,26 @@ class ScriptedTagger:
         return 0
 
 
+@dataclass(frozen=True)
+class Caller:
+    """On whose account models work, and how urgently.
+
+    `stage` is one of `budgetmem.stages`. `born` is when the request began and `deadline` when its
+    time is over, in seconds of time.monotonic(); `born` 0.0 is now.
+    """
+
+    tenant: str = ""
+    stage: str = ""
+    born: float = 0.0
+    deadline: float = math.inf
+
+
 class Models(Protocol):
     """Every model of a profile: LLM backbones by their profile key, the encoder, the tagger."""
+
+    def bound(self, caller: Caller) -> Models:
+        """The same models, working on the caller's account."""
+        ...
 
     @property
     def backbones(self) -> Mapping[str, Backbone]: ...
@@ -236,3 +259,7 @@ class ModelSet:
     backbones: Mapping[str, Backbone]
     encoder: Encoder
     tagger: Tagger
+
+    def bound(self, caller: Caller) -> ModelSet:
+        """Themselves: nothing is scheduled."""
+        return self

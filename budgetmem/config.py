@@ -21,7 +21,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+ENCODER = "encoder"
+TAGGER = "tagger"
+"""The names of these two where models are named by key, as backbones are."""
+
 Positive = Annotated[int, Field(gt=0)]
+Credits = Annotated[int, Field(gt=0, le=2**16)]
+BatchItems = Annotated[int, Field(gt=0, le=1024)]
+Waiting = Annotated[int, Field(gt=0, le=2**20)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
 class _Table(BaseModel):
@@ -63,6 +71,8 @@ class BackboneProfile(_Table):
     """Triton instances (model replicas) of this backbone."""
     gpus: tuple[int, ...] = ()
     """GPU ids of its instance group; empty lets the engine decide."""
+    credits: Credits = 16
+    """Requests in flight at most, over all instances; near the engine's max_num_seqs."""
 
     @model_validator(mode="after")
     def _has_weights(self) -> BackboneProfile:
@@ -87,6 +97,12 @@ class EncoderProfile(_Table):
     """`python`: the bundled model; `onnxruntime`: Triton's native ONNX Runtime backend."""
     instances: Positive = 1
     gpus: tuple[int, ...] = ()
+    batch_items: BatchItems = 32
+    """Texts of one batch at most."""
+    batch_tokens: Annotated[int, Field(ge=0, le=2**20)] = 4096
+    """Tokens of one batch at most, padding included; 0 is no limit."""
+    credits: Credits = 2
+    """Batches in flight at most: one that is computed, and one that is ready when it is done."""
 
 
 class TaggerProfile(_Table):
@@ -96,6 +112,26 @@ class TaggerProfile(_Table):
     asset: str
     price: Price
     instances: Positive = 1
+    batch_items: BatchItems = 64
+    """Texts of one batch at most."""
+    credits: Credits = 2
+    """Batches in flight at most."""
+
+
+class SchedulingProfile(_Table):
+    """How work waits for its turn (docs/scheduling.md).
+
+    Capacities are calls, or full batches, that wait at one stage for one model.
+    """
+
+    quantum: Annotated[int, Field(gt=0, le=2**20)] = 1024
+    """Tokens that a tenant's turn adds to what it may spend."""
+    age_cap_s: Seconds = 30.0
+    """Work without an earlier deadline is due so many seconds after its request began."""
+    queue_capacity: Waiting = 4096
+    tenant_capacity: Waiting = 1024
+    leader_timeout_s: Seconds = 30.0
+    """Calls that share a prefix wait at most so long for the first of them to be read."""
 
 
 class ChunkingProfile(_Table):
@@ -142,12 +178,15 @@ class Profile(_Table):
     tagger: TaggerProfile
     retrieval: RetrievalProfile = RetrievalProfile()
     generation: GenerationProfile = GenerationProfile()
+    scheduling: SchedulingProfile = SchedulingProfile()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Profile:
         missing = {"low", "mid", "high"} - set(self.tiers)
         if missing:
             raise ValueError(f"`tiers` lacks {', '.join(sorted(missing))}")
+        for key in sorted({ENCODER, TAGGER} & set(self.backbones)):
+            raise ValueError(f"`backbones` may not have an entry {key!r}: it is a name of its own")
         for key, backbone in [*self.tiers.items(), ("answerer", self.answerer)]:
             if backbone not in self.backbones:
                 raise ValueError(f"{key} = {backbone!r} is not one of `backbones`")

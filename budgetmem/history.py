@@ -21,6 +21,7 @@ from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DuplicateTurn
 from budgetmem.planning import Plan, Planner, Progress
 from budgetmem.retrieval import RANKINGS, candidates, fill, query_words, rank
+from budgetmem.stages import INGEST, RETRIEVE
 from budgetmem.store.base import (
     DeletionProof,
     HistoryInfo,
@@ -55,15 +56,33 @@ class Retrieval:
     tokens: int
 
 
+@dataclass(frozen=True)
+class _Search:
+    """A query, made ready: the ranking to use, and what it ranks by."""
+
+    ranking: str
+    vector: NDArray[np.float32] | None
+    words: Sequence[str]
+
+
 class Histories:
     """The histories of a store, with the encoder and the retrieval settings of one profile.
 
+    `encoder_of(tenant, stage)` is the same encoder, working on a tenant's account (the stages are
+    INGEST and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
     Any number of these may work on one store, in any number of processes.
     """
 
-    def __init__(self, store: Store, encoder: Encoder, retrieval: RetrievalProfile) -> None:
+    def __init__(
+        self,
+        store: Store,
+        encoder: Encoder,
+        retrieval: RetrievalProfile,
+        encoder_of: Callable[[str, str], Encoder] | None = None,
+    ) -> None:
         self._store = store
         self._encoder = encoder
+        self._encoder_of = encoder_of or (lambda tenant, stage: encoder)
         self._profile = retrieval
         self._tokens = BoundedTokens(encoder.tokens)
 
@@ -78,7 +97,7 @@ class Histories:
         """
         validation.check_turns(turns)
         distinct = validation.without_repeats(turns)
-        planner = self._planner(progress)
+        planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
             snapshot = await asyncio.to_thread(
@@ -110,7 +129,7 @@ class Histories:
         self, tenant: str, history: str, progress: Progress | None = None
     ) -> IngestReport:
         """Makes all units of a history anew, with this encoder and these chunking settings."""
-        planner = self._planner(progress)
+        planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
             turns = await asyncio.to_thread(self._store.turns, tenant, history)
@@ -136,10 +155,17 @@ class Histories:
         return await _retried(attempt)
 
     async def retrieve(
-        self, tenant: str, history: str, query: str, max_tokens: int | None = None
+        self,
+        tenant: str,
+        history: str,
+        query: str,
+        max_tokens: int | None = None,
+        *,
+        embed: bool = True,
     ) -> Retrieval:
         """The chunks that fit `max_tokens` (of the encoder; None: the profile's), in time order.
 
+        Without `embed` the encoder reads nothing, and the ranking is by keywords alone.
         Raises InvalidInput for an unusable query or budget, NotFound for an unknown or empty
         history, ConfigError if the history was made with another encoder.
         """
@@ -148,23 +174,21 @@ class Histories:
         validation.check_positive("max_tokens", budget)
         info = await self.info(tenant, history)
         self._check_settings(history, info.settings, for_writing=False)
-        ranking = RANKINGS[self._profile.ranking]
-        vector = (await self._encoder.embed([query]))[0] if ranking.vectors else None
-        words = query_words(query) if ranking.words else ()
-        chunks = await asyncio.to_thread(self._find, tenant, history, vector, words, budget)
-        return Retrieval(chunks, self._encoder.tokens.count(query) if ranking.vectors else 0)
+        ranking = self._profile.ranking if embed else "keyword"
+        parts = RANKINGS[ranking]
+        encoder = self._encoder_of(tenant, RETRIEVE)
+        search = _Search(
+            ranking=ranking,
+            vector=(await encoder.embed([query]))[0] if parts.vectors else None,
+            words=query_words(query) if parts.words else (),
+        )
+        chunks = await asyncio.to_thread(self._find, tenant, history, search, budget)
+        return Retrieval(chunks, encoder.tokens.count(query) if parts.vectors else 0)
 
-    def _find(
-        self,
-        tenant: str,
-        history: str,
-        vector: NDArray[np.float32] | None,
-        words: Sequence[str],
-        budget: int,
-    ) -> tuple[Chunk, ...]:
-        hits = self._store.search(tenant, history, vector, words, candidates(budget))
+    def _find(self, tenant: str, history: str, search: _Search, budget: int) -> tuple[Chunk, ...]:
+        hits = self._store.search(tenant, history, search.vector, search.words, candidates(budget))
         self._check_settings(history, hits.settings, for_writing=False)
-        order = rank(hits.dense, hits.keyword, self._profile.ranking, self._profile.rrf_constant)
+        order = rank(hits.dense, hits.keyword, search.ranking, self._profile.rrf_constant)
         ranked = ((hits.units[name], score) for name, score in order)
         return fill(ranked, hits.sessions, budget, self._tokens)
 
@@ -206,8 +230,10 @@ class Histories:
                 f"not {mine.chunking}: reindex it, or ingest it again"
             )
 
-    def _planner(self, progress: Progress | None) -> Planner:
-        return Planner(self._encoder, self._profile.chunking, self._tokens, progress)
+    def _planner(self, tenant: str, progress: Progress | None) -> Planner:
+        return Planner(
+            self._encoder_of(tenant, INGEST), self._profile.chunking, self._tokens, progress
+        )
 
 
 def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Turn]) -> list[Turn]:

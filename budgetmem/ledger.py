@@ -23,26 +23,31 @@ class Bound:
 
 
 class Ledger:
-    """What one request may still spend. `clock` returns seconds.
+    """What one request may still spend, from now on. `clock` returns seconds."""
 
-    `held` is kept back for a later part of the request (the answer), until `release_held`.
-    """
-
-    def __init__(
-        self, budget: Budget, held: Bound | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._start = clock()
+        self._started = clock()
         self._cost_ceiling = math.inf if budget.max_cost_usd is None else budget.max_cost_usd
         self._time_ceiling = math.inf if budget.max_latency_ms is None else budget.max_latency_ms
-        self._held = held or Bound()
+        self._held = Bound()
         self._spent = 0.0
         self._reserved = 0.0
 
     @property
+    def started(self) -> float:
+        """When the request began, in seconds of the clock."""
+        return self._started
+
+    @property
+    def deadline(self) -> float:
+        """When `left_ms` is over, in seconds of the clock; infinite without a latency ceiling."""
+        return self._started + (self._time_ceiling - self._held.milliseconds) / 1e3
+
+    @property
     def elapsed_ms(self) -> float:
         """Milliseconds since the request began."""
-        return (self._clock() - self._start) * 1e3
+        return (self._clock() - self._started) * 1e3
 
     @property
     def left_usd(self) -> float:
@@ -77,6 +82,10 @@ class Ledger:
     def spend(self, cost_usd: float) -> None:
         """Books a cost that needed no reservation."""
         self._spent += cost_usd
+
+    def hold(self, bound: Bound) -> None:
+        """Keeps the bound back for a later part of the request, until `release_held`."""
+        self._held = bound
 
     def release_held(self) -> None:
         """Frees what was kept back, for the part of the request that it was kept for."""

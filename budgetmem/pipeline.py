@@ -15,12 +15,14 @@ from typing import Any, Protocol
 from budgetmem.backbone import Models
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetTooSmall, InvalidInput
-from budgetmem.ledger import Ledger
+from budgetmem.ledger import Bound, Ledger
 from budgetmem.modules import MODULES
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt
+from budgetmem.retrieval import RANKINGS
 from budgetmem.router import Decision, Router
 from budgetmem.rungs import Rungs, Task
+from budgetmem.stages import STAGES
 from budgetmem.tiers import STRATEGIES, Rung, Tier
 from budgetmem.types import (
     Answer,
@@ -34,9 +36,6 @@ from budgetmem.types import (
     Usage,
     Workspace,
 )
-
-STAGES: tuple[tuple[str, ...], ...] = (("filter",), ("entity", "temporal", "topic"), ("summary",))
-"""The modules in order; those of one stage read the same chunks and run side by side."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,19 @@ class Retrieval(Protocol):
 
 
 class Retriever(Protocol):
-    """Finds a history's chunks for a query (`budgetmem.history.Histories`)."""
+    """Finds a history's chunks for a query (`budgetmem.history.Histories`).
+
+    Without `embed` it may not spend anything, and ranks by keywords alone.
+    """
 
     async def retrieve(
-        self, tenant: str, history: str, query: str, max_tokens: int | None = None
+        self,
+        tenant: str,
+        history: str,
+        query: str,
+        max_tokens: int | None = None,
+        *,
+        embed: bool = True,
     ) -> Retrieval: ...
 
 
@@ -114,7 +122,8 @@ class Pipeline:
         Raises InvalidInput (strategy, pinned modules), NotFound (history), BackboneUnavailable
         (a model server is gone). Ceilings never raise: what does not fit runs on a lower rung.
         """
-        return await self._walk(request, Ledger(request.budget, clock=self._clock), observe)
+        ledger = Ledger(request.budget, self._clock)
+        return await self._walk(request, self._rungs(request), ledger, observe)
 
     async def answer(self, request: ExtractRequest, observe: Observer | None = None) -> Answer:
         """The memory and an answer from it alone.
@@ -122,16 +131,17 @@ class Pipeline:
         The answer's own cost is kept back while extracting. Raises BudgetTooSmall, naming the
         least that is needed, if a ceiling cannot even pay for the answer; else as `extract`.
         """
-        rungs = self._rungs()
+        ledger = Ledger(request.budget, self._clock)
+        rungs = self._rungs(request)
         most = request.max_tokens or self._profile.retrieval.max_tokens
         held = rungs.answer_bound(request.query, most)
-        ledger = Ledger(request.budget, held, self._clock)
-        if refused := Ledger(request.budget, clock=self._clock).refusal(held):
+        if refused := ledger.refusal(held):
             raise BudgetTooSmall(
                 f"budget.{refused}: the answer alone may need USD {held.cost_usd:.8f} "
                 f"and about {held.milliseconds:.0f} ms"
             )
-        memory = await self._walk(request, ledger, observe)
+        ledger.hold(held)
+        memory = await self._walk(request, rungs, ledger, observe)
         ledger.release_held()
         work = Workspace.start(request.query, memory.chunks, request.asked_at)
         text, usage = await rungs.answer(answer_prompt(memory.text, work), ledger)
@@ -140,22 +150,22 @@ class Pipeline:
         return Answer(text=text, memory=memory, receipt=receipt)
 
     async def _walk(
-        self, request: ExtractRequest, ledger: Ledger, observe: Observer | None
+        self, request: ExtractRequest, rungs: Rungs, ledger: Ledger, observe: Observer | None
     ) -> Memory:
         walk = _Walk(
             budget=request.budget,
             cells=_cells(request),
-            rungs=self._rungs(),
+            rungs=rungs,
             router=self._router,
             ledger=ledger,
             notify=observe or (lambda event: None),
         )
-        retrieved, retrieval = await self._retrieve(request, ledger)
+        retrieved, retrieval, notes = await self._retrieve(request, ledger)
         walk.notify(RetrievedEvent(retrieved))
         work = Workspace.start(request.query, retrieved, request.asked_at)
         steps: list[Step] = []
         for stage in STAGES:
-            results = await walk.stage(stage, work)
+            results = await walk.run(stage, work)
             steps += [step for step, _ in results]
             work = _grown(work, {step.module: found for step, found in results})
         text = "\n".join(finding.text for finding in work.findings["summary"])
@@ -171,16 +181,23 @@ class Pipeline:
             total=total,
             retrieved_chunk_ids=tuple(chunk.id for chunk in work.retrieved),
             kept_chunk_ids=tuple(chunk.id for chunk in work.kept),
-            notes=tuple(_note(step) for step in steps if len(step.choice.masked) == len(Tier)),
+            notes=notes
+            + tuple(_note(step) for step in steps if len(step.choice.masked) == len(Tier)),
         )
         return Memory(text=text, findings=work.findings, chunks=work.kept, receipt=receipt)
 
     async def _retrieve(
         self, request: ExtractRequest, ledger: Ledger
-    ) -> tuple[tuple[Chunk, ...], Usage]:
+    ) -> tuple[tuple[Chunk, ...], Usage, tuple[str, ...]]:
+        """The chunks, what finding them cost, and notes for the receipt."""
         start = ledger.elapsed_ms
+        refusal = ledger.refusal(self._query_bound(request.query))
         found = await self._retriever.retrieve(
-            request.tenant, request.history, request.query, request.max_tokens
+            request.tenant,
+            request.history,
+            request.query,
+            request.max_tokens,
+            embed=refusal is None,
         )
         cost = self._prices.cost(self._models.encoder.name, found.tokens)
         ledger.spend(cost)
@@ -188,12 +205,20 @@ class Pipeline:
             input_tokens=found.tokens,
             cost_usd=cost,
             milliseconds=ledger.elapsed_ms - start,
-            calls=1,
+            calls=1 if found.tokens else 0,
         )
-        return found.chunks, usage
+        notes = () if refusal is None else (f"retrieval: by keywords alone ({refusal})",)
+        return found.chunks, usage, notes
 
-    def _rungs(self) -> Rungs:
-        return Rungs(self._profile, self._models, self._prices)
+    def _query_bound(self, query: str) -> Bound:
+        """What embedding the query costs; nothing for a ranking that needs no vector."""
+        if not RANKINGS[self._profile.retrieval.ranking].vectors:
+            return Bound()
+        encoder = self._models.encoder
+        return Bound(self._prices.cost(encoder.name, encoder.tokens.count(query)))
+
+    def _rungs(self, request: ExtractRequest) -> Rungs:
+        return Rungs(self._profile, self._models, self._prices, request.tenant)
 
 
 @dataclass(frozen=True)
@@ -207,9 +232,9 @@ class _Walk:
     ledger: Ledger
     notify: Observer
 
-    async def stage(self, names: Sequence[str], work: Workspace) -> list[Done]:
+    async def run(self, stage: str, work: Workspace) -> list[Done]:
         """Routes and runs the modules of one stage, side by side."""
-        tasks = [Task(MODULES[name], work, self.cells) for name in names]
+        tasks = [Task(stage, MODULES[name], work, self.cells) for name in STAGES[stage]]
         choices = await self.router.choose([self._decision(task, len(tasks)) for task in tasks])
         runs = [self._run(task, choice) for task, choice in zip(tasks, choices, strict=True)]
         return await _gather_or_cancel(runs)

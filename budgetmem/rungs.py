@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from budgetmem.backbone import Completion, GenerationRequest, Models
+from budgetmem.backbone import Caller, Completion, GenerationRequest, Models
 from budgetmem.config import Profile
 from budgetmem.errors import DeadlineExceeded, ReplyError
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.modules.base import Module, Tools
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
-from budgetmem.scheduling import PrefixGroups
+from budgetmem.stages import ANSWER
 from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
 
@@ -31,8 +31,8 @@ ENCODER_TO_LLM_TOKENS = 2
 class Call:
     """One LLM call, made ready: what is sent, to which backbone, and the most it can cost."""
 
+    stage: str
     backbone: str
-    prefix: str
     request: GenerationRequest
     bound: Bound
     overflow: str | None
@@ -43,6 +43,7 @@ class Call:
 class Task:
     """One module at work: the chunks it reads and the strategy's rungs. Calls are made once."""
 
+    stage: str
     module: Module
     work: Workspace
     cells: Mapping[Tier, Rung]
@@ -66,13 +67,15 @@ class _Tally:
 
 
 class Rungs:
-    """The rungs of one request: shared prefix groups, a profile's models and prices."""
+    """The rungs of a tenant's requests: a profile's models and prices."""
 
-    def __init__(self, profile: Profile, models: Models, prices: PriceBook) -> None:
+    def __init__(
+        self, profile: Profile, models: Models, prices: PriceBook, tenant: str = ""
+    ) -> None:
         self._profile = profile
         self._models = models
         self._prices = prices
-        self._prefixes = PrefixGroups()
+        self._tenant = tenant
         self._limits = {
             "filter": profile.generation.filter,
             "summary": profile.generation.summary,
@@ -107,7 +110,7 @@ class Rungs:
 
     async def answer(self, prompt: Prompt, ledger: Ledger) -> tuple[str, Usage]:
         """One call of the answerer. Raises DeadlineExceeded at the latency ceiling."""
-        call = self._call(self._profile.answerer, prompt, self._profile.generation.answer, None)
+        call = self._answer_call(prompt)
         start = ledger.elapsed_ms
         completion, usage = await self._ask(call, ledger)
         if completion is None:
@@ -116,8 +119,7 @@ class Rungs:
 
     def answer_bound(self, query: str, memory_tokens: int) -> Bound:
         """The most that an answer can cost, for a memory of at most `memory_tokens`."""
-        prompt = answer_prompt("", Workspace.start(query, ()))
-        call = self._call(self._profile.answerer, prompt, self._profile.generation.answer, None)
+        call = self._answer_call(answer_prompt("", Workspace.start(query, ())))
         extra = self._bound(self._profile.answerer, ENCODER_TO_LLM_TOKENS * memory_tokens, 0)
         return Bound(
             call.bound.cost_usd + extra.cost_usd, call.bound.milliseconds + extra.milliseconds
@@ -138,7 +140,6 @@ class Rungs:
                 tally.usage += Usage(failed_calls=1)
             except DeadlineExceeded:
                 tally.fallbacks.append(Fallback(str(rung), "max_latency_ms"))
-                tally.usage += Usage(failed_calls=1)
             else:
                 return rung, findings
         return FLOOR, await self._attempt(task, FLOOR, ledger, tally)
@@ -147,9 +148,7 @@ class Rungs:
         self, task: Task, rung: Rung, ledger: Ledger, tally: _Tally
     ) -> tuple[Finding, ...]:
         if isinstance(rung, Apply):
-            findings, usage = await self._apply(task, rung, ledger)
-            tally.usage += usage
-            return findings
+            return await self._apply(task, rung, ledger, tally)
         completion, usage = await self._ask(self._prepared(task, rung), ledger)
         tally.usage += usage
         tally.completion = completion
@@ -158,40 +157,42 @@ class Rungs:
         return task.module.parse(completion.text, task.work)
 
     async def _apply(
-        self, task: Task, rung: Apply, ledger: Ledger
-    ) -> tuple[tuple[Finding, ...], Usage]:
-        tools = Tools(self._models.encoder, self._models.tagger)
-        findings = await task.module.local[rung.method](task.work, tools)
-        cost = sum(self._prices.cost(model, n) for model, n in tools.tokens.items())
-        ledger.spend(cost)
-        usage = Usage(
-            input_tokens=sum(tools.tokens.values()),
-            cost_usd=cost,
-            calls=len(tools.tokens),
-            cache_hits=tools.cache_hits,
-        )
-        return findings, usage
+        self, task: Task, rung: Apply, ledger: Ledger, tally: _Tally
+    ) -> tuple[Finding, ...]:
+        models = self._models.bound(self._caller(task.stage, ledger))
+        tools = Tools(models.encoder, models.tagger)
+        try:
+            return await task.module.local[rung.method](task.work, tools)
+        finally:
+            # What was read before the deadline passed is paid for.
+            cost = sum(self._prices.cost(model, n) for model, n in tools.tokens.items())
+            ledger.spend(cost)
+            tally.usage += Usage(
+                input_tokens=sum(tools.tokens.values()),
+                cost_usd=cost,
+                calls=len(tools.tokens),
+                cache_hits=tools.cache_hits,
+            )
 
     async def _ask(self, call: Call, ledger: Ledger) -> tuple[Completion | None, Usage]:
-        """The completion and its usage; None if the latency ceiling cut the call off, which is
-        then charged at its bound, since the server may have generated to the end."""
-        backbone = self._models.backbones[call.backbone]
+        """The completion and its usage; None at the latency ceiling. A call that was cut off is
+        charged at its bound, since the server may have generated to the end; one that was still
+        waiting for its turn is free."""
+        models = self._models.bound(self._caller(call.stage, ledger))
         ledger.reserve(call.bound)
         cost = call.bound.cost_usd
         try:
             completion = await asyncio.wait_for(
-                self._prefixes.run(
-                    call.backbone,
-                    call.prefix,
-                    lambda first_token: backbone.generate(call.request, first_token),
-                ),
-                _seconds(ledger.left_ms),
+                models.backbones[call.backbone].generate(call.request), _seconds(ledger.left_ms)
             )
             cost = self._prices.cost(
                 call.backbone, completion.input_tokens, completion.output_tokens
             )
         except asyncio.TimeoutError:
-            return None, Usage(cost_usd=cost, calls=1)
+            return None, Usage(cost_usd=cost, calls=1, failed_calls=1)
+        except DeadlineExceeded:
+            cost = 0.0
+            return None, Usage()
         finally:
             ledger.settle(call.bound, cost)
         usage = Usage(
@@ -201,6 +202,9 @@ class Rungs:
             calls=1,
         )
         return completion, usage
+
+    def _caller(self, stage: str, ledger: Ledger) -> Caller:
+        return Caller(self._tenant, stage, ledger.started, ledger.deadline)
 
     def _refusal(self, task: Task, rung: Rung, ledger: Ledger, share: int) -> str | None:
         if isinstance(rung, Apply):
@@ -221,6 +225,7 @@ class Rungs:
             prompt = task.prompt(rung.style)
             reply = self._limits.get(task.module.name, self._profile.generation.findings)
             task.calls[rung] = self._call(
+                task.stage,
                 self._profile.tiers[rung.backbone],
                 prompt,
                 reply + STYLES[rung.style].reasoning_tokens,
@@ -228,17 +233,32 @@ class Rungs:
             )
         return task.calls[rung]
 
+    def _answer_call(self, prompt: Prompt) -> Call:
+        limit = self._profile.generation.answer
+        return self._call(ANSWER, self._profile.answerer, prompt, limit, None)
+
     def _call(
-        self, key: str, prompt: Prompt, max_tokens: int, schema: Mapping[str, Any] | None
+        self,
+        stage: str,
+        key: str,
+        prompt: Prompt,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None,
     ) -> Call:
         profile = self._profile.backbones[key]
         text = profile.template.replace("{prompt}", prompt.text)
         read = self._models.backbones[key].tokens.count(text)
         over = read + max_tokens - profile.context
         return Call(
+            stage=stage,
             backbone=key,
-            prefix=prompt.prefix,
-            request=GenerationRequest(text, max_tokens, schema),
+            request=GenerationRequest(
+                text,
+                max_tokens,
+                schema,
+                shared=profile.template.index("{prompt}") + len(prompt.prefix),
+                prompt_tokens=read,
+            ),
             bound=self._bound(key, read, max_tokens),
             overflow=f"context: {over} tokens over {profile.context}" if over > 0 else None,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from budgetmem.backbone import Encoder, Models
+from budgetmem import _core
+from budgetmem.backbone import Caller, Encoder, Models
 from budgetmem.config import BackboneProfile, EncoderProfile, Price, Profile, TaggerProfile
 from budgetmem.history import Histories
 from budgetmem.info import (
@@ -18,8 +19,11 @@ from budgetmem.info import (
     TaskModelInfo,
     installed_version,
 )
-from budgetmem.pipeline import STAGES, Pipeline
+from budgetmem.pipeline import Pipeline
 from budgetmem.router import FixedRouter, Router
+from budgetmem.scheduling.plans import plan_of
+from budgetmem.scheduling.tier_scheduler import TierScheduler
+from budgetmem.stages import STAGES
 from budgetmem.store.base import DeletionProof, Store
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
@@ -27,18 +31,27 @@ from server.engine import Engine
 
 
 class ForgettingHistories(Histories):
-    """Histories whose deletion also empties the models' memories of recent texts."""
+    """Histories on their tenants' account, whose deletion also empties the models' memories."""
 
     def __init__(
-        self, store: Store, encoder: Encoder, profile: Profile, forget: Callable[[], None]
+        self, store: Store, models: Models, profile: Profile, forget: Callable[[], None]
     ) -> None:
-        super().__init__(store, encoder, profile.retrieval)
+        def encoder_of(tenant: str, stage: str) -> Encoder:
+            return models.bound(Caller(tenant, stage)).encoder
+
+        super().__init__(store, models.encoder, profile.retrieval, encoder_of)
         self._forget = forget
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         proof = await super().delete(tenant, history)
         self._forget()
         return proof
+
+
+def open_scheduler(profile: Profile) -> TierScheduler:
+    """A scheduler for the models of a profile, with a thread of its own until it is closed."""
+    plan, queues = plan_of(profile)
+    return TierScheduler(_core.Scheduler(plan), queues)
 
 
 def build_engine(
@@ -48,9 +61,8 @@ def build_engine(
 
     `forget` is called after a deletion, so that nothing of the history stays in memory.
     """
-    histories = ForgettingHistories(
-        SqliteStore(data_dir / "histories"), models.encoder, profile, forget
-    )
+    store = SqliteStore(data_dir / "histories")
+    histories = ForgettingHistories(store, models, profile, forget)
     router = FixedRouter()
     pipeline = Pipeline(profile, models, histories, router)
     return Engine(histories, pipeline, describe(profile, router))
@@ -72,7 +84,7 @@ def describe(profile: Profile, router: Router, limits: Limits | None = None) -> 
             StrategyInfo(name, *(str(cells[tier]) for tier in Tier))
             for name, cells in STRATEGIES.items()
         ),
-        modules=tuple(module for stage in STAGES for module in stage),
+        modules=tuple(module for stage in STAGES.values() for module in stage),
         router=router.version,
         retrieval=RetrievalInfo(profile.retrieval.ranking, profile.retrieval.max_tokens),
         limits=limits or Limits(),

@@ -15,7 +15,8 @@ from pathlib import Path
 from budgetmem import triton
 from budgetmem.assets import asset_dir
 from budgetmem.config import Profile, load_profile
-from server.assembly import build_engine
+from budgetmem.scheduling.models import ScheduledModels
+from server.assembly import build_engine, open_scheduler
 from server.doors import Doors
 from server.progress import loading_display
 from server.render import render
@@ -84,6 +85,18 @@ def check_assets(profile: Profile, *, embedded: bool) -> None:
 
 @asynccontextmanager
 async def loaded(
+    profile: Profile, triton_url: str | None = None, *, show_progress: bool = False
+) -> AsyncIterator[tuple[ScheduledModels, EmbeddedTriton | None]]:
+    """As `connected`, behind a tier scheduler, which is closed before the models are."""
+    async with (
+        connected(profile, triton_url, show_progress=show_progress) as (models, own),
+        open_scheduler(profile) as scheduler,
+    ):
+        yield ScheduledModels(models, scheduler, encoder_tokens=profile.encoder.max_tokens), own
+
+
+@asynccontextmanager
+async def connected(
     profile: Profile, triton_url: str | None = None, *, show_progress: bool = False
 ) -> AsyncIterator[tuple[triton.Models, EmbeddedTriton | None]]:
     """The models of a profile, on the Triton named, or on one that is started for them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from budgetmem.backbone import (
@@ -84,14 +84,20 @@ class Found:
 
 @dataclass
 class FixedRetriever:
-    """Finds the same chunks for every query."""
+    """Finds the same chunks for every query; without embedding it, the encoder reads nothing."""
 
     found: Found = Found()
 
     async def retrieve(
-        self, tenant: str, history: str, query: str, max_tokens: int | None = None
+        self,
+        tenant: str,
+        history: str,
+        query: str,
+        max_tokens: int | None = None,
+        *,
+        embed: bool = True,
     ) -> Found:
-        return self.found
+        return self.found if embed else replace(self.found, tokens=0)
 
 
 def scripted(script: Callable[[str], str] = perfect) -> dict[str, ScriptedBackbone]:

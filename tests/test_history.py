@@ -233,6 +233,36 @@ async def test_every_ranking_keeps_to_the_budget(store, encoder, ranking):
     assert (found.tokens == 0) == (ranking == "keyword")
 
 
+@pytest.mark.parametrize("ranking", ["dense", "fused"])
+async def test_without_embedding_the_query_words_alone_rank(store, encoder, ranking):
+    histories = Histories(store, encoder, RetrievalProfile(ranking=ranking))
+    await histories.ingest("t", "h", talk(30))
+    encoder.seen.clear()
+    found = await histories.retrieve("t", "h", "word3 word20", max_tokens=15, embed=False)
+    by_words = Histories(store, encoder, RetrievalProfile(ranking="keyword"))
+    assert found == await by_words.retrieve("t", "h", "word3 word20", max_tokens=15)
+    assert found.chunks
+    assert (encoder.seen, found.tokens) == ([], 0)
+
+
+async def test_the_encoder_works_on_the_tenants_account(store):
+    accounts = {}
+
+    def encoder_of(tenant, stage):
+        return accounts.setdefault((tenant, stage), CountingEncoder())
+
+    histories = Histories(store, HashEncoder(), RetrievalProfile(), encoder_of)
+    await histories.ingest("ana", "h", [turn(1, "early")])
+    await histories.ingest("ben", "h", [turn(1, "late")])
+    await histories.retrieve("ana", "h", "what?")
+    await histories.reindex("ana", "h")
+    assert {account: encoder.seen for account, encoder in accounts.items()} == {
+        ("ana", "ingest"): ["Ana: early", "Ana: early"],
+        ("ben", "ingest"): ["Ana: late"],
+        ("ana", "retrieve"): ["what?"],
+    }
+
+
 async def test_words_that_occur_nowhere_find_nothing_by_keyword(store, encoder):
     histories = Histories(store, encoder, RetrievalProfile(ranking="keyword"))
     await histories.ingest("t", "h", talk(3))

@@ -48,8 +48,20 @@ def test_time_passes_and_free_work_always_fits():
     assert ledger.refusal(Bound()) is None
 
 
+def test_the_deadline_is_on_the_clock_and_leaves_room_for_what_is_held_back():
+    ledger = Ledger(Budget(max_latency_ms=500), clock=Clock())
+    assert ledger.started == 100.0
+    assert ledger.deadline == pytest.approx(100.5)
+    ledger.hold(Bound(milliseconds=200))
+    assert ledger.deadline == pytest.approx(100.3)
+    ledger.release_held()
+    assert ledger.deadline == pytest.approx(100.5)
+    assert math.isinf(Ledger(Budget()).deadline)
+
+
 def test_what_is_held_back_is_there_when_released():
-    ledger = Ledger(Budget(max_cost_usd=1.0, max_latency_ms=100), held=Bound(0.4, 40))
+    ledger = Ledger(Budget(max_cost_usd=1.0, max_latency_ms=100))
+    ledger.hold(Bound(0.4, 40))
     assert ledger.refusal(Bound(cost_usd=0.7)) == "max_cost_usd"
     ledger.release_held()
     assert ledger.refusal(Bound(cost_usd=0.7)) is None

@@ -8,7 +8,8 @@ from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, Scripted
 from budgetmem.config import Profile, load_profile
 from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, InvalidInput
 from budgetmem.modules import MODULES
-from budgetmem.pipeline import STAGES, Event, ExtractRequest, RetrievedEvent, StepEvent
+from budgetmem.pipeline import Event, ExtractRequest, RetrievedEvent, StepEvent
+from budgetmem.stages import STAGES
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget, Usage
 from tests.fakes import CHUNKS, FixedRetriever, Found, perfect, pipeline, scripted
@@ -30,7 +31,8 @@ async def test_every_cell_gives_a_memory_and_a_complete_receipt(strategy: str, t
     memory = await pipeline().extract(request(strategy, tiers=all_at(tier)))
     receipt = memory.receipt
     assert "cat" in memory.text
-    assert [step.module for step in receipt.steps] == [name for stage in STAGES for name in stage]
+    modules = [name for stage in STAGES.values() for name in stage]
+    assert [step.module for step in receipt.steps] == modules
     assert {step.rung for step in receipt.steps} == {str(STRATEGIES[strategy][tier])}
     assert not any(step.fallbacks for step in receipt.steps)
     assert receipt.strategy == strategy
@@ -107,14 +109,32 @@ async def test_failed_calls_are_paid_for():
     assert memory.receipt.total.failed_calls == 15
 
 
-@pytest.mark.parametrize("ceiling", [0.0, 1e-7, 3e-6, 1e-5, 3e-5, 1e-4])
+@pytest.mark.parametrize("ceiling", [0.0, 1e-9, 1e-8, 1e-7, 3e-6, 1e-5, 3e-5, 1e-4])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_the_cost_ceiling_is_hard(strategy: str, ceiling: float):
-    memory = await pipeline().extract(
-        request(strategy, tiers=all_at(HIGH), max_cost_usd=ceiling + 1e-8)
-    )
-    assert memory.receipt.total.cost_usd <= ceiling + 1e-8
+    memory = await pipeline().extract(request(strategy, tiers=all_at(HIGH), max_cost_usd=ceiling))
+    assert memory.receipt.total.cost_usd <= ceiling
     assert "cat" in memory.text
+
+
+async def test_a_ceiling_that_cannot_pay_for_the_querys_embedding_retrieves_by_keywords():
+    note = "retrieval: by keywords alone (max_cost_usd)"
+    memory = await pipeline().extract(request(max_cost_usd=0.0))
+    assert memory.receipt.notes[0] == note
+    assert memory.receipt.retrieval.cost_usd == memory.receipt.total.cost_usd == 0.0
+    assert memory.receipt.retrieval.calls == memory.receipt.total.calls == 0
+    # The query's four words, at the encoder's price.
+    paid = await pipeline().extract(request(max_cost_usd=5 * 0.000424e-6))
+    assert note not in paid.receipt.notes
+    assert paid.receipt.retrieval.calls == 1
+
+
+async def test_a_keyword_ranking_has_nothing_to_note():
+    settings = load_profile("small").model_dump()
+    settings["retrieval"]["ranking"] = "keyword"
+    keyword = pipeline(profile=Profile.model_validate(settings))
+    memory = await keyword.extract(request(max_cost_usd=0.0))
+    assert not any("keywords alone" in note for note in memory.receipt.notes)
 
 
 async def test_what_does_not_fit_is_masked_and_the_receipt_says_so():

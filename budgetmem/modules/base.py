@@ -26,9 +26,10 @@ class Tools:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [len(texts), encoder.dimension], L2-normalised rows."""
-        self._count(self.encoder.name, sum(self.encoder.tokens.count(t) for t in texts))
         self.cache_hits += self.encoder.remembered(texts)
-        return await self.encoder.embed(texts)
+        vectors = await self.encoder.embed(texts)
+        self._count(self.encoder.name, sum(self.encoder.tokens.count(t) for t in texts))
+        return vectors
 
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
         self.cache_hits += self.tagger.remembered(texts)

@@ -16,13 +16,11 @@ from tokenizers import Encoding
 from budgetmem.backbone import TokenCounter, Vectors
 from budgetmem.tokens import FileTokens, load_tokenizer
 from budgetmem.triton.channel import Channel, Tensors
-from budgetmem.triton.recent import Recent
 
 REQUIRED_INPUTS = frozenset({"input_ids", "attention_mask"})
 TYPE_IDS = "token_type_ids"
 OUTPUT = "sentence_embedding"
 BATCH_SIZE = 32
-REMEMBERED = 4096
 
 
 class TritonEncoder:
@@ -54,7 +52,6 @@ class TritonEncoder:
         self._dimension = dimension
         self._batch_size = batch_size or BATCH_SIZE
         self._with_type_ids = with_type_ids
-        self._recent: Recent[Vectors] = Recent(REMEMBERED)
 
     @property
     def dimension(self) -> int:
@@ -65,21 +62,10 @@ class TritonEncoder:
         return self._tokens
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """float32 [len(texts), dimension], rows L2-normalised. Recent texts are not sent again."""
+        """float32 [len(texts), dimension], rows L2-normalised."""
         if not texts:
             return np.zeros((0, self._dimension), dtype=np.float32)
-        return np.stack(await self._recent.resolve(texts, self._compute))
-
-    def remembered(self, texts: Sequence[str]) -> int:
-        """How many of the texts a memory of recent results answers, without the model."""
-        return self._recent.count(texts)
-
-    def forget(self) -> None:
-        """Empties the memory of recent embeddings."""
-        self._recent.forget()
-
-    async def _compute(self, texts: list[str]) -> list[Vectors]:
-        encodings = await asyncio.to_thread(self._tokenizer.encode_batch, texts)
+        encodings = await asyncio.to_thread(self._tokenizer.encode_batch, list(texts))
         # Texts of a like length share a batch, so that little of it is padding.
         order = sorted(range(len(texts)), key=lambda i: len(encodings[i].ids))
         rows = np.empty((len(texts), self._dimension), dtype=np.float32)
@@ -88,7 +74,11 @@ class TritonEncoder:
             inputs = padded([encodings[i] for i in batch], self._with_type_ids)
             rows[batch] = await self._channel.infer(self._model, inputs, OUTPUT)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return list(np.divide(rows, norms, out=rows, where=norms > 0))
+        return np.divide(rows, norms, out=rows, where=norms > 0)
+
+    def remembered(self, texts: Sequence[str]) -> int:
+        """It has no memory."""
+        return 0
 
 
 def padded(encodings: Sequence[Encoding], with_type_ids: bool) -> Tensors:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetmem.assets import asset_dir
-from budgetmem.backbone import TokenCounter
+from budgetmem.backbone import Caller, TokenCounter
 from budgetmem.config import BackboneProfile, Profile
 from budgetmem.errors import BackboneUnavailable, ConfigError
 from budgetmem.tokens import FileTokens, hub_tokens
@@ -37,10 +37,9 @@ class Models:
     server: ServerInfo
     channel: Channel
 
-    def forget(self) -> None:
-        """Empties the memories of recent texts, for example after a history was deleted."""
-        self.encoder.forget()
-        self.tagger.forget()
+    def bound(self, caller: Caller) -> Models:
+        """Themselves: nothing is scheduled."""
+        return self
 
     async def close(self) -> None:
         await self.channel.close()

@@ -8,41 +8,31 @@ from collections.abc import Sequence
 from budgetmem.backbone import Annotation, Entity, Relation
 from budgetmem.errors import BackboneError
 from budgetmem.triton.channel import Channel, text_tensor
-from budgetmem.triton.recent import Recent
 
 INPUT = "text"
 OUTPUT = "annotations"
 BATCH_SIZE = 64
-REMEMBERED = 4096
 
 
 class TritonTagger:
-    """A `budgetmem.backbone.Tagger` on Triton. Recent texts are not sent again."""
+    """A `budgetmem.backbone.Tagger` on Triton."""
 
     def __init__(self, channel: Channel, model: str, name: str = "") -> None:
         self.name = name or model
         self._channel = channel
         self._model = model
-        self._recent: Recent[Annotation] = Recent(REMEMBERED)
 
     async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
-        return tuple(await self._recent.resolve(texts, self._compute))
-
-    def remembered(self, texts: Sequence[str]) -> int:
-        """How many of the texts a memory of recent results answers, without the model."""
-        return self._recent.count(texts)
-
-    def forget(self) -> None:
-        """Empties the memory of recent annotations."""
-        self._recent.forget()
-
-    async def _compute(self, texts: list[str]) -> list[Annotation]:
         annotations: list[Annotation] = []
         for start in range(0, len(texts), BATCH_SIZE):
             inputs = {INPUT: text_tensor(*texts[start : start + BATCH_SIZE])}
             replies = await self._channel.infer(self._model, inputs, OUTPUT)
             annotations.extend(self._parse(reply) for reply in replies.reshape(-1))
-        return annotations
+        return tuple(annotations)
+
+    def remembered(self, texts: Sequence[str]) -> int:
+        """It has no memory."""
+        return 0
 
     def _parse(self, reply: bytes) -> Annotation:
         try:

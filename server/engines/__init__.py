@@ -21,7 +21,9 @@ def _open_openvino(weights: Path, options: Mapping[str, str], name: str) -> Engi
     )
 
     chosen = read_options(OpenVinoOptions, options)
-    return ThreadedEngine(lambda: OpenVinoRunner(weights, chosen), name)
+    return ThreadedEngine(
+        lambda: OpenVinoRunner(weights, chosen), name, stream_interval=chosen.stream_interval
+    )
 
 
 def _open_transformers(weights: Path, options: Mapping[str, str], name: str) -> Engine:
@@ -31,7 +33,9 @@ def _open_transformers(weights: Path, options: Mapping[str, str], name: str) -> 
     )
 
     chosen = read_options(TransformersOptions, options)
-    return ThreadedEngine(lambda: TransformersRunner(weights, chosen), name)
+    return ThreadedEngine(
+        lambda: TransformersRunner(weights, chosen), name, stream_interval=chosen.stream_interval
+    )
 
 
 ENGINES: Mapping[str, Callable[[Path, Mapping[str, str], str], Engine]] = {

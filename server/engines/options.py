@@ -14,12 +14,16 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class EngineOptions(BaseModel):
-    """Options of every engine. `max_model_len` is the context in tokens; None asks the weights."""
+    """Options of every engine. `max_model_len` is the context in tokens; None asks the weights.
+
+    A stream sends the first token at once, then whenever `stream_interval` more tokens are there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_model_len: Positive | None = None
     max_num_seqs: Positive = 16
+    stream_interval: Positive = 1
 
 
 Options = TypeVar("Options", bound=EngineOptions)

@@ -12,7 +12,6 @@ from itertools import count
 
 from budgetmem.errors import BackboneError, BackboneUnavailable, BudgetMemError, InvalidInput
 from server.engines.base import (
-    Delta,
     Event,
     Failure,
     FinishReason,
@@ -20,6 +19,7 @@ from server.engines.base import (
     RequestCancelled,
     Runner,
 )
+from server.engines.deltas import Deltas
 from server.engines.sampling import SamplingParams
 from server.engines.text import TextStream
 
@@ -37,6 +37,7 @@ class _Request:
     params: SamplingParams
     on_event: Callable[[Event], None]
     text: TextStream
+    deltas: Deltas
     cancelled: threading.Event = field(default_factory=threading.Event)
     input_tokens: int = 0
     output_tokens: int = 0
@@ -58,6 +59,7 @@ class ThreadedEngine:
     The runner is opened on that thread; the constructor waits for it and raises what it raises.
     If a step loses the batch, every request in it fails with BackboneUnavailable (a retry may
     help) and the runner starts again; if it cannot, the engine refuses everything from then on.
+    A request's first token is an event at once, then at least `stream_interval` tokens are.
     """
 
     def __init__(
@@ -65,9 +67,11 @@ class ThreadedEngine:
         open_runner: Callable[[], Runner],
         name: str = "engine",
         breath: float = BREATH_SECONDS,
+        stream_interval: int = 1,
     ) -> None:
         self._name = name
         self._breath = breath
+        self._stream_interval = stream_interval
         self._work = threading.Condition()
         self._inbox: list[_Request] = []
         self._live: dict[int, _Request] = {}
@@ -90,7 +94,8 @@ class ThreadedEngine:
         if self._runner is None:
             raise BackboneUnavailable(f"{self._name}: not open")
         text = TextStream(self._runner.decode, params.stop)
-        request = _Request(next(self._sequences), prompt, params, on_event, text)
+        deltas = Deltas(self._stream_interval)
+        request = _Request(next(self._sequences), prompt, params, on_event, text, deltas)
         with self._work:
             if self._refusal is not None:
                 raise self._refusal
@@ -189,15 +194,10 @@ class ThreadedEngine:
             reason = "stop"
         if reason is not None:
             del self._live[request.sequence]
-        request.on_event(
-            Delta(
-                text=text,
-                input_tokens=request.input_tokens,
-                output_tokens=len(progress.tokens),
-                logprob=_total(progress, request.params),
-                finish_reason=reason,
-            )
-        )
+        request.deltas.add(text, len(progress.tokens), _total(progress, request.params))
+        delta = request.deltas.take(request.input_tokens, reason)
+        if delta is not None:
+            request.on_event(delta)
 
     def _fail(self, request: _Request, error: BudgetMemError) -> None:
         self._live.pop(request.sequence, None)

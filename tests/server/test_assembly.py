@@ -5,10 +5,13 @@ import pytest
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import load_profile
 from budgetmem.errors import NotFound
+from budgetmem.pipeline import ExtractRequest
 from budgetmem.router import FixedRouter
+from budgetmem.scheduling.models import ScheduledModels
 from budgetmem.tiers import Tier
-from budgetmem.types import Turn
-from server.assembly import build_engine, describe
+from budgetmem.types import Budget, Turn
+from server.assembly import build_engine, describe, open_scheduler
+from tests.fakes import perfect
 
 
 def test_describe_tells_models_tiers_prices_strategies():
@@ -29,14 +32,17 @@ def test_describe_gives_one_model_all_its_tiers():
     assert only.tiers == tuple(Tier)
 
 
+PROFILE = load_profile("tiny")
+MODELS = ModelSet(
+    {"all": ScriptedBackbone(perfect, name="all")},
+    HashEncoder(name=PROFILE.encoder.asset),
+    ScriptedTagger(name=PROFILE.tagger.asset),
+)
+
+
 async def test_deleting_a_history_empties_the_models_memories_too(tmp_path):
-    profile = load_profile("tiny")
-    names = profile.encoder.triton_model, profile.tagger.triton_model
-    models = ModelSet(
-        {"all": ScriptedBackbone({})}, HashEncoder(name=names[0]), ScriptedTagger(name=names[1])
-    )
     forgotten = []
-    engine = build_engine(profile, models, tmp_path, lambda: forgotten.append(True))
+    engine = build_engine(PROFILE, MODELS, tmp_path, lambda: forgotten.append(True))
     await engine.histories.ingest("acme", "trip", [Turn("t1", "Ana", "I booked the flight")])
     assert await engine.histories.list("acme") == ["trip"]
     assert forgotten == []
@@ -44,3 +50,32 @@ async def test_deleting_a_history_empties_the_models_memories_too(tmp_path):
     assert (proof.turns, proof.remaining, forgotten) == (1, 0, [True])
     with pytest.raises(NotFound):
         await engine.histories.delete("acme", "trip")
+
+
+async def test_all_work_of_a_request_goes_through_the_scheduler(tmp_path):
+    async with open_scheduler(PROFILE) as scheduler:
+        models = ScheduledModels(MODELS, scheduler)
+        engine = build_engine(PROFILE, models, tmp_path, models.forget)
+        turns = [Turn(f"t{n}", "Ana", f"I adopted cat {n} on 7 May 2023") for n in range(3)]
+        await engine.histories.ingest("acme", "trip", turns)
+        tiers = {"filter": Tier.MID, "entity": Tier.MID, "topic": Tier.HIGH, "summary": Tier.MID}
+        query = ExtractRequest("acme", "trip", "Which cat?", budget=Budget(tiers))
+        answer = await engine.pipeline.answer(query)
+        assert models.encoder.remembered(["Which cat?"]) == 1
+        await engine.histories.delete("acme", "trip")
+        assert models.encoder.remembered(["Which cat?"]) == 0
+    queues = scheduler.stats().queues
+    finished = {name: of["finished"] for name, of in queues.items() if of["finished"]}
+    assert answer.text == "a cat"
+    assert finished["ingest", "encoder"] == 3
+    assert finished["retrieve", "encoder"] == 1
+    assert finished["extract", "all"] == finished["answer", "all"] == 1
+    assert finished["extract", "tagger"] > 0
+    assert {stage for stage, _ in finished} == {
+        "ingest",
+        "retrieve",
+        "filter",
+        "extract",
+        "summary",
+        "answer",
+    }

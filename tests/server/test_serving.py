@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import grpc
@@ -67,14 +68,20 @@ class House:
         )
 
         async def connect(profile, url, asset_folder):
-            return SimpleNamespace(
-                backbones={}, encoder=None, tagger=None, forget=None, close=self.close
-            )
+            return SimpleNamespace(close=self.close)
+
+        @asynccontextmanager
+        async def open_scheduler(profile):
+            try:
+                yield
+            finally:
+                self.log.append("scheduler closed")
 
         engine = Engine(FakeHistories(), self.pipeline, INFO)
         monkeypatch.setattr(serving, "asset_dir", lambda name: tmp_path)
         monkeypatch.setattr(serving, "render", lambda profile, folder: ())
         monkeypatch.setattr(serving, "EmbeddedTriton", self.triton)
+        monkeypatch.setattr(serving, "open_scheduler", open_scheduler)
         monkeypatch.setattr(serving, "build_engine", lambda *_: engine)
         monkeypatch.setattr(triton, "connect", connect)
 
@@ -126,7 +133,7 @@ async def test_it_listens_at_once_serves_when_loaded_and_drains_on_sigterm(house
         os.kill(os.getpid(), signal.SIGTERM)
         assert (await call).text == "Ana booked in May."
     await life
-    assert house.log[2:] == ["models closed", "triton stopped"]
+    assert house.log[2:] == ["scheduler closed", "models closed", "triton stopped"]
 
 
 async def test_a_triton_that_dies_is_started_anew(house):

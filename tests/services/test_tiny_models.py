@@ -117,7 +117,6 @@ async def test_embeddings_are_unit_vectors_near_their_paraphrase(models):
 async def test_an_embedding_hardly_depends_on_its_batch(models):
     text = "Anna moved to Lisbon last summer."
     alone = (await models.encoder.embed([text]))[0]
-    models.forget()
     fillers = [f"filler {'word ' * length}" for length in range(0, 200, 10)]
     among = (await models.encoder.embed([*fillers, text]))[-1]
     # The int8 model quantises activations by the range of the whole batch.

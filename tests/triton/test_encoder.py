@@ -1,4 +1,4 @@
-"""The encoder's client: what it sends, in which batches, and what it remembers."""
+"""The encoder's client: what it sends, and in which batches."""
 
 import numpy as np
 import pytest
@@ -64,16 +64,11 @@ async def test_type_ids_are_sent_only_if_wanted(make, channel):
     np.testing.assert_array_equal(channel.calls[1]["token_type_ids"], [[0, 0, 0]])
 
 
-async def test_a_text_is_sent_once_until_it_is_forgotten(make, channel):
+async def test_it_has_no_memory(make, channel):
     encoder = make()
-    first = await encoder.embed(["a", "a", "b"])
-    assert encoder.remembered(["b", "a", "new"]) == 2
-    again = await encoder.embed(["b", "a"])
-    assert len(channel.calls) == 1
-    assert channel.calls[0]["input_ids"].shape[0] == 2
-    np.testing.assert_array_equal(again, first[[2, 0]])
-    encoder.forget()
-    await encoder.embed(["a"])
+    first = await encoder.embed(["a"])
+    assert encoder.remembered(["a"]) == 0
+    np.testing.assert_array_equal(await encoder.embed(["a"]), first)
     assert len(channel.calls) == 2
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from budgetmem.backbone import Caller
 from budgetmem.config import load_profile
 from budgetmem.errors import BackboneError, BackboneUnavailable, ConfigError
 from budgetmem.triton import backbone, connect, wait_ready
@@ -42,6 +43,7 @@ async def test_the_models_of_a_profile(channel, assets):
     assert (models.encoder.name, models.encoder.dimension) == ("minilm-l6-v2", 384)
     assert models.tagger.name == "en-core-web-sm"
     assert models.backbones["all"].tokens.count("a b") == 4
+    assert models.bound(Caller("acme", "filter")) is models
     await models.close()
     assert channel.closed
 

@@ -43,9 +43,17 @@ class ManualClock final : public Clock {
             Nanoseconds until) override;
 
  private:
+  struct Waiter {
+    std::condition_variable* changed;
+    std::mutex* mutex;
+    Nanoseconds until;
+  };
+  void forget(const std::condition_variable& changed, Nanoseconds until);
+
+  std::mutex waking_;  // held while waiters are notified: none of them leaves meanwhile
   mutable std::mutex mutex_;
   Nanoseconds now_;
-  std::vector<std::condition_variable*> waiting_;
+  std::vector<Waiter> waiting_;
 };
 
 }  // namespace budgetmem

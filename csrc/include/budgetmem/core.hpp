@@ -20,7 +20,7 @@ struct QueueStats {
   std::uint64_t infeasible = 0;
   std::uint64_t refused_closed = 0;
   std::uint64_t dispatched = 0;
-  std::uint64_t finished = 0;
+  std::uint64_t finished = 0;  // well; `failed` are the others
   std::uint64_t failed = 0;
   std::uint64_t cancelled = 0;  // while waiting
   std::uint64_t expired = 0;
@@ -35,9 +35,9 @@ struct BackboneStats {
   std::uint64_t batches = 0;
   std::uint64_t credits_in_use = 0;
   std::uint64_t credits = 0;
-  std::uint64_t leaders = 0;     // dispatched as the first of their group
-  std::uint64_t siblings = 0;    // dispatched after their leader's first token
-  std::uint64_t promotions = 0;  // leaders that ended without a first token
+  std::uint64_t leaders = 0;     // dispatched when nobody led their group, promoted ones too
+  std::uint64_t siblings = 0;    // dispatched when their group was read
+  std::uint64_t promotions = 0;  // leaders that failed unread and left others in their group
   std::uint64_t timeouts = 0;    // groups released because their leader was slow
 };
 
@@ -68,8 +68,7 @@ class Core {
 
   // Expires and releases what time has come for, then dispatches while there are credits. Stops
   // after about `limit` events; true if there is more to do at this time.
-  bool advance(Nanoseconds now, std::vector<Event>& events,
-               std::size_t limit = std::size_t(-1));
+  bool advance(Nanoseconds now, std::vector<Event>& events, std::size_t limit = std::size_t(-1));
 
   // When advance() has something to do although nothing else happens; kNever if never.
   [[nodiscard]] Nanoseconds next_timer() const;

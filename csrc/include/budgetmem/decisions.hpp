@@ -17,8 +17,8 @@ namespace budgetmem {
 class DecisionBatch {
  public:
   DecisionBatch(std::size_t capacity, std::size_t width);
-  [[nodiscard]] std::span<float> features() noexcept;  // [size, width], row-major
-  [[nodiscard]] std::span<const std::uint8_t> masks() const noexcept;   // [size]
+  [[nodiscard]] std::span<float> features() noexcept;                  // [size, width], row-major
+  [[nodiscard]] std::span<const std::uint8_t> masks() const noexcept;  // [size]
   [[nodiscard]] std::span<const std::uint64_t> tickets() const noexcept;  // [size]
   [[nodiscard]] std::size_t size() const noexcept { return tickets_.size(); }
   [[nodiscard]] std::size_t width() const noexcept { return width_; }
@@ -31,7 +31,8 @@ class DecisionBatch {
   std::vector<std::uint64_t> tickets_;
 };
 
-// Gathers decisions until they are taken. Any thread; batches are reused when they are given back.
+// Gathers decisions until they are taken. Any thread; the memory of a batch is used again once
+// nobody holds the batch.
 class DecisionBuffer {
  public:
   // `width` floats a decision, at most `capacity` decisions a batch and waiting. Raises
@@ -46,20 +47,24 @@ class DecisionBuffer {
   // Everything added since the last take, or null. The caller owns it.
   [[nodiscard]] std::shared_ptr<DecisionBatch> take();
   [[nodiscard]] std::size_t waiting() const;
+  [[nodiscard]] std::size_t width() const noexcept { return width_; }
 
  private:
+  struct Spare;  // where a batch comes back to
+
   std::size_t width_;
   std::size_t capacity_;
   mutable std::mutex mutex_;
-  std::shared_ptr<DecisionBatch> open_;
-  std::shared_ptr<DecisionBatch> spare_;  // reused once nobody else holds it
+  std::unique_ptr<DecisionBatch> open_;  // null until something is added
+  std::shared_ptr<Spare> spare_;         // shared with the batches that are out
   std::uint64_t next_ticket_ = 1;
 };
 
-// Softmax over the tiers that are not masked, and the choice: the arg max (the lower of equals), or,
-// with `uniforms` in [0, 1), a sample by inversion. logits [n, tiers], masks [n]; writes
+// Softmax over the tiers that are not masked, and the choice: the arg max (the lower of equals),
+// or, with `uniforms` in [0, 1), a sample by inversion. logits [n, tiers], masks [n]; writes
 // probabilities [n, tiers] and chosen [n]. Where all tiers are masked tier 0 has probability 1.
-// Raises InvalidArgument for sizes that differ, more than 8 tiers, or a logit that is NaN.
+// Raises InvalidArgument, having written nothing, for sizes that differ, 0 or more than 8 tiers, a
+// logit that is NaN or a uniform out of range.
 void choose_tiers(std::span<const float> logits, std::span<const std::uint8_t> masks,
                   std::size_t tiers, std::span<const double> uniforms,
                   std::span<float> probabilities, std::span<std::uint8_t> chosen);

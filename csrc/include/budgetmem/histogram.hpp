@@ -13,8 +13,9 @@ class Histogram {
  public:
   static constexpr std::size_t kBuckets = 8 * 61;
 
-  // Values below 8 have a bucket each. Above: e = bit width - 1, bucket (e - 2) * 8 + the three bits
-  // that follow the leading one; its upper bound (inclusive) is ((9 + those bits) << (e - 3)) - 1.
+  // Values below 8 have a bucket each. Above: e = bit width - 1, bucket (e - 2) * 8 + the three
+  // bits that follow the leading one; its upper bound (inclusive) is ((9 + those bits) << (e - 3))
+  // - 1.
   void record(Nanoseconds value) noexcept;  // a negative value counts as 0
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint64_t sum() const noexcept { return sum_; }  // nanoseconds

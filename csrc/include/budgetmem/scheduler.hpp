@@ -56,15 +56,18 @@ class Scheduler {
   [[nodiscard]] std::vector<BackboneStats> backbone_stats() const;
 
  private:
+  // Locks the mutex. Whoever waits for it holds `turn_`, so the thread, when it gives the mutex
+  // back between two parts of its work, does not get it again before a caller that waits.
+  [[nodiscard]] std::unique_lock<std::mutex> enter() const;
   void run();
-  void changed();  // something happened that the thread must see; the mutex is held
+  void tell(bool was_empty);  // signals if events came into an outbox that was empty
 
   std::shared_ptr<Clock> clock_;
+  mutable std::mutex turn_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   Core core_;
   std::vector<Event> outbox_;
-  bool stale_ = false;
   bool stopping_ = false;
   Wakeup wakeup_;
   std::mutex closing_;

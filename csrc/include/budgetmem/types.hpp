@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace budgetmem {
@@ -40,12 +41,12 @@ struct Event {
 // One backbone, encoder or router: a pool of credits. A dispatch holds one credit until all of
 // its items are finished.
 struct Backbone {
-  std::uint32_t credits = 1;         // dispatches in flight at most
-  std::uint32_t batch_items = 1;     // items of one dispatch; 1 for engines that batch themselves
-  std::uint32_t batch_tokens = 0;    // of one dispatch, padding included; 0 is no limit
-  bool pads = false;                 // then a dispatch takes items of one length bucket only
-  Nanoseconds fixed = 0;             // the least time of a call is fixed + per_token * tokens:
-  Nanoseconds per_token = 0;         //   what cannot meet its deadline is refused or dropped
+  std::uint32_t credits = 1;       // dispatches in flight at most
+  std::uint32_t batch_items = 1;   // items of one dispatch; 1 for engines that batch themselves
+  std::uint32_t batch_tokens = 0;  // of one dispatch, padding included; 0 is no limit
+  bool pads = false;               // then a dispatch takes items of one length bucket only
+  Nanoseconds fixed = 0;           // the least time of a call is fixed + per_token * tokens:
+  Nanoseconds per_token = 0;       //   what cannot meet its deadline is refused or dropped
   Nanoseconds leader_timeout = kNever;  // siblings wait at most so long after their leader left
 };
 

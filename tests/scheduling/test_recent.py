@@ -1,6 +1,6 @@
 """The bounded memory of the task models."""
 
-from budgetmem.triton.recent import Recent
+from budgetmem.scheduling.recent import Recent
 
 
 async def resolve(recent, *texts):

@@ -1,0 +1,59 @@
+"""What the load goes to: a server of this benchmark's own, or one that is named."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from budgetmem.client.aio import AsyncClient
+from budgetmem.errors import ServerUnavailable
+from budgetmem.types import Turn
+
+DRAIN_S = 2
+STOP_S = 30
+
+
+@contextmanager
+def serving(profile: str, data_dir: Path) -> Iterator[str]:
+    """`budgetmem serve` as a child process, at the address that it yields.
+
+    Raises ServerUnavailable where it ends before it is ready; it says itself why.
+    """
+    with tempfile.TemporaryDirectory(prefix="budgetmem-load-") as folder:
+        port_file = Path(folder) / "port"
+        command = [sys.executable, "-m", "server", "--profile", profile, "--json-logs"]
+        command += ["--port", "0", "--port-file", str(port_file)]
+        command += ["--data-dir", str(data_dir), "--drain", str(DRAIN_S)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            if process.stdout is None or not process.stdout.readline():
+                raise ServerUnavailable(f"the server ended with code {process.wait(STOP_S)}")
+            yield f"127.0.0.1:{port_file.read_text(encoding='ascii').strip()}"
+        finally:
+            _stop(process)
+
+
+async def ingest(
+    server: str, tenants: Sequence[str], histories: Mapping[str, Sequence[Turn]]
+) -> None:
+    """Every tenant gets every history; what is there already stays as it is."""
+    for tenant in tenants:
+        async with AsyncClient(server, tenant=tenant) as client:
+            for history, turns in histories.items():
+                await client.ingest(history, turns)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

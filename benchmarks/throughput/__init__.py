@@ -1,0 +1,1 @@
+"""How fast the real service answers under different ways of making its model calls."""

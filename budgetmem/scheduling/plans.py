@@ -1,0 +1,86 @@
+"""From a profile to the scheduler's plan: which queues there are, and what feeds on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from budgetmem.config import (
+    ENCODER,
+    TAGGER,
+    BackboneProfile,
+    EncoderProfile,
+    Profile,
+    SchedulingProfile,
+    TaggerProfile,
+)
+from budgetmem.scheduling.interface import BackbonePlan, Plan, QueuePlan
+from budgetmem.stages import ANSWER, INGEST, RETRIEVE, STAGES
+
+LLM_STAGES = (*STAGES, ANSWER)
+TASK_STAGES = (INGEST, RETRIEVE, *STAGES)
+NANOSECONDS = 1_000_000_000
+
+
+def plan_of(profile: Profile) -> tuple[Plan, dict[tuple[str, str], int]]:
+    """The plan of a profile, and the index of the queue of each (stage, model).
+
+    Models are the keys of the profile's backbones, in order, then ENCODER and TAGGER.
+    """
+    scheduling = profile.scheduling
+    models: dict[str, BackbonePlan] = {
+        key: _backbone(each, scheduling) for key, each in profile.backbones.items()
+    }
+    models[ENCODER] = _encoder(profile.encoder)
+    models[TAGGER] = _tagger(profile.tagger)
+    names = [
+        (stage, model)
+        for model in models
+        for stage in (TASK_STAGES if model in {ENCODER, TAGGER} else LLM_STAGES)
+    ]
+    plan = Plan(
+        backbones=tuple(models.values()),
+        queues=tuple(_queue(model, models, scheduling) for _, model in names),
+        quantum=scheduling.quantum,
+        age_cap=_nanoseconds(scheduling.age_cap_s),
+    )
+    return plan, {name: index for index, name in enumerate(names)}
+
+
+def _backbone(profile: BackboneProfile, scheduling: SchedulingProfile) -> BackbonePlan:
+    # As if all tokens were of the faster kind: never more than the estimate by which the ledger
+    # admitted the call, so that nothing is dropped that it would let through.
+    per_token = 1 / max(profile.speed.prefill, profile.speed.decode)
+    return BackbonePlan(
+        credits=profile.credits,
+        per_token=int(per_token * NANOSECONDS),
+        leader_timeout=_nanoseconds(scheduling.leader_timeout_s),
+    )
+
+
+def _encoder(profile: EncoderProfile) -> BackbonePlan:
+    return BackbonePlan(
+        credits=profile.credits,
+        batch_items=profile.batch_items,
+        batch_tokens=profile.batch_tokens,
+        pads=True,
+    )
+
+
+def _tagger(profile: TaggerProfile) -> BackbonePlan:
+    return BackbonePlan(credits=profile.credits, batch_items=profile.batch_items)
+
+
+def _queue(
+    model: str, models: Mapping[str, BackbonePlan], scheduling: SchedulingProfile
+) -> QueuePlan:
+    """The queue of one stage's work for a model; capacities become texts where it takes batches."""
+    items = models[model].batch_items
+    return QueuePlan(
+        backbone=list(models).index(model),
+        capacity=scheduling.queue_capacity * items,
+        tenant_capacity=scheduling.tenant_capacity * items,
+    )
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * NANOSECONDS)

@@ -1,0 +1,206 @@
+"""The asyncio face of the tier scheduler: callers wait here until their backbone has room."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from typing_extensions import Self
+
+from budgetmem.errors import InvalidInput
+from budgetmem.scheduling import interface
+from budgetmem.scheduling.batch_calls import Batch, Member, Portion
+from budgetmem.scheduling.interface import MAX_TOKENS, NEVER
+from budgetmem.scheduling.loop_bridge import Entry, Item, LoopBridge
+from budgetmem.scheduling.refusals import Refusals
+
+T = TypeVar("T")
+P = TypeVar("P")
+R = TypeVar("R")
+
+SLICE = 1024
+"""Payloads of one `map` that are in line at a time."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One item of work, as far as the scheduler looks at it.
+
+    `queue` is (stage, model); `tokens` (1 to 2**20) are its cost and its length; calls of one model
+    with the same non-empty `prefix` share that text. `born` and `deadline` are seconds of
+    time.monotonic(); `born` 0 is now.
+    """
+
+    queue: tuple[str, str]
+    tenant: str = ""
+    tokens: int = 1
+    prefix: str = ""
+    born: float = 0.0
+    deadline: float = math.inf
+
+
+@dataclass(frozen=True)
+class SchedulerStats:
+    """Counters since the start: of queues by (stage, model), of backbones by model."""
+
+    queues: dict[tuple[str, str], dict[str, Any]]
+    backbones: dict[str, dict[str, int]]
+
+
+class TierScheduler:
+    """Async face over a scheduler, for one event loop: that of its first use.
+
+    `queues` gives each (stage, model) its index in the scheduler's plan. All queues of a model must
+    feed one backbone, and backbones be in the order in which their models come first in the queues.
+    Closes the scheduler when it is closed itself; also as a context manager.
+    """
+
+    def __init__(
+        self, scheduler: interface.Scheduler, queues: Mapping[tuple[str, str], int]
+    ) -> None:
+        self._scheduler = scheduler
+        self._queues = dict(queues)
+        refusals = Refusals(scheduler, {index: name for name, index in queues.items()})
+        self._bridge = LoopBridge(scheduler, refusals, self._start)
+        self._batches: set[Batch] = set()
+
+    async def run(self, work: Work, call: Callable[[Callable[[], None]], Awaitable[T]]) -> T:
+        """Waits for a credit, then awaits `call(on_first_token)` and returns its result.
+
+        `on_first_token` is for the call to report that the prompt has been read, in the loop's
+        thread; siblings that share its prefix wait for that. However the call ends, its credit is
+        returned. A caller that is cancelled while it waits leaves the line at once.
+
+        Raises Overloaded if the queue is full, DeadlineExceeded if the deadline cannot be met,
+        ServerUnavailable once closed, InvalidInput, and what `call` raises.
+        """
+        entry = Entry(self._item(work), self._bridge.attach().create_future())
+        self._bridge.submit([entry])
+        ok = False
+        try:
+            await entry.future
+            result = await call(partial(self._bridge.first_token, entry))
+            ok = True
+        finally:
+            self._bridge.withdraw([entry])
+            self._bridge.finish(entry, ok)
+        return result
+
+    async def map(
+        self,
+        works: Sequence[Work],
+        payloads: Sequence[P],
+        call: Callable[[list[P]], Awaitable[Sequence[R]]],
+    ) -> list[R]:
+        """The results of `payloads`, in their order, each an item of the work beside it.
+
+        What the scheduler dispatches together is one `call(batch)`, also for several callers if
+        their `call` is equal (`==`, and hashable: the same function, or method of one object).
+        Different ones in one dispatch are called side by side. A batch goes on while one of its
+        callers waits. Payloads stand in line 1024 at a time.
+
+        Raises as `run` does, and BackboneError if `call` returns another number of results. After
+        the first failure nothing is left in line; what `call` raises goes to all of its callers.
+        """
+        if len(works) != len(payloads):
+            raise InvalidInput("payloads", f"{len(payloads)} for {len(works)} works")
+        if not isinstance(call, Hashable):
+            raise InvalidInput("call", "is not hashable")
+        results: list[R] = []
+        for start in range(0, len(payloads), SLICE):
+            stop = start + SLICE
+            results += await self._map_slice(works[start:stop], payloads[start:stop], call)
+        return results
+
+    async def close(self) -> None:
+        """Refuses all that waits or comes, and returns when the calls in flight have ended.
+
+        Not to be awaited by one of these calls. May be called again.
+        """
+        await self._bridge.close()
+
+    def stats(self) -> SchedulerStats:
+        """What became of the work so far; the counters are those of interface.Scheduler."""
+        of_queues = self._scheduler.queue_stats()
+        names = sorted(self._queues, key=self._queues.__getitem__)
+        models = dict.fromkeys(model for _, model in names)
+        return SchedulerStats(
+            queues={name: of_queues[self._queues[name]] for name in names},
+            backbones=dict(zip(models, self._scheduler.backbone_stats(), strict=True)),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _map_slice(
+        self,
+        works: Sequence[Work],
+        payloads: Sequence[P],
+        call: Callable[[list[P]], Awaitable[Sequence[R]]],
+    ) -> list[R]:
+        portion = Portion(call, len(payloads), self._bridge.attach().create_future())
+        portion.members = [
+            Member(self._item(work), portion, index, payload)
+            for index, (work, payload) in enumerate(zip(works, payloads, strict=True))
+        ]
+        self._bridge.submit(portion.members)
+        try:
+            await portion.future
+        finally:
+            self._bridge.withdraw(portion.members)
+            portion.leave()
+        return portion.results
+
+    def _start(self, dispatched: Sequence[tuple[Entry, int]]) -> None:
+        batches: dict[Any, list[Member]] = {}
+        for entry, batch in dispatched:
+            if isinstance(entry, Member):
+                batches.setdefault((batch, entry.portion.call), []).append(entry)
+            else:
+                entry.future.set_result(None)
+        loop = asyncio.get_running_loop()
+        for members in batches.values():
+            self._batches.add(Batch(members, loop, self._ended))
+
+    def _ended(self, batch: Batch, ok: bool) -> None:
+        self._batches.discard(batch)
+        for member in batch.members:
+            self._bridge.finish(member, ok)
+
+    def _item(self, work: Work) -> Item:
+        """Checks the work here, since a core refuses a whole array for one bad item."""
+        queue = self._queues.get(work.queue)
+        if queue is None:
+            raise InvalidInput("queue", f"there is none of {work.queue}")
+        if not 1 <= work.tokens <= MAX_TOKENS:
+            raise InvalidInput("tokens", f"{work.tokens} is not from 1 to {MAX_TOKENS}")
+        return Item(
+            group=_group(work.queue[1], work.prefix),
+            born=_nanoseconds("born", work.born),
+            deadline=_nanoseconds("deadline", work.deadline),
+            queue=queue,
+            tenant=work.tenant,
+            tokens=work.tokens,
+        )
+
+
+def _group(model: str, prefix: str) -> int:
+    """The number of a prefix group: 0 of no prefix, and of no other."""
+    if not prefix:
+        return 0
+    text = f"{model}\0{prefix}".encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") or 1
+
+
+def _nanoseconds(field: str, seconds: float) -> int:
+    if math.isnan(seconds):
+        raise InvalidInput(field, "not a number")
+    return NEVER if seconds * 1e9 >= NEVER else max(0, int(seconds * 1e9))

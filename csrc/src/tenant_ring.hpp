@@ -1,0 +1,65 @@
+// The ring in which the tenants of a backbone take turns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "record.hpp"
+#include "slots.hpp"
+#include "tenant_line.hpp"
+
+namespace budgetmem {
+
+class TenantRing {
+ public:
+  void join(std::uint32_t line, Pool<TenantLine>& lines) {  // at the back
+    TenantLine& joining = lines[line];
+    joining.deficit = 0;
+    joining.in_ring = true;
+    joining.next = kNone;
+    if (size_ == 0) {
+      front_ = line;
+      begin_turn();
+    } else {
+      lines[back_].next = line;
+    }
+    back_ = line;
+    ++size_;
+  }
+
+  void leave(Pool<TenantLine>& lines) {  // the front
+    TenantLine& leaving = lines[front_];
+    leaving.in_ring = false;
+    front_ = leaving.next;
+    --size_;
+    begin_turn();
+  }
+
+  void end_turn(Pool<TenantLine>& lines) {  // the front goes to the back
+    lines[back_].next = front_;
+    back_ = front_;
+    front_ = lines[back_].next;
+    lines[back_].next = kNone;
+    begin_turn();
+  }
+
+  // Whether this turn has not had its quantum; from now on it has.
+  [[nodiscard]] bool grant() noexcept {
+    const bool due = !granted_;
+    granted_ = true;
+    return due;
+  }
+
+  [[nodiscard]] std::uint32_t front() const noexcept { return front_; }  // kNone if empty
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+ private:
+  void begin_turn() noexcept { granted_ = false; }
+
+  std::uint32_t front_ = kNone;
+  std::uint32_t back_ = kNone;
+  std::size_t size_ = 0;
+  bool granted_ = false;
+};
+
+}  // namespace budgetmem

@@ -1,0 +1,145 @@
+"""On whose account rungs work, and what they pay when time is over."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from budgetmem.backbone import (
+    Annotation,
+    Caller,
+    HashEncoder,
+    ModelSet,
+    ScriptedBackbone,
+    ScriptedTagger,
+)
+from budgetmem.config import load_profile
+from budgetmem.errors import DeadlineExceeded
+from budgetmem.ledger import Ledger
+from budgetmem.modules import MODULES
+from budgetmem.pipeline import ExtractRequest
+from budgetmem.prices import PriceBook
+from budgetmem.prompting import answer_prompt
+from budgetmem.rungs import Rungs, Task
+from budgetmem.stages import STAGES
+from budgetmem.tiers import STRATEGIES, Tier
+from budgetmem.types import Budget, Choice, Fallback, Workspace
+from tests.fakes import CHUNKS, perfect, pipeline, scripted
+
+LOW, MID, HIGH = Tier
+ENCODER, TAGGER = "minilm-l6-v2", "en-core-web-sm"
+
+
+@dataclass(frozen=True)
+class Accounts(ModelSet):
+    """Models that keep the callers on whose account they worked."""
+
+    backbones: Mapping[str, ScriptedBackbone] = field(default_factory=scripted)
+    encoder: HashEncoder = field(default_factory=lambda: HashEncoder(name=ENCODER))
+    tagger: ScriptedTagger = field(default_factory=lambda: ScriptedTagger(name=TAGGER))
+    callers: list[Caller] = field(default_factory=list)
+
+    def bound(self, caller):
+        self.callers.append(caller)
+        return self
+
+
+class Dropped(ScriptedBackbone):
+    """Never gets its turn."""
+
+    async def generate(self, request, on_first_token=None):
+        raise DeadlineExceeded("queue extract/high: the deadline came first")
+
+
+def rungs(models: ModelSet) -> Rungs:
+    profile = load_profile("small")
+    return Rungs(profile, models, PriceBook.of(profile), "acme")
+
+
+def task(module: str, strategy: str) -> Task:
+    stage = next(stage for stage, modules in STAGES.items() if module in modules)
+    work = Workspace.start("What did Ana adopt?", CHUNKS)
+    return Task(stage, MODULES[module], work, STRATEGIES[strategy])
+
+
+def chosen(tier: Tier) -> Choice:
+    return Choice(tier, (0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("strategy", ["capacity", "implementation"])
+@pytest.mark.parametrize("module", MODULES)
+async def test_every_rung_works_on_the_requests_account(module: str, strategy: str):
+    models = Accounts()
+    ledger = Ledger(Budget(max_latency_ms=60_000), lambda: 50.0)
+    await rungs(models).run(task(module, strategy), chosen(MID), ledger)
+    stage = {"filter": "filter", "summary": "summary"}.get(module, "extract")
+    assert models.callers == [Caller("acme", stage, 50.0, 110.0)]
+
+
+async def test_the_answer_is_a_stage_of_its_own():
+    models = Accounts()
+    prompt = answer_prompt("m", Workspace.start("q?", ()))
+    await rungs(models).answer(prompt, Ledger(Budget(), lambda: 50.0))
+    assert models.callers == [Caller("acme", "answer", 50.0, math.inf)]
+
+
+async def test_a_pipeline_asks_for_the_requests_tenant():
+    models = Accounts()
+    await pipeline(models=models).answer(ExtractRequest("acme", "chat", "What did Ana adopt?"))
+    assert {caller.tenant for caller in models.callers} == {"acme"}
+    assert {caller.stage for caller in models.callers} == {*STAGES, "answer"}
+    assert len({caller.born for caller in models.callers}) == 1
+
+
+async def test_prompts_say_what_they_share_and_how_long_they_are():
+    models = Accounts()
+    for module in STAGES["extract"]:
+        await rungs(models).run(task(module, "capacity"), chosen(HIGH), Ledger(Budget()))
+    requests = models.backbones["high"].requests
+    [shared] = {each.prompt[: each.shared] for each in requests}
+    assert shared.startswith("<|im_start|>user\n<memories>\n[1]")
+    assert shared.endswith("What did Ana adopt?\n</question>\n")
+    assert len({each.prompt for each in requests}) == 3
+    assert [each.prompt_tokens for each in requests] == [len(r.prompt.split()) for r in requests]
+
+
+async def test_a_call_that_never_got_its_turn_is_free_and_the_next_rung_runs():
+    models = Accounts({**scripted(), "high": Dropped(perfect, name="high")})
+    ledger = Ledger(Budget(max_latency_ms=600_000))
+    step, findings = await rungs(models).run(task("topic", "capacity"), chosen(HIGH), ledger)
+    assert step.fallbacks == (Fallback("ask direct @ high", "max_latency_ms"),)
+    assert step.rung == "ask direct @ mid"
+    assert findings
+    assert (step.usage.calls, step.usage.failed_calls) == (1, 0)
+    only = await rungs(Accounts()).run(task("topic", "capacity"), chosen(MID), Ledger(Budget()))
+    assert step.usage.cost_usd == only[0].usage.cost_usd > 0
+
+
+async def test_a_dropped_calls_reservation_is_given_back():
+    models = Accounts({**scripted(), "high": Dropped(perfect, name="high")})
+    ledger = Ledger(Budget(max_cost_usd=1.0))
+    prompt = answer_prompt("m", Workspace.start("q?", ()))
+    with pytest.raises(DeadlineExceeded, match=r"budget.max_latency_ms passed while answering"):
+        await rungs(models).answer(prompt, ledger)
+    assert ledger.left_usd == 1.0
+
+
+async def test_a_local_rung_pays_for_what_it_read_before_it_was_dropped():
+    class Counting(ScriptedTagger):
+        async def annotate(self, texts):
+            return tuple(Annotation(tokens=7) for _ in texts)
+
+    class NeverEmbeds(HashEncoder):
+        async def embed(self, texts):
+            raise DeadlineExceeded("queue extract/encoder: the deadline came first")
+
+    models = Accounts(scripted(), NeverEmbeds(name=ENCODER), Counting(name=TAGGER))
+    ledger = Ledger(Budget(max_cost_usd=1.0))
+    step, _ = await rungs(models).run(task("temporal", "implementation"), chosen(MID), ledger)
+    assert step.rung == "apply rules"
+    assert step.fallbacks == (Fallback("apply specialist", "max_latency_ms"),)
+    # Three lines at the tagger's price; nothing was embedded.
+    assert step.usage.input_tokens == 21
+    assert step.usage.cost_usd == pytest.approx(21 * 0.000112e-6)
+    assert ledger.left_usd == 1.0 - step.usage.cost_usd
