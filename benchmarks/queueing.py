@@ -4,8 +4,8 @@
 
 One thread submits on a schedule, sleeps on the descriptor in between, and polls what is readable:
 open loop, in arrays of 64 at half of the rate at which it saturates, and one by one at 1,000/s.
-Delays run from when an item was due, and from when its submit was called, until its event was read;
-`inside` is the scheduler's own histogram, from admission to dispatch. A time is an upper bound there.
+Delays run from when an item was due, and from when its submit was called, until its event was read.
+`inside` is the scheduler's own histogram, from admission to dispatch (upper bounds of its buckets).
 """
 
 from __future__ import annotations
@@ -15,62 +15,75 @@ import json
 import select
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.contenders import SchedulerContender, plan, work
 from benchmarks.machine import describe
 from budgetmem import _core
 from budgetmem.scheduling.histograms import quantile
+from budgetmem.scheduling.interface import Ids
 
 ARRAY = 64
 SINGLES_PER_S = 1000.0
 TENANTS = 8
-QUANTILES = (0.5, 0.99)
+QUANTILES = {"p50": 0.5, "p99": 0.99}
+CREDITS = 2**20
+
+Seconds = NDArray[np.float64]
 
 
-@dataclass
 class Driver:
-    """Submits arrays of `size` on one thread. Times are seconds of time.monotonic()."""
+    """Submits arrays of `size` on one thread, and notes when; what it costs comes afterwards.
 
-    size: int
-    tenants: int = TENANTS
-    scheduler: _core.Scheduler = field(default_factory=lambda: _core.Scheduler(plan()))
-    from_due: list[float] = field(default_factory=list)
-    from_submit: list[float] = field(default_factory=list)
+    Times are seconds of time.monotonic().
+    """
+
+    def __init__(self, size: int) -> None:
+        self.scheduler = _core.Scheduler(plan(credits=CREDITS))
+        self._items = work(size, TENANTS, marked=False, now=self.scheduler.now())
+        self._submitted: list[tuple[Ids, float, float]] = []
+        self._read: list[tuple[Ids, float]] = []
+        self._waiting = 0
 
     def offer(self, rate: float, seconds: float) -> float:
-        """Submits `rate` items/s for so long; returns the items/s that were dispatched."""
+        """Submits `rate` items/s for so long; returns the items/s that came through."""
         begin = time.monotonic()
-        times: dict[int, tuple[float, float]] = {}
-        for due in self._schedule(begin, rate, seconds):
+        size = len(self._items)
+        count = int(rate * seconds / size)
+        for number in range(count):
+            due = begin + number * size / rate
             while (wait := due - time.monotonic()) > 0:
-                self._read(times, wait)
-            submitted = time.monotonic()
-            items = work(self.size, self.tenants, marked=False, now=self.scheduler.now())
-            ids, _ = self.scheduler.submit(items)
-            times.update(dict.fromkeys(ids.tolist(), (due, submitted)))
-            self._read(times, 0)
-        while times:
-            self._read(times, 1.0)
-        return len(self.from_due) / (time.monotonic() - begin)
+                self._poll(wait)
+            at = time.monotonic()
+            ids, _ = self.scheduler.submit(self._items)
+            self._submitted.append((ids, due, at))
+            self._waiting += size
+            self._poll(0)
+        while self._waiting:
+            self._poll(1.0)
+        return count * size / (time.monotonic() - begin)
 
-    def _schedule(self, begin: float, rate: float, seconds: float) -> Iterator[float]:
-        for number in range(int(rate * seconds / self.size)):
-            yield begin + number * self.size / rate
+    def delays(self) -> tuple[Seconds, Seconds]:
+        """From when each item was due, and from its submit, until its event was read."""
+        read_ids = np.concatenate([ids for ids, _ in self._read])
+        read = np.repeat([at for _, at in self._read], [len(ids) for ids, _ in self._read])
+        ids = np.concatenate([ids for ids, _, _ in self._submitted])
+        sizes = [len(ids) for ids, _, _ in self._submitted]
+        due = np.repeat([due for _, due, _ in self._submitted], sizes)
+        at = np.repeat([at for _, _, at in self._submitted], sizes)
+        # Both in the order of ids: each item is submitted once and read once.
+        read = read[np.argsort(read_ids)]
+        order = np.argsort(ids)
+        return read - due[order], read - at[order]
 
-    def _read(self, times: dict[int, tuple[float, float]], wait: float) -> None:
+    def _poll(self, wait: float) -> None:
         if not select.select([self.scheduler.fileno()], [], [], wait)[0]:
             return
         ids = np.ascontiguousarray(self.scheduler.poll()["id"])
-        now = time.monotonic()
-        for id_ in ids.tolist():
-            due, submitted = times.pop(id_)
-            self.from_due.append(now - due)
-            self.from_submit.append(now - submitted)
-        self.scheduler.finish(ids, True)
+        self._read.append((ids, time.monotonic()))
+        self._waiting -= self.scheduler.finish(ids, True)
 
 
 def main() -> None:
@@ -92,15 +105,16 @@ def main() -> None:
 
 def saturated(seconds: float) -> float:
     """Items/s in arrays of 64, each submitted, dispatched and finished before the next."""
-    scheduler = _core.Scheduler(plan())
+    scheduler = _core.Scheduler(plan(credits=CREDITS))
     contender = SchedulerContender(scheduler)
+    arrays = [work(ARRAY, TENANTS, marked=False, now=scheduler.now())]
     begin = time.monotonic()
-    arrays = 0
+    count = 0
     while (passed := time.monotonic() - begin) < seconds:
-        contender.run([work(ARRAY, TENANTS, marked=False, now=scheduler.now())])
-        arrays += 1
+        contender.run(arrays)
+        count += 1
     contender.close()
-    return arrays * ARRAY / passed
+    return count * ARRAY / passed
 
 
 def delays(size: int, rate: float, seconds: float) -> dict[str, object]:
@@ -108,22 +122,21 @@ def delays(size: int, rate: float, seconds: float) -> dict[str, object]:
     driver = Driver(size)
     achieved = driver.offer(rate, seconds)
     driver.scheduler.close()
-    inside = sum(np.asarray(stats["queued"]) for stats in driver.scheduler.queue_stats())
+    from_due, from_submit = driver.delays()
+    inside = np.sum([stats["queued"] for stats in driver.scheduler.queue_stats()], axis=0)
     return {
         "items_per_array": size,
         "offered_per_s": rate,
         "achieved_per_s": achieved,
-        "items": len(driver.from_due),
-        "from_due_us": {f"p{q * 100:g}": _microseconds(driver.from_due, q) for q in QUANTILES},
-        "from_submit_us": {
-            f"p{q * 100:g}": _microseconds(driver.from_submit, q) for q in QUANTILES
-        },
-        "inside_us": {f"p{q * 100:g}": quantile(inside, q) / 1e3 for q in QUANTILES},
+        "items": len(from_due),
+        "from_due_us": _microseconds(from_due),
+        "from_submit_us": _microseconds(from_submit),
+        "inside_us": {name: quantile(inside, q) / 1e3 for name, q in QUANTILES.items()},
     }
 
 
-def _microseconds(seconds: list[float], q: float) -> float:
-    return float(np.quantile(seconds, q)) * 1e6
+def _microseconds(seconds: Seconds) -> dict[str, float]:
+    return {name: float(np.quantile(seconds, q)) * 1e6 for name, q in QUANTILES.items()}
 
 
 if __name__ == "__main__":

@@ -76,7 +76,8 @@ class Scheduler(metaclass=_Pybind11Type):
     """A Core with a clock and a thread of its own (interface.Scheduler).
 
     Methods may be called from any thread, and release the GIL. When the object goes, it closes: an
-    open one does not keep the interpreter from its exit. Not for use in a forked child.
+    open one does not keep the interpreter from its exit. Not for forked children: one that lets it
+    go waits for a thread that only its parent has.
     """
 
     def __init__(self, plan: Plan, clock: ManualClock | None = None) -> None:

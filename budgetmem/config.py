@@ -23,7 +23,8 @@ else:
 
 ENCODER = "encoder"
 TAGGER = "tagger"
-"""The names of these two where models are named by key, as backbones are."""
+PIPELINE = "pipeline"
+"""The names of these where work is scheduled for them, as for backbones by their key."""
 
 Positive = Annotated[int, Field(gt=0)]
 Credits = Annotated[int, Field(gt=0, le=2**16)]
@@ -121,13 +122,15 @@ class TaggerProfile(_Table):
 class SchedulingProfile(_Table):
     """How work waits for its turn (docs/scheduling.md).
 
-    Capacities are calls, or full batches, that wait at one stage for one model.
+    Capacities are calls, or full batches, that wait at one stage for one model; or requests.
     """
 
     quantum: Annotated[int, Field(gt=0, le=2**20)] = 1024
     """Tokens that a tenant's turn adds to what it may spend."""
     age_cap_s: Seconds = 30.0
     """Work without an earlier deadline is due so many seconds after its request began."""
+    requests: Positive = 32
+    """Requests that are worked on at once; the others wait, and tenants take turns."""
     queue_capacity: Waiting = 4096
     tenant_capacity: Waiting = 1024
     leader_timeout_s: Seconds = 30.0
@@ -185,7 +188,7 @@ class Profile(_Table):
         missing = {"low", "mid", "high"} - set(self.tiers)
         if missing:
             raise ValueError(f"`tiers` lacks {', '.join(sorted(missing))}")
-        for key in sorted({ENCODER, TAGGER} & set(self.backbones)):
+        for key in sorted({ENCODER, TAGGER, PIPELINE} & set(self.backbones)):
             raise ValueError(f"`backbones` may not have an entry {key!r}: it is a name of its own")
         for key, backbone in [*self.tiers.items(), ("answerer", self.answerer)]:
             if backbone not in self.backbones:

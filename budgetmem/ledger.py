@@ -23,11 +23,17 @@ class Bound:
 
 
 class Ledger:
-    """What one request may still spend, from now on. `clock` returns seconds."""
+    """What one request may still spend. `clock` returns seconds; `started` (None: now) is when the
+    request arrived, and its time began to run."""
 
-    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        clock: Callable[[], float] = time.monotonic,
+        started: float | None = None,
+    ) -> None:
         self._clock = clock
-        self._started = clock()
+        self._started = clock() if started is None else started
         self._cost_ceiling = math.inf if budget.max_cost_usd is None else budget.max_cost_usd
         self._time_ceiling = math.inf if budget.max_latency_ms is None else budget.max_latency_ms
         self._held = Bound()

@@ -40,7 +40,11 @@ from budgetmem.types import (
 
 @dataclass(frozen=True)
 class ExtractRequest:
-    """A question to one history. `max_tokens` overrides the profile's retrieval budget."""
+    """A question to one history. `max_tokens` overrides the profile's retrieval budget.
+
+    `arrived` (None: when the work on it begins) is when its time began to run, on the clock of the
+    pipeline.
+    """
 
     tenant: str
     history: str
@@ -49,6 +53,7 @@ class ExtractRequest:
     budget: Budget = field(default_factory=Budget)
     max_tokens: int | None = None
     asked_at: datetime | None = None
+    arrived: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class Pipeline:
         Raises InvalidInput (strategy, pinned modules), NotFound (history), BackboneUnavailable
         (a model server is gone). Ceilings never raise: what does not fit runs on a lower rung.
         """
-        ledger = Ledger(request.budget, self._clock)
+        ledger = Ledger(request.budget, self._clock, request.arrived)
         return await self._walk(request, self._rungs(request), ledger, observe)
 
     async def answer(self, request: ExtractRequest, observe: Observer | None = None) -> Answer:
@@ -131,7 +136,7 @@ class Pipeline:
         The answer's own cost is kept back while extracting. Raises BudgetTooSmall, naming the
         least that is needed, if a ceiling cannot even pay for the answer; else as `extract`.
         """
-        ledger = Ledger(request.budget, self._clock)
+        ledger = Ledger(request.budget, self._clock, request.arrived)
         rungs = self._rungs(request)
         most = request.max_tokens or self._profile.retrieval.max_tokens
         held = rungs.answer_bound(request.query, most)

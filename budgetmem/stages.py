@@ -11,6 +11,9 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 }
 """The modules by stage, in order; those of one stage read the same chunks and run side by side."""
 
+REQUEST = "request"
+"""A whole request, from its arrival on."""
+
 INGEST = "ingest"
 """Embedding new units of a history, or all of them anew."""
 

@@ -27,7 +27,8 @@ from budgetmem.stages import STAGES
 from budgetmem.store.base import DeletionProof, Store
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
-from server.engine import Engine
+from server.admission import AdmittedExtractor
+from server.engine import Engine, Extractor
 
 
 class ForgettingHistories(Histories):
@@ -55,16 +56,23 @@ def open_scheduler(profile: Profile) -> TierScheduler:
 
 
 def build_engine(
-    profile: Profile, models: Models, data_dir: Path, forget: Callable[[], None] = lambda: None
+    profile: Profile,
+    models: Models,
+    data_dir: Path,
+    forget: Callable[[], None] = lambda: None,
+    scheduler: TierScheduler | None = None,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
-    `forget` is called after a deletion, so that nothing of the history stays in memory.
+    `forget` is called after a deletion, so that nothing of the history stays in memory. With a
+    `scheduler` requests wait in it until the pipeline has room.
     """
     store = SqliteStore(data_dir / "histories")
     histories = ForgettingHistories(store, models, profile, forget)
     router = FixedRouter()
-    pipeline = Pipeline(profile, models, histories, router)
+    pipeline: Extractor = Pipeline(profile, models, histories, router)
+    if scheduler is not None:
+        pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     return Engine(histories, pipeline, describe(profile, router))
 
 

@@ -68,7 +68,9 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         models, own = await stack.enter_async_context(
             loaded(profile, options.triton_url, show_progress=options.show_progress)
         )
-        await doors.serve(build_engine(profile, models, options.data_dir, models.forget))
+        await doors.serve(
+            build_engine(profile, models, options.data_dir, models.forget, models.scheduler)
+        )
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
         await _watch(own, doors)

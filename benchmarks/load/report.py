@@ -17,17 +17,7 @@ from benchmarks.statistics import mean_with_interval
 FLOODING = "flooding tenant"
 Samples = Sequence[Sample]
 FIGURES = tuple(field.name for field in fields(Measures) if field.name != "statuses")
-SHOWN = (
-    "offered",
-    "sent",
-    "answered",
-    "goodput",
-    "refused",
-    "failed",
-    "p50_ms",
-    "p95_ms",
-    "p99_ms",
-)
+SHOWN = ("offered", "answered", "goodput", "refused", "failed", "p50_ms", "p95_ms", "p99_ms")
 
 
 def row(runs: Sequence[Samples], window: Window, slo_s: float) -> dict[str, Any]:

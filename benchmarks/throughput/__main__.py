@@ -4,9 +4,10 @@
     python -m benchmarks.throughput --data locomo10.json --loop open --rate 1.5 --slo-ms 5000
 
 One Triton, one gRPC server and one set of weights; a row exchanges what lies between the pipeline
-and Triton. Every (row, repeat) has a salt at the beginning of its prompts, so that none profits
-from what the engine remembers of another; rows are shuffled within a repeat; a repeat has the same
-questions for every row. A warm-up goes first and is thrown away.
+and Triton. The client shares the server's process. Every (row, repeat) has a salt at the beginning
+of its prompts, so that none profits from what the engine remembers of another; rows are shuffled
+within a repeat; a repeat has the same questions for every row. A warm-up goes first and is thrown
+away.
 
 Each (row, repeat) is a JSON line in --output as soon as it is done; a second start with the same
 options goes on where the first stopped, with models that are started anew (this is noted).
@@ -90,6 +91,8 @@ async def _run(args: argparse.Namespace, workload: Workload) -> dict[str, Any]:
 
                 def tell(what: str) -> None:
                     progress.reset(bar, description=what, total=None)
+                    if not progress.console.is_terminal:
+                        progress.console.print(what)
 
                 bench = Bench(
                     plan, service, questions, journal, tell, lambda: progress.advance(bar)
@@ -141,6 +144,10 @@ def _complete(
     args.output = args.output or Path(f"build/throughput-{workload.name}.jsonl")
     if (args.loop == OPEN) != (args.rate is not None):
         parser.error("--rate and --loop open go together")
+    if args.rate is not None and args.rate <= 0:
+        parser.error(f"--rate {args.rate} is not above 0")
+    if args.warm_up < 0:
+        parser.error(f"--warm-up {args.warm_up} is below 0")
     if CEILING in args.rows and CEILING not in workload.rows:
         parser.error(f"{CEILING}: the workload {workload.name} makes no LLM calls")
     if CEILING in args.rows and OURS not in args.rows:

@@ -20,8 +20,6 @@ from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import BackboneError
 from budgetmem.triton.backbone import sampling_parameters
 from server.engines.base import Runner
-from server.engines.openvino import OpenVinoOptions, OpenVinoRunner
-from server.engines.options import read_options
 from server.engines.sampling import SamplingParams
 
 Prompts = Sequence[GenerationRequest]
@@ -126,6 +124,10 @@ def measure_openvino(
     weights: Path, options: Mapping[str, str], prompts: Prompts, salt: str, credits: int
 ) -> list[Attempt]:
     """As `measure`, on an engine that is opened for it: for a process of its own."""
+    # An optional dependency, and heavy: only this child loads it.
+    from server.engines.openvino import OpenVinoOptions, OpenVinoRunner  # noqa: PLC0415
+    from server.engines.options import read_options  # noqa: PLC0415
+
     runner = OpenVinoRunner(weights, read_options(OpenVinoOptions, options))
     try:
         return measure(Driver(runner), prompts, salt, credits)

@@ -97,12 +97,17 @@ def _without_batches(plan: Plan, places: set[int]) -> Plan:
 _TABLE = (
     Row(
         "reference-shape",
-        "a query's calls one after the other, instructions before the memories, no scheduler",
+        "a query's LLM calls one after the other, instructions before the memories, no scheduler, "
+        "no memory of recent texts",
         scheduler=None,
         memories_first=False,
         in_series=True,
     ),
-    Row("all-at-once", "every call straight to Triton, memories first", scheduler=None),
+    Row(
+        "all-at-once",
+        "every call straight to Triton, memories first, no memory of recent texts",
+        scheduler=None,
+    ),
     Row(
         "all-at-once-instructions-first",
         "every call straight to Triton, instructions first",

@@ -114,7 +114,7 @@ class Service:
 
     @asynccontextmanager
     async def running(self, row: Row, salt: str, queries: Sequence[Query]) -> AsyncIterator[Run]:
-        """The service makes its calls as the row says, with a tally of its own."""
+        """The service makes its calls as the row says, with memories and a tally of its own."""
         profile = salted(self.profile, salt)
         tally = Tally()
         async with row.around(Counted(self.models, tally), profile) as models:

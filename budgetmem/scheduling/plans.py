@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from budgetmem.config import (
     ENCODER,
+    PIPELINE,
     TAGGER,
     BackboneProfile,
     EncoderProfile,
@@ -14,7 +15,7 @@ from budgetmem.config import (
     TaggerProfile,
 )
 from budgetmem.scheduling.interface import BackbonePlan, Plan, QueuePlan
-from budgetmem.stages import ANSWER, INGEST, RETRIEVE, STAGES
+from budgetmem.stages import ANSWER, INGEST, REQUEST, RETRIEVE, STAGES
 
 LLM_STAGES = (*STAGES, ANSWER)
 TASK_STAGES = (INGEST, RETRIEVE, *STAGES)
@@ -24,7 +25,8 @@ NANOSECONDS = 1_000_000_000
 def plan_of(profile: Profile) -> tuple[Plan, dict[tuple[str, str], int]]:
     """The plan of a profile, and the index of the queue of each (stage, model).
 
-    Models are the keys of the profile's backbones, in order, then ENCODER and TAGGER.
+    Models are the keys of the profile's backbones, in order, then ENCODER, TAGGER and PIPELINE:
+    the pipeline itself takes so many requests at a time.
     """
     scheduling = profile.scheduling
     models: dict[str, BackbonePlan] = {
@@ -32,11 +34,9 @@ def plan_of(profile: Profile) -> tuple[Plan, dict[tuple[str, str], int]]:
     }
     models[ENCODER] = _encoder(profile.encoder)
     models[TAGGER] = _tagger(profile.tagger)
-    names = [
-        (stage, model)
-        for model in models
-        for stage in (TASK_STAGES if model in {ENCODER, TAGGER} else LLM_STAGES)
-    ]
+    models[PIPELINE] = BackbonePlan(credits=scheduling.requests)
+    stages = {ENCODER: TASK_STAGES, TAGGER: TASK_STAGES, PIPELINE: (REQUEST,)}
+    names = [(stage, model) for model in models for stage in stages.get(model, LLM_STAGES)]
     plan = Plan(
         backbones=tuple(models.values()),
         queues=tuple(_queue(model, models, scheduling) for _, model in names),

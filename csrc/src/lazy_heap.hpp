@@ -33,7 +33,7 @@ class LazyHeap {
   // Throws the dead out once they outnumber the `count` that live: O(1) for each that died.
   template <typename Living>
   void sweep(std::size_t count, Living living) {
-    if (entries_.size() <= 2 * count + kSlack) {
+    if (size() <= 2 * count + kSlack) {
       return;
     }
     std::erase_if(entries_, [&](const Entry& entry) { return !living(entry); });
@@ -41,6 +41,7 @@ class LazyHeap {
   }
 
   void clear() noexcept { entries_.clear(); }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }  // with the dead
 
  private:
   static constexpr std::size_t kSlack = 32;  // small heaps are not worth it

@@ -115,7 +115,7 @@ TEST_CASE("advancing a manual clock wakes all who wait for the time, and nobody 
   }
   for (Nanoseconds round = 1; round <= kRounds; ++round) {
     clock.advance(1);
-    for (auto& theirs : seen) {  // a lost wake-up would hang here
+    for (const auto& theirs : seen) {  // a lost wake-up would hang here
       while (theirs < round) {
         std::this_thread::yield();
       }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from budgetmem.config import ENCODER, TAGGER, Profile, load_profile
+from budgetmem.config import ENCODER, PIPELINE, TAGGER, Profile, load_profile
 from budgetmem.scheduling.plans import plan_of
 from budgetmem.scheduling.reference import Core
 
@@ -18,21 +18,23 @@ def test_every_stage_has_a_queue_for_each_model_that_works_in_it():
     assert sorted(queues.values()) == list(range(len(plan.queues)))
     by_model = {
         model: {stage for stage, of in queues if of == model}
-        for model in ("low", "mid", "high", ENCODER, TAGGER)
+        for model in ("low", "mid", "high", ENCODER, TAGGER, PIPELINE)
     }
     asked = {"filter", "extract", "summary", "answer"}
     read = {"ingest", "retrieve", "filter", "extract", "summary"}
-    assert by_model == {"low": asked, "mid": asked, "high": asked, ENCODER: read, TAGGER: read}
+    assert by_model == {"low": asked, "mid": asked, "high": asked, ENCODER: read, TAGGER: read} | {
+        PIPELINE: {"request"}
+    }
     fed = {
         model: {plan.queues[queues[s, model]].backbone for s in by_model[model]}
         for model in by_model
     }
-    assert fed == {"low": {0}, "mid": {1}, "high": {2}, ENCODER: {3}, TAGGER: {4}}
+    assert fed == {"low": {0}, "mid": {1}, "high": {2}, ENCODER: {3}, TAGGER: {4}, PIPELINE: {5}}
 
 
 def test_backbones_take_calls_and_task_models_take_batches():
     plan, _ = plan_of(load_profile("small"))
-    *backbones, encoder, tagger = plan.backbones
+    *backbones, encoder, tagger, pipeline = plan.backbones
     assert {(b.credits, b.batch_items, b.pads) for b in backbones} == {(16, 1, False)}
     assert (encoder.credits, encoder.batch_items, encoder.batch_tokens, encoder.pads) == (
         2,
@@ -46,11 +48,12 @@ def test_backbones_take_calls_and_task_models_take_batches():
         0,
         False,
     )
+    assert (pipeline.credits, pipeline.batch_items) == (32, 1)
 
 
 def test_a_call_takes_at_least_its_tokens_at_the_faster_speed():
     plan, _ = plan_of(load_profile("small"))
-    assert [b.per_token for b in plan.backbones] == [10**9 // 3100, 10**6, 10**9 // 350, 0, 0]
+    assert [b.per_token for b in plan.backbones] == [10**9 // 3100, 10**6, 10**9 // 350, 0, 0, 0]
     assert {b.fixed for b in plan.backbones} == {0}
 
 

@@ -1,13 +1,11 @@
-"""The rules of docs/scheduling.md by example, in their order."""
+"""Rules 1 to 4 of docs/scheduling.md by example: admission, urgency, tenants, batches."""
 
 import numpy as np
-import pytest
 
-from budgetmem.scheduling.histograms import bucket_of
 from budgetmem.scheduling.interface import NEVER, Admission, BackbonePlan, Plan, QueuePlan
 from budgetmem.scheduling.reference import Core
 
-from .story import Story, id_array, item_rows, one_queue
+from .story import Story, item_rows, one_queue
 
 ACCEPTED, FULL, INFEASIBLE, CLOSED = Admission
 
@@ -121,6 +119,19 @@ def test_a_lone_tenant_needs_no_quantum_and_saves_nothing():
     assert story.run("b2") == "4: A2"
 
 
+def test_a_lone_tenant_keeps_what_it_had_saved():
+    story = Story(one_queue(quantum=10))
+    for name, tokens in (("A1", 5), ("A2", 20), ("A3", 1), ("A4", 14)):
+        story.submit(name, tenant=1, tokens=tokens)
+    story.submit("b", tenant=2, tokens=10)
+    assert story.advance() == "1: A1"
+    assert story.run("A1") == "2: b"  # A's 5 do not cover A2
+    story.cancel("A2")
+    assert story.run("b") == "3: A3"  # b has left the ring; A still has 4
+    story.submit("c", tenant=3, tokens=10)
+    assert story.run("A3") == "4: A4"
+
+
 def test_a_tenant_that_left_the_ring_comes_back_with_nothing():
     story = Story(one_queue(quantum=10))
     story.submit("A1", tenant=1, tokens=4)
@@ -176,6 +187,14 @@ def test_padding_counts_towards_the_tokens_of_a_batch():
     assert story.order() == "a b, c d"
 
 
+def test_the_longest_of_a_batch_counts_for_each_of_its_items():
+    story = Story(one_queue(batch_items=8, batch_tokens=12))
+    story.submit("a", tokens=5)
+    story.submit("b", tokens=3)
+    story.submit("c", tokens=1)  # would be the third of length 5
+    assert story.order() == "a b, c"
+
+
 def test_a_seed_may_pass_the_tokens_of_a_batch_alone():
     story = Story(one_queue(batch_items=8, batch_tokens=12))
     story.submit("a b", tokens=20)
@@ -192,304 +211,3 @@ def test_joining_is_charged_and_paid_back_in_later_turns():
     # b's turn leaves it with 1, so a goes first, though b stands before it in the ring.
     assert story.run("a1 b1") == "2: a2"
     assert story.run("a2") == "3: b2"
-
-
-# Rule 5: prefix groups
-
-
-def test_the_first_that_goes_leads_and_the_others_are_held_until_its_first_token():
-    story = Story(one_queue(credits=4))
-    story.submit("a b c", group=7)
-    story.submit("d")
-    assert story.advance() == "1: a, 2: d"
-    assert story.queue()["waiting"] == 2
-    story.first_token("a")
-    assert story.advance() == "3: b, 4: c"
-    assert (story.backbone()["leaders"], story.backbone()["siblings"]) == (1, 2)
-
-
-def test_a_leader_that_finishes_well_has_read_its_prompt():
-    story = Story(one_queue(credits=4))
-    story.submit("a b c", group=7)
-    assert story.advance() == "1: a"
-    assert story.run("a") == "2: b, 3: c"
-    assert story.backbone()["promotions"] == 0
-
-
-def test_a_slow_leader_is_not_waited_for():
-    story = Story(one_queue(credits=4, leader_timeout=50))
-    story.submit("a b", group=7)
-    assert story.advance(10) == "1: a"
-    assert story.core.next_timer() == 60
-    assert story.advance(59) == ""
-    assert story.advance(60) == "2: b"
-    assert story.backbone()["timeouts"] == 1
-    assert story.core.next_timer() == NEVER
-
-
-def test_when_a_leader_fails_another_leads():
-    story = Story(one_queue(credits=4))
-    story.submit("a b c", group=7)
-    story.advance()
-    story.finish("a", ok=False)
-    assert story.advance() == "2: b"
-    assert (story.backbone()["leaders"], story.backbone()["promotions"]) == (2, 1)
-    story.cancel("c")
-    story.finish("b", ok=False)
-    assert story.backbone()["promotions"] == 1  # nobody is left to be promoted
-
-
-def test_a_leader_that_fails_after_its_first_token_changes_nothing():
-    story = Story(one_queue(credits=2))
-    story.submit("a b c", group=7)
-    story.advance()
-    story.first_token("a")
-    assert story.advance() == "2: b"
-    story.finish("a", ok=False)
-    assert story.advance() == "3: c"
-    assert story.backbone()["promotions"] == 0
-
-
-def test_only_the_leaders_first_token_counts():
-    story = Story(one_queue(credits=4))
-    story.submit("a b", group=7)
-    story.submit("x")
-    story.advance()
-    story.first_token("x b")
-    story.core.first_token(id_array([999]))
-    assert story.advance() == ""
-
-
-def test_a_group_is_forgotten_with_its_last_item():
-    story = Story(one_queue(credits=4))
-    story.submit("a", group=7)
-    story.advance()
-    story.finish("a")
-    story.submit("b c", group=7)
-    assert story.advance() == "2: b"  # c would go too, if the group were still read
-    assert story.backbone()["leaders"] == 2
-
-
-def test_late_members_of_a_group_that_is_read_go_at_once():
-    story = Story(one_queue(credits=4))
-    story.submit("a", group=7)
-    story.advance()
-    story.first_token("a")
-    story.submit("b c", group=7)
-    assert story.advance() == "2: b, 3: c"
-
-
-def test_groups_of_two_backbones_are_two_groups():
-    backbone = BackbonePlan(credits=2)
-    story = Story(Plan((backbone, backbone), (QueuePlan(0, 9, 9), QueuePlan(1, 9, 9))))
-    story.submit("a b", queue=0, group=7)
-    story.submit("c", queue=1, group=7)
-    assert story.advance() == "1: a, 2: c"
-
-
-def test_groups_of_two_queues_of_a_backbone_are_one_group():
-    story = Story(Plan((BackbonePlan(credits=2),), (QueuePlan(0, 9, 9), QueuePlan(0, 9, 9))))
-    story.submit("a", queue=0, group=7)
-    story.submit("b", queue=1, group=7)
-    assert story.advance() == "1: a"
-
-
-def test_a_batch_does_not_hold_a_leader_and_its_siblings():
-    story = Story(one_queue(batch_items=3))
-    story.submit("a b", group=7)
-    story.submit("c")
-    assert story.advance() == "1: a c"
-    assert story.run("a c") == "2: b"
-
-
-def test_released_members_go_back_to_their_old_place():
-    story = Story(one_queue(credits=3))
-    story.submit("a b", group=7)
-    story.submit("c d")
-    assert story.advance() == "1: a, 2: c, 3: d"
-    story.submit("e")
-    story.first_token("a")
-    assert story.run("c d") == "4: b, 5: e"
-
-
-def test_a_tenant_whose_items_are_all_held_leaves_the_ring():
-    story = Story(one_queue(credits=1, quantum=10))
-    story.submit("a", tenant=1, group=7, tokens=10)
-    story.submit("b", tenant=2, group=7, tokens=10)
-    story.submit("c", tenant=3, tokens=10)
-    assert story.advance() == "1: a"
-    story.core.set_credits(0, 2)
-    assert story.advance() == "2: c"  # b is held on the way
-    story.submit("d", tenant=3, tokens=10)
-    story.first_token("a")
-    assert story.run("a") == "3: d"  # b joined the ring again, behind d
-
-
-# Rule 6: deadlines
-
-
-def test_what_can_no_longer_meet_its_deadline_expires_in_line_or_held():
-    story = Story(one_queue(credits=1, fixed=10, per_token=1))
-    story.submit("leader", group=7)
-    story.submit("held", group=7, deadline=61)
-    story.submit("in-line", tokens=5, deadline=60)
-    story.submit("longer", deadline=1000)
-    assert story.advance() == "1: leader"
-    assert story.core.next_timer() == 46
-    assert story.advance(45) == ""
-    assert story.advance(46) == "in-line expired"
-    assert story.core.next_timer() == 51
-    assert story.advance(51) == "held expired"
-    assert story.queue()["expired"] == 2
-    assert story.run("leader", now=989) == "2: longer"
-
-
-def test_nothing_is_dispatched_too_late():
-    story = Story(one_queue(fixed=10))
-    story.submit("a", deadline=50)
-    assert story.advance(41) == "a expired"
-
-
-# Rule 7: cancellation
-
-
-def test_what_is_cancelled_gives_back_its_places_at_once():
-    story = Story(one_queue(capacity=2))
-    story.submit("a b")
-    assert story.cancel("a") == 1
-    assert story.submit("c d") == [ACCEPTED, FULL]
-    assert story.order() == "b, c"
-
-
-def test_only_what_waits_is_cancelled_and_only_once():
-    story = Story(one_queue())
-    story.submit("a b")
-    story.advance()
-    assert story.cancel("a b b") == 1
-    assert story.core.cancel(id_array([0, 999])) == 0
-    assert story.queue()["cancelled"] == 1
-    assert story.queue()["in_flight"] == 1
-
-
-def test_a_held_item_can_be_cancelled():
-    story = Story(one_queue(credits=3))
-    story.submit("a b c", group=7)
-    story.advance()
-    assert story.cancel("b") == 1
-    assert story.run("a") == "2: c"
-
-
-def test_tombstones_are_swept():
-    core = Core(one_queue(capacity=10))
-    core.submit(item_rows({}), 0)
-    core.advance(0)
-    for _ in range(1000):
-        ids, _ = core.submit(item_rows({"deadline": 10**9}), 0)
-        core.cancel(ids)
-    line = core._backbones[0]._ring[0].line[0]
-    assert len(line._heap) <= 65
-    assert len(core._deadlines._heap) <= 65
-
-
-# Rule 8: finishing
-
-
-def test_the_credit_comes_back_once_with_the_last_of_the_batch():
-    story = Story(one_queue(batch_items=2))
-    story.submit("a b c")
-    assert story.advance() == "1: a b"
-    assert story.finish("a a") == 1
-    assert story.advance() == ""
-    assert story.backbone()["credits_in_use"] == 1
-    assert story.finish("a b", ok=False) == 1
-    assert story.advance() == "2: c"
-    assert (story.queue()["finished"], story.queue()["failed"]) == (1, 1)
-
-
-def test_what_waits_cannot_be_finished():
-    story = Story(one_queue())
-    story.submit("a")
-    assert story.finish("a") == 0
-    assert story.queue()["waiting"] == 1
-
-
-def test_fewer_credits_than_are_in_use():
-    story = Story(one_queue(credits=3))
-    story.submit("a b c d e")
-    assert story.advance() == "1: a, 2: b, 3: c"
-    story.core.set_credits(0, 1)
-    assert story.run("a b") == ""
-    assert story.run("c") == "4: d"
-    story.core.set_credits(0, 2)
-    assert story.advance() == "5: e"
-    assert story.backbone()["credits"] == 2
-
-
-def test_times_are_counted_from_admission_and_from_dispatch():
-    story = Story(one_queue())
-    story.submit("a", now=100)
-    story.advance(107)
-    story.finish("a", now=1107)
-    stats = story.queue()
-    assert (stats["queued_ns"], stats["service_ns"]) == (7, 1000)
-    assert np.flatnonzero(stats["queued"]).tolist() == [7]
-    assert np.flatnonzero(stats["service"]).tolist() == [bucket_of(1000)]
-    assert stats["service"].dtype == np.uint64
-
-
-# Rule 9: the order within one advance
-
-
-def test_items_expire_then_groups_time_out_then_backbones_dispatch_in_order():
-    slow = BackbonePlan(credits=2, leader_timeout=50)
-    story = Story(Plan((slow, slow), (QueuePlan(0, 9, 9), QueuePlan(1, 9, 9))))
-    story.submit("a1 a2", queue=1, group=1)
-    story.submit("b1 b2", queue=0, group=2)
-    assert story.advance() == "1: b1, 2: a1"
-    story.submit("late", queue=0, deadline=40)
-    story.submit("later", queue=0, deadline=45)
-    story.submit("first", queue=1, deadline=40)
-    assert story.cancel("first") == 1
-    story.submit("second", queue=1, deadline=39)
-    assert story.advance(50) == "second expired, late expired, later expired, 3: b2, 4: a2"
-
-
-def test_groups_that_time_out_together_are_released_in_the_order_of_their_leaders():
-    story = Story(one_queue(credits=2, leader_timeout=50))
-    story.submit("x1", tenant=1, group=1)
-    story.submit("y1", tenant=2, group=2)
-    story.submit("y2", tenant=3, group=2)
-    story.submit("x2", tenant=4, group=1)
-    assert story.advance() == "1: x1, 2: y1"
-    story.core.set_credits(0, 3)
-    assert story.advance() == ""  # both are held now, y2 first
-    story.core.set_credits(0, 4)
-    assert story.advance(50) == "3: x2, 4: y2"
-
-
-# Rule 10: closing
-
-
-def test_closing_tells_everything_that_waits_in_order_of_admission():
-    story = Story(one_queue(credits=1))
-    story.submit("a b", group=7)
-    story.submit("c", deadline=5)
-    assert story.advance() == "1: a"
-    assert story.close() == "b closed, c closed"
-    assert story.close() == ""
-    assert story.core.closed
-    assert story.queue()["closed"] == 2
-    assert story.queue()["waiting"] == 0
-    assert story.finish("a") == 1
-    assert story.advance(100) == ""
-    assert story.core.next_timer() == NEVER
-
-
-@pytest.mark.parametrize("closed", [False, True])
-def test_advancing_an_idle_core_does_nothing(closed):
-    core = Core(one_queue())
-    if closed:
-        core.close()
-    assert core.closed is closed
-    assert len(core.advance(10)) == 0
-    assert core.next_timer() == NEVER

@@ -115,6 +115,9 @@ class Random:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self._row_values = dict(ROW)
+        if seed % 2:  # fewer groups, more of whose members wait
+            self._row_values |= {"group": (0, 1, 2), "deadline": (NEVER, NEVER, NEVER, 200)}
 
     def plan(self) -> Plan:
         choose, count = self._random.choice, self._random.randint
@@ -143,7 +146,7 @@ class Random:
         return SetCredits(self._random.randint(0, 2), self._random.choice(CREDITS))
 
     def _row(self) -> dict[str, int]:
-        row = {name: self._random.choice(values) for name, values in ROW.items()}
+        row = {name: self._random.choice(values) for name, values in self._row_values.items()}
         if self._random.random() < 0.0005:
             row["tokens"] = MAX_TOKENS
         return row

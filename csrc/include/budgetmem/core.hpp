@@ -3,7 +3,9 @@
 // readable twin, and tests hold the two together.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -68,7 +70,8 @@ class Core {
 
   // Expires and releases what time has come for, then dispatches while there are credits. Stops
   // after about `limit` events; true if there is more to do at this time.
-  bool advance(Nanoseconds now, std::vector<Event>& events, std::size_t limit = std::size_t(-1));
+  bool advance(Nanoseconds now, std::vector<Event>& events,
+               std::size_t limit = std::numeric_limits<std::size_t>::max());
 
   // When advance() has something to do although nothing else happens; kNever if never.
   [[nodiscard]] Nanoseconds next_timer() const;

@@ -11,7 +11,7 @@ namespace budgetmem {
 
 class Histogram {
  public:
-  static constexpr std::size_t kBuckets = 8 * 61;
+  static constexpr std::size_t kBuckets = std::size_t{8} * 61;
 
   // Values below 8 have a bucket each. Above: e = bit width - 1, bucket (e - 2) * 8 + the three
   // bits that follow the leading one; its upper bound (inclusive) is ((9 + those bits) << (e - 3))
