@@ -12,12 +12,11 @@ from benchmarks.throughput.results import (
     Journal,
     Offered,
     by_row,
-    mean_of,
     pairs,
 )
 from benchmarks.throughput.rows import ABOUT, CEILING
 
-SHOWN = ("queries_per_s", "p50_ms", "p95_ms", "goodput", "failed", "fallbacks")
+SHOWN = ("queries_per_s", "llm_tokens_per_s", "p50_ms", "p95_ms", "goodput", "failed", "fallbacks")
 WORK = (
     "llm_calls",
     "prompt_tokens",
@@ -62,7 +61,7 @@ def tables(whole: Mapping[str, Any]) -> list[Table]:
     for heading in ("", "ratio of queries/s", "p50 added (ms)"):
         against.add_column(heading, justify="right" if heading else "left")
     for name, pair in whole["pairs"].items():
-        against.add_row(name, mean_of(pair["ratio"]), mean_of(pair["added_p50_ms"]))
+        against.add_row(name, _mean(pair["ratio"]), _mean(pair["added_p50_ms"]))
     return [table for table in (speed, work, against) if table.row_count]
 
 
@@ -71,7 +70,7 @@ def _fill(table: Table, rows: Mapping[str, Any], names: Sequence[str]) -> None:
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     for row, means in rows.items():
-        table.add_row(row, *(mean_of(means.get(name)) for name in names))
+        table.add_row(row, *(_mean(means.get(name)) for name in names))
 
 
 def _any(rows: Mapping[str, Any], name: str) -> bool:
@@ -86,3 +85,16 @@ def _ceiling_note(cells: Sequence[Mapping[str, Any]]) -> str | None:
         f"{CEILING}: {ABOUT[CEILING]}; several backbones one after the other, their times added. "
         f"Best order: {'; '.join(dict.fromkeys(best))}."
     )
+
+
+def _mean(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return "-"
+    mean, low, high = (_number(value[name]) for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def _number(value: float) -> str:
+    """Three decimals for what is small, none for what is large."""
+    decimals = 3 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:.{decimals}f}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load.measures import OK, percentile
-from benchmarks.statistics import Mean, mean_with_interval
+from benchmarks.statistics import mean_with_interval
 from benchmarks.throughput.rows import ABOUT, CEILING, OURS
 from budgetmem.backbone import GenerationRequest
 
@@ -108,14 +108,17 @@ def figures(cell: Cell, offered: Offered) -> dict[str, float | None]:
     """The figures of one cell. Rates are per second of the whole run, its tail included.
 
     `goodput` counts answers within the objective, per second of the time over which the open loop
-    sends (in the mean); a ceiling has neither latencies nor goodput. Tokens, calls and texts are a
-    query. None: does not apply.
+    sends (in the mean); a ceiling has neither latencies nor goodput. `llm_tokens_per_s` are prompt
+    and output tokens: rows differ in how long the replies are that they happen to get. Tokens,
+    calls and texts by themselves are a query. None: does not apply.
     """
     good = sum(latency <= offered.slo_ms for latency in cell.latencies_ms)
     seconds = [latency / 1e3 for latency in cell.latencies_ms]
     open_loop = offered.rate is not None and cell.row != CEILING
     return {
         "queries_per_s": cell.answered / cell.elapsed_s,
+        "llm_tokens_per_s": (cell.work.get("prompt_tokens", 0) + cell.work.get("output_tokens", 0))
+        / cell.elapsed_s,
         "p50_ms": percentile(seconds, 50),
         "p95_ms": percentile(seconds, 95),
         "goodput": good * (offered.rate or 0) / offered.queries if open_loop else None,
@@ -182,8 +185,3 @@ def _means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
     names = dict.fromkeys(name for row in rows for name in row)
     values = {name: [v for row in rows if (v := row.get(name)) is not None] for name in names}
     return {name: asdict(mean_with_interval(v)) if v else None for name, v in values.items()}
-
-
-def mean_of(value: Mapping[str, Any] | None) -> str:
-    """A mean for people."""
-    return "-" if value is None else str(Mean(**value))

@@ -1,7 +1,5 @@
 #include "prefix_groups.hpp"
 
-#include <algorithm>
-
 #include "arithmetic.hpp"
 
 namespace budgetmem {

@@ -4,9 +4,11 @@ from benchmarks.load.measures import OK
 from benchmarks.throughput.results import Cell, Offered, by_row, figures, pairs
 from benchmarks.throughput.rows import CEILING, OURS
 
+WORK = {"llm_calls": 8, "prompt_tokens": 30, "output_tokens": 10}
+
 
 def cell(row, repeat, elapsed_s, latencies_ms=(100.0, 300.0), statuses=None):
-    return Cell(row, repeat, 0, "1", elapsed_s, statuses or {OK: 2}, latencies_ms, {"llm_calls": 8})
+    return Cell(row, repeat, 0, "1", elapsed_s, statuses or {OK: 2}, latencies_ms, WORK)
 
 
 def test_figures_of_a_cell():
@@ -14,6 +16,7 @@ def test_figures_of_a_cell():
     row = figures(failing, Offered(queries=4, slo_ms=200, rate=2.0))
     assert (row["queries_per_s"], row["failed"], row["llm_calls"]) == (0.5, 1, 2)
     assert (row["p50_ms"], row["goodput"]) == (200, 0.5)
+    assert row["llm_tokens_per_s"] == (30 + 10) / 4.0
     assert figures(failing, Offered(4, 200, None))["goodput"] is None
 
 
