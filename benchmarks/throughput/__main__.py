@@ -19,8 +19,8 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,23 @@ from benchmarks.throughput.rows import ABOUT, CEILING, OURS
 from benchmarks.throughput.runs import Bench, Plan, check_ceiling
 from benchmarks.throughput.service import Service
 from benchmarks.throughput.workloads import WORKLOADS, Workload
-from budgetmem.config import load_profile
-from budgetmem.errors import BudgetMemError
+from budgetmem.config import Profile, load_profile
+from budgetmem.errors import BudgetMemError, InvalidInput
+from budgetmem.types import Turn
 from server.serving import check_assets, connected
+from training.datasets.base import Question
 from training.datasets.locomo import SPLITS, LoCoMo
 
 SPLIT = "train"
 CLOSED, OPEN = "closed", "open"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is asked, and the turns of the histories that it is asked of, by name."""
+
+    questions: Sequence[Question]
+    turns: Mapping[str, Sequence[Turn]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,22 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     workload = WORKLOADS[args.workload]
     _complete(parser, args, workload)
     try:
-        whole = asyncio.run(_run(args, workload))
+        journal = asyncio.run(_run(args, workload))
     except BudgetMemError as exc:
         sys.exit(f"error: {exc}")
-    _tell(args, workload, whole)
+    offered = Offered(args.queries, args.slo_ms, args.rate)
+    _tell(args, workload, report.document(journal, offered, _plain(vars(args))))
 
 
-async def _run(args: argparse.Namespace, workload: Workload) -> dict[str, Any]:
+async def _run(args: argparse.Namespace, workload: Workload) -> Journal:
+    """The journal, after what it lacked was measured; models are started only for that."""
     profile = load_profile(args.profile)
     check_assets(profile, embedded=args.triton_url is None)
     if CEILING in args.rows:
         check_ceiling(profile)
     dataset = LoCoMo(args.data)
     chosen = dataset.splits[SPLIT][: args.conversations]
-    questions = [each for each in dataset.questions(SPLIT) if each.history in chosen]
+    asked = [each for each in dataset.questions(SPLIT) if each.history in chosen]
     plan = Plan(
-        rows=tuple(args.rows),
+        rows=args.rows,
         repeats=args.repeats,
         queries=args.queries,
         warm_up=args.warm_up,
@@ -73,32 +85,46 @@ async def _run(args: argparse.Namespace, workload: Workload) -> dict[str, Any]:
         seed=args.seed,
         rate=args.rate,
     )
-    workload.queries(questions, max(plan.queries, plan.warm_up), plan.seed, 0)  # enough of them?
-    async with connected(profile, args.triton_url, show_progress=True) as (models, _):
-        context = {
-            "start": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "triton": f"{models.server.name} {models.server.version}",
-            "machine": describe(),
-        }
-        journal = Journal(args.output, _setting(args), context)
-        async with Service.opened(
-            profile, models, workload, args.data_dir, args.timeout_s
-        ) as service:
-            with _progress() as progress:
-                bar = progress.add_task("ingesting", total=None)
-                histories = dataset.histories()
-                await service.ingest({name: histories[name] for name in chosen})
+    if (most := max(plan.queries, plan.warm_up)) > len(asked):
+        raise InvalidInput("queries", f"{most} of only {len(asked)}: take more --conversations")
+    journal = Journal(args.output, _setting(args))
+    if plan.missing(journal.cells()):
+        turns = {name: turns for name, turns in dataset.histories().items() if name in chosen}
+        material = Material(asked, turns)
+        await _measure(
+            args, workload, profile=profile, material=material, plan=plan, journal=journal
+        )
+    return journal
 
-                def tell(what: str) -> None:
-                    progress.reset(bar, description=what, total=None)
-                    if not progress.console.is_terminal:
-                        progress.console.print(what)
 
-                bench = Bench(
-                    plan, service, questions, journal, tell, lambda: progress.advance(bar)
-                )
-                await bench.run()
-    return report.document(journal, _offered(args), _plain(vars(args)))
+async def _measure(
+    args: argparse.Namespace,
+    workload: Workload,
+    *,
+    profile: Profile,
+    material: Material,
+    plan: Plan,
+    journal: Journal,
+) -> None:
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    async with (
+        connected(profile, args.triton_url, show_progress=True) as (models, _),
+        Service.opened(profile, models, workload, args.data_dir, args.timeout_s) as service,
+    ):
+        journal.begin(f"{models.server.name} {models.server.version}", describe())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            bar = progress.add_task("ingesting", total=None)
+            await service.ingest(material.turns)
+
+            def tell(what: str) -> None:
+                progress.reset(bar, description=what, total=None)
+                if not progress.console.is_terminal:
+                    progress.console.print(what)
+
+            def tick() -> None:
+                progress.advance(bar)
+
+            await Bench(plan, service, material.questions, journal, tell, tick).run()
 
 
 def _tell(args: argparse.Namespace, workload: Workload, whole: dict[str, Any]) -> None:
@@ -111,7 +137,7 @@ def _tell(args: argparse.Namespace, workload: Workload, whole: dict[str, Any]) -
     if args.plot:
         from benchmarks.throughput.plot import plot_rows  # noqa: PLC0415 - needs matplotlib
 
-        plot_rows(whole["rows"], f"{workload.name}: {workload.about}", args.plot)
+        plot_rows(whole["rows"], f"{workload.name}, profile {args.profile}", args.plot)
 
 
 def _setting(args: argparse.Namespace) -> dict[str, Any]:
@@ -121,17 +147,8 @@ def _setting(args: argparse.Namespace) -> dict[str, Any]:
     return {**chosen, "data": args.data.name, "split": SPLIT}
 
 
-def _offered(args: argparse.Namespace) -> Offered:
-    return Offered(args.queries, args.slo_ms, args.rate)
-
-
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True))
 
 
 def _complete(

@@ -66,7 +66,7 @@ def tables(whole: Mapping[str, Any]) -> list[Table]:
 
 
 def _fill(table: Table, rows: Mapping[str, Any], names: Sequence[str]) -> None:
-    table.add_column("row")
+    table.add_column("row", no_wrap=True)
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     for row, means in rows.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,18 @@ class Cell:
 
 
 class Journal:
-    """The lines of one setting in a file that may hold others.
+    """The lines of one setting in a file that may hold others."""
 
-    `context` is written beside every cell: the machine, versions, which start of Triton it was.
-    """
-
-    def __init__(self, path: Path, setting: Setting, context: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, setting: Setting) -> None:
         self._path = path
-        self._context = context
+        self._context: Mapping[str, Any] = {}
         # As it will be read back: tuples are lists there.
         self.setting: Setting = json.loads(json.dumps(setting))
+
+    def begin(self, triton: str, machine: Mapping[str, object]) -> None:
+        """From now on cells are those of this start of the models, on this machine."""
+        start = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._context = {"start": start, "triton": triton, "machine": machine}
 
     def lines(self) -> list[dict[str, Any]]:
         """As written, oldest first."""
@@ -70,7 +73,7 @@ class Journal:
         return [Cell(**line["cell"]) for line in self.lines()]
 
     def keep(self, cell: Cell) -> None:
-        """Appends a cell."""
+        """Appends a cell; `begin` comes first."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         line = {"setting": self.setting, **self._context, "cell": asdict(cell)}
         with self._path.open("a", encoding="utf-8") as file:

@@ -21,7 +21,7 @@ from benchmarks.throughput.rows import CEILING, OURS, ROWS
 from benchmarks.throughput.service import TENANT, Service, new_salt
 from budgetmem.assets import asset_dir
 from budgetmem.config import BackboneProfile, Profile
-from budgetmem.errors import ConfigError
+from budgetmem.errors import BackboneError, ConfigError
 from training.datasets.base import Question
 
 WARM_UP = -1
@@ -72,7 +72,10 @@ class Bench:
     tick: Callable[[], None]
 
     async def run(self) -> None:
-        """Warms up, then makes the missing cells and keeps each as it is done."""
+        """Warms up, then makes the missing cells and keeps each as it is done.
+
+        Raises BackboneError for a cell without any answer, which is not kept.
+        """
         missing = self.plan.missing(self.journal.cells())
         if missing and self.plan.warm_up:
             self.tell("warm-up")
@@ -84,6 +87,8 @@ class Bench:
                 cell = await self._ceiling(repeat, place)
             else:
                 cell = await self._row(row, repeat, place, self.plan.queries)
+            if not cell.answered:
+                raise BackboneError(f"{row}: nothing was answered: {dict(cell.statuses)}")
             self.journal.keep(cell)
 
     async def _row(self, row: str, repeat: int, place: int, count: int) -> Cell:

@@ -20,6 +20,10 @@ class FakeRunner:
     running: dict = field(default_factory=dict)
     most: int = 0
     steps: int = 0
+    resets: list = field(default_factory=list)
+
+    def reset(self):
+        self.resets.append(len(self.added))
 
     def add(self, sequence, prompt, params):
         assert params.temperature == 0
@@ -65,11 +69,15 @@ def test_all_at_once_is_sorted_by_prefix():
     assert runner.most == 6
 
 
-def test_the_ceiling_takes_the_fastest_order_and_never_the_same_salt():
+def test_the_ceiling_tries_every_order_on_a_fresh_engine_and_takes_the_fastest():
     runner = FakeRunner()
     attempts = measure(Driver(runner, clock=lambda: runner.steps), PROMPTS, "salt", credits=1)
     assert [attempt.seconds for attempt in attempts] == sorted(a.seconds for a in attempts)
     assert attempts[-1].order == "leaders first, 1 at a time"
-    assert len({text.split()[0] for text in runner.added}) == 4
+    starts = [runner.added[at : at + 7] for at in range(0, len(runner.added), 7)]
+    assert runner.resets == [0, 7, 14]
+    for warm, *measured in starts:
+        assert not warm.startswith("salt")
+        assert sorted(measured) == sorted(each.prompt for each in PROMPTS)
     with pytest.raises(BackboneError, match="lacks the salt"):
         measure(Driver(runner), PROMPTS, "pepper", credits=1)

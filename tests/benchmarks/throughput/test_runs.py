@@ -14,7 +14,7 @@ from benchmarks.throughput.rows import CEILING, OURS
 from benchmarks.throughput.runs import Bench, Plan
 from benchmarks.throughput.service import Service
 from benchmarks.throughput.workloads import WORKLOADS
-from budgetmem.errors import InvalidInput
+from budgetmem.errors import BackboneError, InvalidInput
 from budgetmem.tiers import Tier
 from tests.benchmarks.throughput.toys import PROFILE, QUESTIONS, TURNS, models
 
@@ -66,14 +66,27 @@ def test_the_ceiling_comes_after_ours_in_every_order():
     assert len({tuple(order) for order in orders}) > 5
 
 
-CONTEXT = {"start": "s1", "triton": "triton 2", "machine": {}}
+async def test_a_cell_without_answers_ends_the_run_and_is_not_kept(tmp_path):
+    def refuse(prompt):
+        raise BackboneError("gone")
+
+    journal = Journal(tmp_path / "cells.jsonl", {})
+    plan = Plan((OURS,), 1, 2, 0, 2, seed=0)
+    workload = WORKLOADS["shared"]
+    async with Service.opened(PROFILE, models(refuse), workload, tmp_path, 20) as service:
+        await service.ingest({"pets": TURNS})
+        bench = Bench(plan, service, QUESTIONS, journal, lambda said: None, lambda: None)
+        with pytest.raises(BackboneError, match="ours: nothing was answered"):
+            await bench.run()
+    assert journal.cells() == []
 
 
 async def test_a_second_run_makes_only_what_is_missing(tmp_path):
     said = []
 
     async def bench(repeats):
-        journal = Journal(tmp_path / "cells.jsonl", {"queries": 3}, CONTEXT)
+        journal = Journal(tmp_path / "cells.jsonl", {"queries": 3})
+        journal.begin("triton 2", {"cores": 2})
         workload = WORKLOADS["shared"]
         plan = Plan((OURS, "all-at-once"), repeats, 3, 1, 2, seed=0)
         async with Service.opened(PROFILE, models(), workload, tmp_path, 20) as service:
@@ -92,9 +105,9 @@ async def test_a_second_run_makes_only_what_is_missing(tmp_path):
     kept = journal.prompts(ours[0].salt)["all"]
     assert len(kept) == ours[0].work["llm_calls"] == 15
     assert kept[0].prompt[: kept[0].shared].endswith("</question>\n")
-    assert Journal(tmp_path / "cells.jsonl", {"queries": 4}, CONTEXT).cells() == []
+    assert Journal(tmp_path / "cells.jsonl", {"queries": 4}).cells() == []
     whole = document(journal, Offered(3, 5000, None), {})
-    assert whole["starts"] == ["s1"]
+    assert (whole["triton"], whole["machine"]) == ("triton 2", {"cores": 2})
     assert [table.row_count for table in tables(whole)] == [2, 2, 1]
 
 
