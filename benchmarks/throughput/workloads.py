@@ -72,7 +72,14 @@ class Workload:
 _TABLE = (
     Workload(
         "shared",
-        "five LLM calls a query, all to one backbone; the three of `extract` share their memories",
+        "five LLM calls a query, all to one 0.5B backbone; those of `extract` share their memories",
+        profile="small",
+        strategy="capacity",
+        tier=Tier.MID,
+    ),
+    Workload(
+        "shared-tiny",
+        "as `shared`, on a 135M backbone, whose replies run on to their limit",
         profile="tiny",
         strategy="capacity",
         tier=Tier.LOW,
@@ -87,9 +94,9 @@ _TABLE = (
     Workload(
         "extraction-only",
         "as `shared`, but rules answer in place of the filter and summary calls",
-        profile="tiny",
+        profile="small",
         strategy="capacity",
-        tier=Tier.LOW,
+        tier=Tier.MID,
         local=frozenset({"filter", "summary"}),
     ),
     Workload(

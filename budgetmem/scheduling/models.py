@@ -31,6 +31,9 @@ from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
 REMEMBERED = 4096
 """Texts whose embedding, and whose annotation, is remembered by default."""
 
+COUNTED_AT_ONCE = 4
+"""Texts whose tokens are counted on the event loop, without a thread."""
+
 R = TypeVar("R")
 
 
@@ -147,10 +150,15 @@ class _Texts(Generic[R]):
         return await self.recent.resolve(texts, partial(self._compute, caller))
 
     async def _compute(self, caller: Caller, texts: list[str]) -> list[R]:
-        # Tokenizing a whole ingest would hold up the loop.
-        lengths = await asyncio.to_thread(lambda: [self.length(text) for text in texts])
+        lengths = await self._lengths(texts)
         works = [_work(caller, self.model, length) for length in lengths]
         return await self.scheduler.map(works, texts, self.call)
+
+    async def _lengths(self, texts: list[str]) -> list[int]:
+        # Tokenizing a whole ingest would hold up the loop; a query is done before a thread wakes.
+        if len(texts) <= COUNTED_AT_ONCE:
+            return [self.length(text) for text in texts]
+        return await asyncio.to_thread(lambda: [self.length(text) for text in texts])
 
 
 @dataclass(frozen=True)
