@@ -137,7 +137,6 @@ class LoopBridge:
         self._closed = True
         self._scheduler.close()
         self._flush()
-        self._on_events()
         if self._live:
             await self._drained.wait()
         self._flush()
@@ -166,6 +165,8 @@ class LoopBridge:
         self._unsent.clear()
         if entries:
             self._send(entries)
+        # What could go at once has gone: no need to wait for the descriptor.
+        self._on_events()
 
     def _send(self, entries: Sequence[Entry]) -> None:
         now = self._scheduler.now()

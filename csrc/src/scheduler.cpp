@@ -26,7 +26,7 @@ void Scheduler::submit(std::span<const Item> items, std::span<ItemId> ids,
   const auto lock = enter();
   core_.submit(items, clock_->now(), ids, answers);
   if (std::ranges::find(answers, Admission::accepted) != answers.end()) {
-    wake_.notify_one();
+    proceed();
   }
 }
 
@@ -36,7 +36,7 @@ void Scheduler::first_token(std::span<const ItemId> ids) {
     core_.first_token(id);
   }
   if (!ids.empty()) {
-    wake_.notify_one();
+    proceed();
   }
 }
 
@@ -46,12 +46,12 @@ std::size_t Scheduler::finish(std::span<const ItemId> ids, bool ok) {
   const auto finished =
       std::ranges::count_if(ids, [&](ItemId id) { return core_.finish(id, ok, now); });
   if (finished > 0) {
-    wake_.notify_one();
+    proceed();
   }
   return static_cast<std::size_t>(finished);
 }
 
-// The thread is not told: an item less gives it nothing to do.
+// An item less gives nobody anything to do.
 std::size_t Scheduler::cancel(std::span<const ItemId> ids) {
   const auto lock = enter();
   const auto cancelled = std::ranges::count_if(ids, [&](ItemId id) { return core_.cancel(id); });
@@ -61,7 +61,7 @@ std::size_t Scheduler::cancel(std::span<const ItemId> ids) {
 void Scheduler::set_credits(std::uint32_t backbone, std::uint32_t credits) {
   const auto lock = enter();
   core_.set_credits(backbone, credits);
-  wake_.notify_one();
+  proceed();
 }
 
 std::vector<Event> Scheduler::poll() {
@@ -112,18 +112,31 @@ void Scheduler::tell(bool was_empty) {
   }
 }
 
-// From advance() to the wait the mutex is held, so no notification comes between them.
+bool Scheduler::advance() {
+  const bool was_empty = outbox_.empty();
+  const bool more = core_.advance(clock_->now(), outbox_, kEventsPerHold);
+  tell(was_empty);
+  return more;
+}
+
+// Whoever changes the core advances it too: what may go then goes without waking anybody.
+void Scheduler::proceed() {
+  if (advance() || core_.next_timer() < alarm_) {
+    wake_.notify_one();
+  }
+}
+
+// The thread keeps the time, and does what is too much for one caller. From advance() to the wait
+// the mutex is held, so no notification comes between them.
 void Scheduler::run() {
   auto lock = enter();
   while (!stopping_) {
-    const bool was_empty = outbox_.empty();
-    const bool more = core_.advance(clock_->now(), outbox_, kEventsPerHold);
-    tell(was_empty);
-    if (more) {
+    if (advance()) {
       lock.unlock();
       lock = enter();  // behind the callers that wait
     } else {
-      clock_->wait(wake_, lock, core_.next_timer());
+      alarm_ = core_.next_timer();
+      clock_->wait(wake_, lock, alarm_);
     }
   }
 }

@@ -56,47 +56,52 @@ async def test_in_flight(make_bench):
     assert bench.counts() == {"accepted": 1, "dispatched": 1, "failed": 1}
 
 
-async def dispatched_unseen(bench: Bench) -> asyncio.Task:
-    """A task whose item the core has dispatched, while the loop has not polled yet."""
+async def dispatched_unseen(bench: Bench, first: Held) -> asyncio.Task:
+    """A task whose item the core has dispatched, while the loop has not polled yet: a credit came
+    from elsewhere. `first` has the other one."""
+    asyncio.create_task(bench.tiers.run(extract(), first))  # noqa: RUF006
+    await first.started.wait()
     task = asyncio.create_task(bench.tiers.run(extract(), never))
-    while not bench.core.submitted:
-        await asyncio.sleep(0)
-    while not bench.counts().get("dispatched"):
-        pass  # the core's thread is at it; the loop does not turn
+    await bench.until(waiting=1)
+    bench.core.set_credits(0, 2)
+    while bench.counts()["dispatched"] < 2:
+        pass  # the core's thread may be at it; the loop does not turn
     return task
 
 
-async def one_failed_dispatch(bench: Bench) -> None:
+async def one_failed_dispatch(bench: Bench, first: Held) -> None:
     await bench.until(failed=1)
     assert bench.core.finished == [(1, False)]
-    assert bench.counts() == {"accepted": 1, "dispatched": 1, "failed": 1}
+    assert bench.counts() == {"accepted": 2, "dispatched": 2, "failed": 1, "in_flight": 1}
     assert await bench.tiers.run(extract(), call_of("next")) == "next"
+    first.go.set()
+    await bench.until(finished=2)
 
 
 async def test_before_its_dispatch_is_polled(make_bench):
-    bench = make_bench(plan())
-    task = await dispatched_unseen(bench)
+    bench, first = make_bench(plan()), Held()
+    task = await dispatched_unseen(bench, first)
     task.cancel()
     await ended(task)
-    await one_failed_dispatch(bench)
+    await one_failed_dispatch(bench, first)
 
 
 async def test_in_the_tick_of_its_dispatch_before_it_is_seen(make_bench):
-    bench = make_bench(plan())
-    task = await dispatched_unseen(bench)
+    bench, first = make_bench(plan()), Held()
+    task = await dispatched_unseen(bench, first)
     await asyncio.sleep(0)  # the loop has found the descriptor readable; its callback comes next
     task.cancel()
     await ended(task)
-    await one_failed_dispatch(bench)
+    await one_failed_dispatch(bench, first)
 
 
 async def test_in_the_tick_of_its_dispatch_after_it_is_seen(make_bench):
-    bench = make_bench(plan())
-    task = await dispatched_unseen(bench)
+    bench, first = make_bench(plan()), Held()
+    task = await dispatched_unseen(bench, first)
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_soon(task.cancel)  # after the callback, before the task
     await ended(task)
-    await one_failed_dispatch(bench)
+    await one_failed_dispatch(bench, first)
 
 
 @pytest.mark.parametrize("seed", range(5))

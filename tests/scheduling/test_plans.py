@@ -35,7 +35,7 @@ def test_every_stage_has_a_queue_for_each_model_that_works_in_it():
 def test_backbones_take_calls_and_task_models_take_batches():
     plan, _ = plan_of(load_profile("small"))
     *backbones, encoder, tagger, pipeline = plan.backbones
-    assert {(b.credits, b.batch_items, b.pads) for b in backbones} == {(16, 1, False)}
+    assert {(b.credits, b.batch_items, b.pads) for b in backbones} == {(32, 1, False)}
     assert (encoder.credits, encoder.batch_items, encoder.batch_tokens, encoder.pads) == (
         2,
         32,

@@ -28,7 +28,8 @@ class Wakeup {
   int fd_;
 };
 
-// Every method may be called from any thread, and waits for nothing but the mutex.
+// Every method may be called from any thread, and waits for nothing but the mutex. A caller that
+// changes something dispatches what may go then; the thread does the rest, and keeps the time.
 class Scheduler {
  public:
   explicit Scheduler(Plan plan, std::shared_ptr<Clock> clock = std::make_shared<SteadyClock>());
@@ -61,6 +62,8 @@ class Scheduler {
   [[nodiscard]] std::unique_lock<std::mutex> enter() const;
   void run();
   void tell(bool was_empty);  // signals if events came into an outbox that was empty
+  bool advance();             // true if there is more to do at this time
+  void proceed();             // advances, and wakes the thread for what is left
 
   std::shared_ptr<Clock> clock_;
   mutable std::mutex turn_;
@@ -68,6 +71,7 @@ class Scheduler {
   std::condition_variable wake_;
   Core core_;
   std::vector<Event> outbox_;
+  Nanoseconds alarm_ = kNever;  // until when the thread sleeps
   bool stopping_ = false;
   Wakeup wakeup_;
   std::mutex closing_;
