@@ -34,7 +34,7 @@ def test_ones_own_profile(tmp_path: Path):
         ("context = 8192", "contxt = 8192", "backbones.low.contxt: Extra inputs"),
         ('asset = "smollm2-135m"', "", "needs a catalogue name in `asset`"),
         ("{prompt}", "prompt", "must contain {prompt}"),
-        ("context = 8192", "context = 8192\ncredits = 0", "backbones.low.credits"),
+        ("credits = 32", "credits = 0", "backbones.low.credits"),
         ("[encoder]", "[encoder]\nbatch_items = 0", "encoder.batch_items"),
         ("[encoder]", "[encoder]\nbatch_tokens = -1", "encoder.batch_tokens"),
         ("[tagger]", "[tagger]\ncredits = 0", "tagger.credits"),

@@ -27,7 +27,7 @@ def test_a_repeat_has_its_own_questions_and_tiers():
     assert len({query.text for query in first}) == 6
     assert {tier for query in first for tier in query.tiers.values()} == set(Tier)
     shared = WORKLOADS["shared"].queries(QUESTIONS, 1, seed=1, repeat=0)
-    assert set(shared[0].tiers.values()) == {Tier.LOW}
+    assert set(shared[0].tiers.values()) == {Tier.MID}
     with pytest.raises(InvalidInput, match="9 of only 8"):
         mixed.queries(QUESTIONS, 9, seed=1, repeat=0)
 
