@@ -16,6 +16,7 @@ from budgetmem.backbone import Models
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetTooSmall, InvalidInput
 from budgetmem.ledger import Bound, Ledger
+from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules import MODULES
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt
@@ -120,6 +121,7 @@ class Pipeline:
         self._router = router
         self._clock = clock
         self._prices = PriceBook.of(profile)
+        self._turns = LoopTurns()
 
     async def extract(self, request: ExtractRequest, observe: Observer | None = None) -> Memory:
         """The memory for one question.
@@ -164,6 +166,7 @@ class Pipeline:
             router=self._router,
             ledger=ledger,
             notify=observe or (lambda event: None),
+            turns=self._turns,
         )
         retrieved, retrieval, notes = await self._retrieve(request, ledger)
         walk.notify(RetrievedEvent(retrieved))
@@ -223,7 +226,7 @@ class Pipeline:
         return Bound(self._prices.cost(encoder.name, encoder.tokens.count(query)))
 
     def _rungs(self, request: ExtractRequest) -> Rungs:
-        return Rungs(self._profile, self._models, self._prices, request.tenant)
+        return Rungs(self._profile, self._models, self._prices, request.tenant, self._turns)
 
 
 @dataclass(frozen=True)
@@ -236,10 +239,12 @@ class _Walk:
     router: Router
     ledger: Ledger
     notify: Observer
+    turns: LoopTurns
 
     async def run(self, stage: str, work: Workspace) -> list[Done]:
         """Routes and runs the modules of one stage, side by side."""
         tasks = [Task(stage, MODULES[name], work, self.cells) for name in STAGES[stage]]
+        await self.turns.take()  # bounds need every tier's prompt
         choices = await self.router.choose([self._decision(task, len(tasks)) for task in tasks])
         runs = [self._run(task, choice) for task, choice in zip(tasks, choices, strict=True)]
         return await _gather_or_cancel(runs)

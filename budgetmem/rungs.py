@@ -12,6 +12,7 @@ from budgetmem.backbone import Caller, Completion, GenerationRequest, Models
 from budgetmem.config import Profile
 from budgetmem.errors import DeadlineExceeded, ReplyError
 from budgetmem.ledger import Bound, Ledger
+from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules.base import Module, Tools
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
@@ -70,12 +71,18 @@ class Rungs:
     """The rungs of a tenant's requests: a profile's models and prices."""
 
     def __init__(
-        self, profile: Profile, models: Models, prices: PriceBook, tenant: str = ""
+        self,
+        profile: Profile,
+        models: Models,
+        prices: PriceBook,
+        tenant: str = "",
+        turns: LoopTurns | None = None,
     ) -> None:
         self._profile = profile
         self._models = models
         self._prices = prices
         self._tenant = tenant
+        self._turns = turns or LoopTurns()
         self._limits = {
             "filter": profile.generation.filter,
             "summary": profile.generation.summary,
@@ -161,6 +168,7 @@ class Rungs:
     ) -> tuple[Finding, ...]:
         models = self._models.bound(self._caller(task.stage, ledger))
         tools = Tools(models.encoder, models.tagger)
+        await self._turns.take()
         try:
             return await task.module.local[rung.method](task.work, tools)
         finally:

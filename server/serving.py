@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,14 @@ from server.render import render
 from server.triton_process import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
+
+WORKERS = 1
+"""Threads for what would hold up the event loop: searches, tokenizing. They hold Python's global
+lock most of the time: with two, the event loop gets it too seldom to accept calls under load."""
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a worker may keep the event loop from Python's global lock; Python's default is ten
+times as long. A call needs the loop several times before it is known whose it is."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +55,10 @@ async def run(options: Options, announce: Callable[[str], None]) -> None:
     Raises AssetError for what is not downloaded, ConfigError for a profile or an address that
     cannot work, BackboneUnavailable for a Triton that does not come up or goes for good.
     """
-    life = asyncio.ensure_future(_live(options, announce))
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    life = asyncio.ensure_future(_live(options, announce))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, life.cancel)
     try:
