@@ -51,7 +51,7 @@ class Layered:
     @property
     def backbones(self) -> Mapping[str, Backbone]:
         return {
-            key: _LayeredBackbone(each, self.layer(key, self.caller, each.generate))
+            key: LayeredBackbone(each, self.layer(key, self.caller, each.generate))
             for key, each in self.inner.backbones.items()
         }
 
@@ -65,7 +65,9 @@ class Layered:
 
 
 @dataclass(frozen=True)
-class _LayeredBackbone:
+class LayeredBackbone:
+    """A backbone of which `call` is made in place of `generate`."""
+
     inner: Backbone
     call: Generate
 

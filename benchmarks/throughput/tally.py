@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.throughput.layers import Generate, LayeredBackbone
 from budgetmem.backbone import (
     Annotation,
     Backbone,
@@ -51,7 +52,7 @@ class Counted:
     @property
     def backbones(self) -> Mapping[str, Backbone]:
         return {
-            key: _CountedBackbone(each, key, self.tally)
+            key: LayeredBackbone(each, _counted(key, each.generate, self.tally))
             for key, each in self.inner.backbones.items()
         }
 
@@ -64,29 +65,18 @@ class Counted:
         return _CountedTagger(self.inner.tagger, self.tally)
 
 
-@dataclass(frozen=True)
-class _CountedBackbone:
-    inner: Backbone
-    key: str
-    tally: Tally
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def tokens(self) -> TokenCounter:
-        return self.inner.tokens
-
-    async def generate(
-        self, request: GenerationRequest, on_first_token: Callable[[], None] | None = None
+def _counted(key: str, generate: Generate, tally: Tally) -> Generate:
+    async def counted(
+        request: GenerationRequest, on_first_token: Callable[[], None] | None = None
     ) -> Completion:
-        completion = await self.inner.generate(request, on_first_token)
-        self.tally.llm_calls += 1
-        self.tally.prompt_tokens += completion.input_tokens
-        self.tally.output_tokens += completion.output_tokens
-        self.tally.requests.setdefault(self.key, []).append(request)
+        completion = await generate(request, on_first_token)
+        tally.llm_calls += 1
+        tally.prompt_tokens += completion.input_tokens
+        tally.output_tokens += completion.output_tokens
+        tally.requests.setdefault(key, []).append(request)
         return completion
+
+    return counted
 
 
 @dataclass(frozen=True)
