@@ -74,6 +74,8 @@ class BackboneProfile(_Table):
     """GPU ids of its instance group; empty lets the engine decide."""
     credits: Credits = 16
     """Requests in flight at most, over all instances; near the engine's max_num_seqs."""
+    device: str | None = None
+    """Backbones that name the same device take turns on it (docs/scheduling.md, rule 11)."""
 
     @model_validator(mode="after")
     def _has_weights(self) -> BackboneProfile:
@@ -135,6 +137,8 @@ class SchedulingProfile(_Table):
     tenant_capacity: Waiting = 1024
     leader_timeout_s: Seconds = 30.0
     """Calls that share a prefix wait at most so long for the first of them to be read."""
+    device_turn_s: Seconds = 10.0
+    """A backbone keeps its device so long while others of the device have work."""
 
 
 class ChunkingProfile(_Table):

@@ -13,6 +13,7 @@ from benchmarks.load.measures import OK, percentile
 from benchmarks.statistics import mean_with_interval
 from benchmarks.throughput.rows import ABOUT, CEILING, OURS
 from budgetmem.backbone import GenerationRequest
+from budgetmem.errors import ConfigError
 
 Setting = Mapping[str, Any]
 """Everything chosen that changes the figures: lines of another setting are passed over."""
@@ -87,8 +88,14 @@ class Journal:
         file.write_text(json.dumps(plain), encoding="utf-8")
 
     def prompts(self, salt: str) -> dict[str, list[GenerationRequest]]:
-        """What `keep_prompts` wrote."""
-        plain = json.loads(self._prompts_of(salt).read_text(encoding="utf-8"))
+        """What `keep_prompts` wrote. Raises ConfigError if it is gone."""
+        file = self._prompts_of(salt)
+        if not file.exists():
+            raise ConfigError(
+                f"{file} is gone, which a ceiling is measured with: take the line of the salt {salt} "
+                f"out of {self._path}, and its row is measured again"
+            )
+        plain = json.loads(file.read_text(encoding="utf-8"))
         return {
             key: [GenerationRequest(**{**each, "stop": tuple(each["stop"])}) for each in requests]
             for key, requests in plain.items()

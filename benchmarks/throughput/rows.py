@@ -50,6 +50,7 @@ class Row:
     in_series: bool = False
     remembered: int = REMEMBERED
     encoder_batches: bool = True
+    turns: bool = True
 
     @asynccontextmanager
     async def around(self, models: Models, profile: Profile) -> AsyncIterator[Models]:
@@ -82,6 +83,8 @@ class Row:
                 plan.queues[at].backbone for (_, model), at in queues.items() if model == ENCODER
             }
             plan = _without_batches(plan, places)
+        if not self.turns:
+            plan = _without_turns(plan)
         return TierScheduler(make(plan), queues)
 
 
@@ -92,6 +95,10 @@ def _without_batches(plan: Plan, places: set[int]) -> Plan:
         for place, each in enumerate(plan.backbones)
     )
     return replace(plan, backbones=tuple(backbones))
+
+
+def _without_turns(plan: Plan) -> Plan:
+    return replace(plan, backbones=tuple(replace(each, device=0) for each in plan.backbones))
 
 
 _TABLE = (
@@ -116,6 +123,11 @@ _TABLE = (
     ),
     Row(OURS, "as the service runs: behind the C++ tier scheduler"),
     Row("ours-no-groups", "`ours` without prefix groups: nobody waits for a leader", groups=False),
+    Row(
+        "ours-no-turns",
+        "`ours` without device turns: backbones of one processor work side by side",
+        turns=False,
+    ),
     Row(
         "ours-instructions-first", "`ours`, instructions before the memories", memories_first=False
     ),

@@ -61,6 +61,7 @@ class BackbonePlan:
     fixed: int = 0
     per_token: int = 0
     leader_timeout: int = NEVER
+    device: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,13 @@ class QueuePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a core is made from. `quantum` is tokens, `age_cap` nanoseconds."""
+    """Everything a core is made from. `quantum` is tokens; times are nanoseconds."""
 
     backbones: tuple[BackbonePlan, ...]
     queues: tuple[QueuePlan, ...]
     quantum: int = 1024
     age_cap: int = 0
+    device_turn: int = 1_000_000_000
 
 
 Items = NDArray[np.void]

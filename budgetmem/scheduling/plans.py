@@ -29,8 +29,10 @@ def plan_of(profile: Profile) -> tuple[Plan, dict[tuple[str, str], int]]:
     the pipeline itself takes so many requests at a time.
     """
     scheduling = profile.scheduling
+    devices = {each.device: None for each in profile.backbones.values() if each.device is not None}
+    numbers = {name: number for number, name in enumerate(devices, start=1)}
     models: dict[str, BackbonePlan] = {
-        key: _backbone(each, scheduling) for key, each in profile.backbones.items()
+        key: _backbone(each, scheduling, numbers) for key, each in profile.backbones.items()
     }
     models[ENCODER] = _encoder(profile.encoder)
     models[TAGGER] = _tagger(profile.tagger)
@@ -42,11 +44,14 @@ def plan_of(profile: Profile) -> tuple[Plan, dict[tuple[str, str], int]]:
         queues=tuple(_queue(model, models, scheduling) for _, model in names),
         quantum=scheduling.quantum,
         age_cap=_nanoseconds(scheduling.age_cap_s),
+        device_turn=_nanoseconds(scheduling.device_turn_s),
     )
     return plan, {name: index for index, name in enumerate(names)}
 
 
-def _backbone(profile: BackboneProfile, scheduling: SchedulingProfile) -> BackbonePlan:
+def _backbone(
+    profile: BackboneProfile, scheduling: SchedulingProfile, devices: Mapping[str, int]
+) -> BackbonePlan:
     # As if all tokens were of the faster kind: never more than the estimate by which the ledger
     # admitted the call, so that nothing is dropped that it would let through.
     per_token = 1 / max(profile.speed.prefill, profile.speed.decode)
@@ -54,6 +59,7 @@ def _backbone(profile: BackboneProfile, scheduling: SchedulingProfile) -> Backbo
         credits=profile.credits,
         per_token=int(per_token * NANOSECONDS),
         leader_timeout=_nanoseconds(scheduling.leader_timeout_s),
+        device=0 if profile.device is None else devices[profile.device],
     )
 
 

@@ -2,7 +2,8 @@
 
 It makes the decisions of the C++ core (csrc/include/budgetmem/core.hpp) in the same order; tests
 hold the two together. Here are admission, timers and the end of items (rules 1 and 6 to 10), in
-reference_backbone.py the order of dispatch (2 to 4), in reference_groups.py prefix groups (5).
+reference_backbone.py the order of dispatch (2 to 4), in reference_groups.py prefix groups (5), in
+reference_device.py whose turn it is (11).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from budgetmem.scheduling.interface import (
     Plan,
 )
 from budgetmem.scheduling.reference_backbone import Backbone
+from budgetmem.scheduling.reference_device import devices_of
 from budgetmem.scheduling.reference_groups import leads
 from budgetmem.scheduling.reference_parts import Item, LazyHeap, Place
 from budgetmem.scheduling.reference_queue import Queue
@@ -49,6 +51,7 @@ class Core:
         check_plan(plan)
         self._plan = plan
         self._backbones = [Backbone(backbone, plan.quantum) for backbone in plan.backbones]
+        self._devices = devices_of(plan.backbones, self._backbones, plan.device_turn)
         self._queues = [Queue(queue, self._backbones[queue.backbone]) for queue in plan.queues]
         self._closed = False
         self._last_id = 0
@@ -150,10 +153,11 @@ class Core:
         while (leader := self._leaders.pop_due(now)) is not None:
             backbone = self._queues[leader.queue].backbone
             _line_up(backbone, backbone.groups.timed_out(leader))
-        for backbone in self._backbones:
-            while batch := backbone.next_dispatch():
-                self._dispatch(batch, now)
-                events += [(item.id, item.batch, EventKind.DISPATCHED) for item in batch]
+        for device in self._devices:
+            while (turn := device.next(now)) is not None:
+                if batch := turn.next_dispatch():
+                    self._dispatch(batch, now)
+                    events += [(item.id, item.batch, EventKind.DISPATCHED) for item in batch]
         return np.array(events, dtype=EVENT)
 
     def _dispatch(self, batch: list[Item], now: int) -> None:
@@ -174,11 +178,13 @@ class Core:
                 self._leaders.push(min(NEVER, now + timeout), self._leaders_before, item)
 
     def next_timer(self) -> int:
-        """The earliest time at which an item expires or a group is released; NEVER if none."""
+        """The earliest time at which an item expires, a group is released or a device changes
+        hands; NEVER if none."""
         deadline, release = self._deadlines.head(), self._leaders.head()
         return min(
             NEVER if deadline is None else deadline[0] + 1,
             NEVER if release is None else release[0],
+            *(device.next_turn for device in self._devices),
         )
 
     def set_credits(self, backbone: int, credits: int) -> None:

@@ -55,9 +55,14 @@ class Backbone:
         item.place = Place.IN_LINE
         heap.push(item.urgency, item.id, item)
 
+    @property
+    def can_dispatch(self) -> bool:
+        """Whether looking at the ring may lead to a dispatch."""
+        return self.credits_in_use < self.credits and bool(self._ring)
+
     def next_dispatch(self) -> list[Item]:
         """The items of the next dispatch, which takes a credit; none without credit or items."""
-        if self.credits_in_use >= self.credits:
+        if not self.can_dispatch:
             return []
         seed = self._seed()
         if seed is None:

@@ -27,6 +27,7 @@ def check_plan(plan: Plan) -> None:
         _check_range(f"{at}.fixed", backbone.fixed, 0, NEVER)
         _check_range(f"{at}.per_token", backbone.per_token, 0, NEVER)
         _check_range(f"{at}.leader_timeout", backbone.leader_timeout, 0, NEVER)
+        _check_range(f"{at}.device", backbone.device, 0, _UINT32)
     for index, queue in enumerate(plan.queues):
         at = f"plan.queues[{index}]"
         _check_range(f"{at}.backbone", queue.backbone, 0, len(plan.backbones) - 1)
@@ -34,6 +35,7 @@ def check_plan(plan: Plan) -> None:
         _check_range(f"{at}.tenant_capacity", queue.tenant_capacity, 1, _UINT32)
     _check_range("plan.quantum", plan.quantum, 1, _UINT32)
     _check_range("plan.age_cap", plan.age_cap, 0, NEVER)
+    _check_range("plan.device_turn", plan.device_turn, 1, NEVER)
 
 
 def check_items(items: NDArray[np.void], queues: int) -> None:

@@ -59,7 +59,8 @@ Backbone to_backbone(const Node& from) {
           .pads = from.flag("pads"),
           .fixed = from.number<Nanoseconds>("fixed"),
           .per_token = from.number<Nanoseconds>("per_token"),
-          .leader_timeout = from.number<Nanoseconds>("leader_timeout")};
+          .leader_timeout = from.number<Nanoseconds>("leader_timeout"),
+          .device = from.number<std::uint32_t>("device")};
 }
 
 Queue to_queue(const Node& from) {
@@ -75,7 +76,8 @@ Plan to_plan(py::handle from) {
   return {.backbones = plan.sequence("backbones", to_backbone),
           .queues = plan.sequence("queues", to_queue),
           .quantum = plan.number<std::uint32_t>("quantum"),
-          .age_cap = plan.number<Nanoseconds>("age_cap")};
+          .age_cap = plan.number<Nanoseconds>("age_cap"),
+          .device_turn = plan.number<Nanoseconds>("device_turn")};
 }
 
 }  // namespace budgetmem::bindings

@@ -100,6 +100,9 @@ Nanoseconds Core::next_timer() const {
   for (Lane& lane : state_->lanes) {
     next = std::min(next, lane.next_release());
   }
+  for (const Device& device : state_->devices) {
+    next = std::min(next, device.next_turn());
+  }
   return next;
 }
 

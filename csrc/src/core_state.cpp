@@ -1,6 +1,7 @@
 #include "core_state.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "arithmetic.hpp"
@@ -11,6 +12,18 @@ Core::State::State(Plan its_plan) : plan(std::move(its_plan)), queues(plan.queue
   lanes.reserve(plan.backbones.size());
   for (const Backbone& backbone : plan.backbones) {
     lanes.emplace_back(backbone, plan.quantum, records);
+  }
+  std::unordered_map<std::uint32_t, std::size_t> by_name;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const std::uint32_t name = plan.backbones[i].device;
+    std::size_t place = devices.size();
+    if (name != kNoDevice) {
+      place = by_name.try_emplace(name, place).first->second;
+    }
+    if (place == devices.size()) {
+      devices.emplace_back(plan.device_turn);
+    }
+    devices[place].add(lanes[i]);
   }
   for (const Queue& queue : plan.queues) {
     places.push_back(lanes[queue.backbone].add_queue());
@@ -111,9 +124,9 @@ bool Core::State::expire(Nanoseconds now, std::vector<Event>& events, std::size_
 }
 
 bool Core::State::dispatch(Nanoseconds now, std::vector<Event>& events, std::size_t stop) {
-  for (Lane& lane : lanes) {
-    while (lane.can_dispatch()) {
-      if (lane.dispatch(now, taken)) {
+  for (Device& device : devices) {
+    while (Lane* const lane = device.next(now)) {
+      if (lane->dispatch(now, taken)) {
         launch(now, events);
       }
       if (events.size() >= stop) {

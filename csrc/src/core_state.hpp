@@ -8,6 +8,7 @@
 
 #include "budgetmem/core.hpp"
 #include "deadlines.hpp"
+#include "device.hpp"
 #include "lane.hpp"
 #include "record.hpp"
 #include "slots.hpp"
@@ -35,6 +36,7 @@ struct Core::State {
   Records records;
   Deadlines deadlines{records};
   std::vector<Lane> lanes;
+  std::vector<Device> devices;        // of the lanes, in order of each one's first
   std::vector<std::uint32_t> places;  // of the queues, each among those of its backbone
   std::vector<QueueStats> queues;
   Pool<std::size_t> unfinished;  // items of each dispatch in flight

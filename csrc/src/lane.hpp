@@ -36,6 +36,7 @@ class Lane {
   [[nodiscard]] bool can_dispatch() const noexcept {
     return in_use_ < credits_ && ring_.size() > 0;
   }
+  [[nodiscard]] bool busy() const noexcept { return in_use_ > 0; }
   // Takes a credit and the items of a dispatch, which become `taken`, the seed first. False if
   // nothing may go; a free credit is required.
   bool dispatch(Nanoseconds now, std::vector<ItemId>& taken);

@@ -38,6 +38,7 @@ void validate(const Plan& plan) {
   }
   require(plan.quantum > 0, "plan.quantum", "must be at least 1");
   require(plan.age_cap >= 0, "plan.age_cap", "must not be negative");
+  require(plan.device_turn > 0, "plan.device_turn", "must be at least 1");
 }
 
 }  // namespace budgetmem

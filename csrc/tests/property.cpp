@@ -26,10 +26,13 @@ Plan plan() {
                          .fixed = 10,
                          .per_token = 1,
                          .leader_timeout = 40},
-                        {.credits = 2, .batch_items = 4}},
-          .queues = {{0, 60, 40}, {0, 30, 12}, {1, 80, 30}, {2, 40, 20}, {2, 10, 10}},
+                        {.credits = 2, .batch_items = 4},
+                        {.credits = 3, .leader_timeout = 60, .device = 7},
+                        {.credits = 4, .batch_items = 2, .device = 7}},
+          .queues = {{0, 60, 40}, {0, 30, 12}, {1, 80, 30}, {2, 40, 20}, {2, 10, 10}, {3, 40, 20}, {4, 40, 20}},
           .quantum = 64,
-          .age_cap = 500};
+          .age_cap = 500,
+          .device_turn = 100};
 }
 
 class Run {

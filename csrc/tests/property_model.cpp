@@ -16,6 +16,26 @@ Nanoseconds Model::drop_of(const Item& item) const {
              : item.deadline - backbone.fixed - backbone.per_token * item.tokens;
 }
 
+bool Model::device_held() const {
+  for (std::uint32_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (plan_.backbones[lane].device != kNoDevice && lanes_[lane].in_use > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool Model::has_to_wait(std::uint32_t backbone) const {
+  const std::uint32_t device = plan_.backbones[backbone].device;
+  for (std::uint32_t other = 0; other < lanes_.size(); ++other) {
+    if (device != kNoDevice && other != backbone && plan_.backbones[other].device == device &&
+        lanes_[other].in_use > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Model::submitted(const Item& item, Nanoseconds now, ItemId id, Admission answer) {
   Counts& counts = counts_[item.queue];
   const Queue& queue = plan_.queues[item.queue];
@@ -236,9 +256,15 @@ void Model::compare(const Core& core, Nanoseconds now) const {
     expect(now <= drop, "nothing that is too late waits");
     const Lane& lane = lanes_[lane_of(item)];
     const bool held = item.group != kNoGroup && groups_.at({lane_of(item), item.group}).leader != 0;
-    expect(held || lane.in_use >= lane.credits, "no credit is idle while something may go");
+    const bool shares = plan_.backbones[lane_of(item)].device != kNoDevice;
+    const bool turns = shares && (lane.in_use > 0 || has_to_wait(lane_of(item)));
+    expect(held || turns || lane.in_use >= lane.credits,
+           "no credit and no device is idle while something may go");
   }
-  expect(core.next_timer() == timer, "next_timer() is the first expiry or release");
+  const Nanoseconds next = core.next_timer();
+  const bool turn = device_held() && next > now && next <= now + 2 * plan_.device_turn;
+  expect(next == timer || (next < timer && turn),
+         "next_timer() is the first expiry, release or end of a turn");
 }
 
 void Model::compare_counts(const Core& core) const {

@@ -115,6 +115,10 @@ class Model {
     return plan_.queues[item.queue].backbone;
   }
   [[nodiscard]] Nanoseconds drop_of(const Item& item) const;
+  // Whether another backbone of its device has dispatches in flight.
+  [[nodiscard]] bool has_to_wait(std::uint32_t backbone) const;
+  // Whether a device may be about to pass on from a backbone with dispatches in flight.
+  [[nodiscard]] bool device_held() const;
   Group& group_of(const Item& item) { return groups_.at({lane_of(item), item.group}); }
 
   Counts& stop_waiting(ItemId id);

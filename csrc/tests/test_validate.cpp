@@ -52,6 +52,7 @@ TEST_CASE("what is wrong in a queue is named") {
 TEST_CASE("what is wrong in the plan itself is named") {
   CHECK(rejected([](Plan& plan) { plan.quantum = 0; }) == "plan.quantum");
   CHECK(rejected([](Plan& plan) { plan.age_cap = -1; }) == "plan.age_cap");
+  CHECK(rejected([](Plan& plan) { plan.device_turn = 0; }) == "plan.device_turn");
 }
 
 TEST_CASE("of several faults the first is named") {

@@ -75,6 +75,20 @@ def test_capacities_are_calls_or_full_batches():
     assert capacities == {"high": (10, 3), ENCODER: (320, 96), TAGGER: (640, 192)}
 
 
+def test_backbones_of_one_processor_take_turns():
+    plan, _ = plan_of(changed(device_turn_s=2.5))
+    assert [b.device for b in plan.backbones] == [1, 1, 1, 0, 0, 0]
+    assert plan.device_turn == 2_500_000_000
+
+
+def test_devices_are_known_by_name():
+    settings = load_profile("small").model_dump()
+    for key, device in {"low": "a", "mid": None, "high": "b"}.items():
+        settings["backbones"][key]["device"] = device
+    plan, _ = plan_of(Profile.model_validate(settings))
+    assert [b.device for b in plan.backbones[:3]] == [1, 0, 2]
+
+
 def test_the_gpu_profile_has_the_credits_of_its_engine():
     plan, _ = plan_of(load_profile("gpu"))
     assert [b.credits for b in plan.backbones[:3]] == [256, 256, 256]

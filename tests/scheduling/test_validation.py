@@ -53,11 +53,13 @@ def queue(**fields) -> Plan:
         (backbone(per_token=-1), "backbones[1].per_token"),
         (backbone(leader_timeout=-1), "backbones[1].leader_timeout"),
         (backbone(leader_timeout=NEVER + 1), "backbones[1].leader_timeout"),
+        (backbone(device=-1), "backbones[1].device"),
         (queue(backbone=1), "queues[1].backbone"),
         (queue(capacity=0), "queues[1].capacity"),
         (queue(tenant_capacity=0), "queues[1].tenant_capacity"),
         (replace(one_queue(), quantum=0), "quantum"),
         (replace(one_queue(), age_cap=-1), "age_cap"),
+        (replace(one_queue(), device_turn=0), "device_turn"),
     ],
 )
 def test_plans(core: type[Core], plan: Plan, field: str) -> None:

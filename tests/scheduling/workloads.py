@@ -54,11 +54,13 @@ BACKBONE = {
     "fixed": (0, 0, 3, 20),
     "per_token": (0, 0, 1),
     "leader_timeout": (0, 5, 50, NEVER),
+    "device": (0, 0, 7, 7, 7, 2**32 - 1),
 }
 CAPACITY = (1, 3, 10, 50)
 TENANT_CAPACITY = (1, 2, 5, 50)
 QUANTUM = (1, 3, 10, 1024)
 AGE_CAP = (0, 10, 100, NEVER)
+DEVICE_TURN = (1, 20, 20, NEVER)
 ROW = {
     "group": (0, 0, 0, 1, 2, 3, 2**64 - 1),
     "born": (0, 0, -1, -5, -40, 3),
@@ -91,6 +93,7 @@ def plans(**fixed: int) -> st.SearchStrategy[Plan]:
             queues=st.lists(queues, min_size=1, max_size=4).map(tuple),
             quantum=st.sampled_from(QUANTUM),
             age_cap=st.sampled_from(AGE_CAP),
+            device_turn=st.sampled_from(DEVICE_TURN),
         )
 
     return st.lists(backbones, min_size=1, max_size=3).flatmap(with_queues)
@@ -129,7 +132,7 @@ class Random:
             QueuePlan(count(0, len(backbones) - 1), choose(CAPACITY), choose(TENANT_CAPACITY))
             for _ in range(count(1, 4))
         )
-        return Plan(backbones, queues, choose(QUANTUM), choose(AGE_CAP))
+        return Plan(backbones, queues, choose(QUANTUM), choose(AGE_CAP), choose(DEVICE_TURN))
 
     def operation(self) -> Operation:
         kind = self._random.random()

@@ -14,7 +14,9 @@ using Nanoseconds = std::int64_t;
 using ItemId = std::uint64_t;  // never 0; an id is not used twice
 
 inline constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
+inline constexpr Nanoseconds kSecond = 1'000'000'000;
 inline constexpr std::uint64_t kNoGroup = 0;
+inline constexpr std::uint32_t kNoDevice = 0;
 inline constexpr std::uint32_t kMaxTokens = 1U << 20U;
 
 // One call (or one text of a batch) that waits for a backbone.
@@ -48,6 +50,7 @@ struct Backbone {
   Nanoseconds fixed = 0;           // the least time of a call is fixed + per_token * tokens:
   Nanoseconds per_token = 0;       //   what cannot meet its deadline is refused or dropped
   Nanoseconds leader_timeout = kNever;  // siblings wait at most so long after their leader left
+  std::uint32_t device = kNoDevice;     // backbones that name the same one take turns
 };
 
 // The queue of one (stage, tier), which feeds one backbone.
@@ -62,6 +65,7 @@ struct Plan {
   std::vector<Queue> queues;
   std::uint32_t quantum = 1024;  // tokens that a tenant's turn adds to its deficit
   Nanoseconds age_cap = 0;       // work without an earlier deadline is due at born + age_cap
+  Nanoseconds device_turn = kSecond;  // a backbone keeps its device so long when others wait
 };
 
 // Bad input. `field` names what is wrong, for example "items[3].queue".
@@ -76,7 +80,7 @@ class InvalidArgument : public std::invalid_argument {
 };
 
 // Raises InvalidArgument naming the first thing in the plan that cannot work: no backbones or
-// queues, zero credits, batches, capacities or quantum, a negative time, an unknown backbone.
+// queues, zero credits, batches, capacities, quantum or turn, a negative time, an unknown backbone.
 void validate(const Plan& plan);
 
 }  // namespace budgetmem
