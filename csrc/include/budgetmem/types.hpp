@@ -63,8 +63,8 @@ struct Queue {
 struct Plan {
   std::vector<Backbone> backbones;
   std::vector<Queue> queues;
-  std::uint32_t quantum = 1024;  // tokens that a tenant's turn adds to its deficit
-  Nanoseconds age_cap = 0;       // work without an earlier deadline is due at born + age_cap
+  std::uint32_t quantum = 1024;       // tokens that a tenant's turn adds to its deficit
+  Nanoseconds age_cap = 0;            // work without an earlier deadline is due at born + age_cap
   Nanoseconds device_turn = kSecond;  // a backbone keeps its device so long when others wait
 };
 
