@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "delete": "budgetmem.commands.histories:delete",
     "info": "budgetmem.commands.info:info",
     "assets": "budgetmem.commands.assets:app",
+    "router": "budgetmem.commands.router:app",
 }
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from budgetmem import validation
-from budgetmem.backbone import Encoder
-from budgetmem.chunking import BoundedTokens, by_session
+from budgetmem.backbone import Encoder, Vectors
+from budgetmem.chunking import BoundedTokens, Unit, by_session
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DuplicateTurn
 from budgetmem.planning import Plan, Planner, Progress
@@ -31,6 +31,7 @@ from budgetmem.store.base import (
     Store,
 )
 from budgetmem.types import Chunk, Turn
+from budgetmem.vectors import mean_direction
 
 _ATTEMPTS = 20
 
@@ -50,10 +51,16 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Chunks in time order, and the tokens that the encoder read for the query."""
+    """Chunks in time order, and the tokens that the encoder read for the query.
+
+    `query` is the query's vector, None if it was not embedded. `vectors` are those of the chunks,
+    by id: the normalised means of the vectors of the units that lie in them.
+    """
 
     chunks: tuple[Chunk, ...]
     tokens: int
+    query: Vectors | None = None
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,15 +189,25 @@ class Histories:
             vector=(await encoder.embed([query]))[0] if parts.vectors else None,
             words=query_words(query) if parts.words else (),
         )
-        chunks = await asyncio.to_thread(self._find, tenant, history, search, budget)
-        return Retrieval(chunks, encoder.tokens.count(query) if parts.vectors else 0)
+        chunks, vectors = await asyncio.to_thread(self._find, tenant, history, search, budget)
+        tokens = encoder.tokens.count(query) if parts.vectors else 0
+        return Retrieval(chunks, tokens, search.vector, vectors)
 
-    def _find(self, tenant: str, history: str, search: _Search, budget: int) -> tuple[Chunk, ...]:
+    def _find(
+        self, tenant: str, history: str, search: _Search, budget: int
+    ) -> tuple[tuple[Chunk, ...], Mapping[str, Vectors]]:
         hits = self._store.search(tenant, history, search.vector, search.words, candidates(budget))
         self._check_settings(history, hits.settings, for_writing=False)
         order = rank(hits.dense, hits.keyword, search.ranking, self._profile.rrf_constant)
         ranked = ((hits.units[name], score) for name, score in order)
-        return fill(ranked, hits.sessions, budget, self._tokens)
+        chunks = fill(ranked, hits.sessions, budget, self._tokens)
+        inside = {chunk.id: _inside(chunk, hits.units.values()) for chunk in chunks}
+        vectors = self._store.vectors(tenant, history, set().union(*inside.values()))
+        found = {
+            id_: [vectors[unit] for unit in units if unit in vectors]
+            for id_, units in inside.items()
+        }
+        return chunks, {id_: mean_direction(some) for id_, some in found.items() if some}
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
@@ -234,6 +251,18 @@ class Histories:
         return Planner(
             self._encoder_of(tenant, INGEST), self._profile.chunking, self._tokens, progress
         )
+
+
+def _inside(chunk: Chunk, units: Iterable[Unit]) -> list[str]:
+    """The units whose lines all lie in the chunk; of those that overlap it, if there is none."""
+    turns = set(chunk.turn_ids)
+    near = [
+        (unit.id, {line.turn_id for line in unit.lines})
+        for unit in units
+        if unit.session == chunk.session
+    ]
+    whole = [id_ for id_, held in near if held <= turns]
+    return whole or [id_ for id_, held in near if held & turns]
 
 
 def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Turn]) -> list[Turn]:

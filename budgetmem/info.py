@@ -1,7 +1,8 @@
-"""What a server tells about itself: models, prices, strategies, limits."""
+"""What a server tells about itself: models, prices, strategies, routers, limits."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
@@ -76,8 +77,21 @@ class RetrievalInfo:
 
 
 @dataclass(frozen=True)
+class RouterVersion:
+    """A strategy's router before a reload, and after it."""
+
+    strategy: str
+    old_version: str
+    version: str
+
+
+@dataclass(frozen=True)
 class ServerInfo:
-    """What a server runs."""
+    """What a server runs.
+
+    `router` chooses where a strategy has none of its own; `routers` is the version of each
+    strategy's router.
+    """
 
     version: str
     profile: str
@@ -91,3 +105,4 @@ class ServerInfo:
     router: str
     retrieval: RetrievalInfo
     limits: Limits = field(default_factory=Limits)
+    routers: Mapping[str, str] = field(default_factory=dict)

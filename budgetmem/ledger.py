@@ -1,7 +1,11 @@
 """Keeps one request under its ceilings.
 
 Money is reserved before a call, at the most that the call can cost, and settled after it. Since
-nothing is sent whose reservation does not fit, the sum never passes the ceiling.
+a reservation that does not fit is refused, the sum never passes the ceiling. Sums are exact and
+rounded once (math.fsum): a sum of smaller costs is then never rounded above one of larger costs.
+
+This rests on what models promise: counts that do not fall short, and replies within their limit.
+What one of them takes beyond that is booked as it is, and the rest of the request has less.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from budgetmem.errors import BudgetTooSmall
 from budgetmem.types import Budget
 
 
@@ -37,8 +42,8 @@ class Ledger:
         self._cost_ceiling = math.inf if budget.max_cost_usd is None else budget.max_cost_usd
         self._time_ceiling = math.inf if budget.max_latency_ms is None else budget.max_latency_ms
         self._held = Bound()
-        self._spent = 0.0
-        self._reserved = 0.0
+        self._spent: list[float] = []
+        self._reserved: list[float] = []
 
     @property
     def started(self) -> float:
@@ -58,7 +63,12 @@ class Ledger:
     @property
     def left_usd(self) -> float:
         """USD that may still be reserved."""
-        return self._cost_ceiling - self._held.cost_usd - self._spent - self._reserved
+        return self._cost_ceiling - self._committed()
+
+    @property
+    def spent_usd(self) -> float:
+        """USD that settled work has cost: never more than the ceiling."""
+        return math.fsum(self._spent)
 
     @property
     def left_ms(self) -> float:
@@ -70,24 +80,45 @@ class Ledger:
 
         `share` modules run side by side and divide what is left equally.
         """
-        if bound.cost_usd > 0 and bound.cost_usd > self.left_usd / share:
+        if not self._fits(*[bound.cost_usd] * share):
             return "max_cost_usd"
         if bound.milliseconds > 0 and bound.milliseconds > self.left_ms:
             return "max_latency_ms"
         return None
 
     def reserve(self, bound: Bound) -> None:
-        """Sets the bound's cost aside. The caller has asked `refusal` first."""
-        self._reserved += bound.cost_usd
+        """Sets the bound's cost aside. Raises BudgetTooSmall if it does not fit what is left."""
+        if not self._fits(bound.cost_usd):
+            raise BudgetTooSmall(
+                f"budget.max_cost_usd: USD {bound.cost_usd:.8f} may be needed, "
+                f"USD {self.left_usd:.8f} are left"
+            )
+        self._reserved.append(bound.cost_usd)
+
+    def extend(self, bound: Bound, cost_usd: float) -> Bound:
+        """A reservation for `cost_usd` in place of the bound's, if that is less.
+
+        Raises BudgetTooSmall if the difference does not fit; the old reservation then stands.
+        """
+        if cost_usd <= bound.cost_usd:
+            return bound
+        longer = Bound(cost_usd, bound.milliseconds)
+        self._reserved.remove(bound.cost_usd)
+        try:
+            self.reserve(longer)
+        except BudgetTooSmall:
+            self._reserved.append(bound.cost_usd)
+            raise
+        return longer
 
     def settle(self, bound: Bound, cost_usd: float) -> None:
         """Replaces a reservation by what the work really cost."""
-        self._reserved -= bound.cost_usd
-        self._spent += cost_usd
+        self._reserved.remove(bound.cost_usd)
+        self._spent.append(cost_usd)
 
     def spend(self, cost_usd: float) -> None:
         """Books a cost that needed no reservation."""
-        self._spent += cost_usd
+        self._spent.append(cost_usd)
 
     def hold(self, bound: Bound) -> None:
         """Keeps the bound back for a later part of the request, until `release_held`."""
@@ -96,3 +127,10 @@ class Ledger:
     def release_held(self) -> None:
         """Frees what was kept back, for the part of the request that it was kept for."""
         self._held = Bound()
+
+    def _committed(self, *more: float) -> float:
+        return math.fsum([self._held.cost_usd, *self._spent, *self._reserved, *more])
+
+    def _fits(self, *costs: float) -> bool:
+        """Whether these can be paid besides all that is spoken for; what is free always can."""
+        return not any(costs) or self._committed(*costs) <= self._cost_ceiling

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from budgetmem.backbone import Models
+from budgetmem.backbone import Models, Vectors
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetTooSmall, InvalidInput
+from budgetmem.features import State
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules import MODULES
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt
 from budgetmem.retrieval import RANKINGS
-from budgetmem.router import Decision, Router
+from budgetmem.router import Decision, Router, Routers
 from budgetmem.rungs import Rungs, Task
 from budgetmem.stages import STAGES
 from budgetmem.tiers import STRATEGIES, Rung, Tier
@@ -78,13 +79,22 @@ Done = tuple[Step, tuple[Finding, ...]]
 
 
 class Retrieval(Protocol):
-    """What `retrieve` returns: chunks in time order, and what the encoder read to find them."""
+    """What `retrieve` returns: chunks in time order, and what the encoder read to find them.
+
+    `query` is the query's vector, None if it was not embedded; `vectors` those of chunks, by id.
+    """
 
     @property
     def chunks(self) -> tuple[Chunk, ...]: ...
 
     @property
     def tokens(self) -> int: ...
+
+    @property
+    def query(self) -> Vectors | None: ...
+
+    @property
+    def vectors(self) -> Mapping[str, Vectors]: ...
 
 
 class Retriever(Protocol):
@@ -112,13 +122,13 @@ class Pipeline:
         profile: Profile,
         models: Models,
         retriever: Retriever,
-        router: Router,
+        routers: Routers,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._profile = profile
         self._models = models
         self._retriever = retriever
-        self._router = router
+        self._routers = routers
         self._clock = clock
         self._prices = PriceBook.of(profile)
         self._turns = LoopTurns()
@@ -159,44 +169,47 @@ class Pipeline:
     async def _walk(
         self, request: ExtractRequest, rungs: Rungs, ledger: Ledger, observe: Observer | None
     ) -> Memory:
+        cells, router = _cells(request), self._routers.of(request.strategy)
         walk = _Walk(
             budget=request.budget,
-            cells=_cells(request),
+            cells=cells,
             rungs=rungs,
-            router=self._router,
+            router=router,
             ledger=ledger,
             notify=observe or (lambda event: None),
             turns=self._turns,
         )
-        retrieved, retrieval, notes = await self._retrieve(request, ledger)
-        walk.notify(RetrievedEvent(retrieved))
-        work = Workspace.start(request.query, retrieved, request.asked_at)
-        steps: list[Step] = []
+        found, retrieval, notes = await self._retrieve(request, ledger)
+        walk.notify(RetrievedEvent(found.chunks))
+        work = Workspace.start(request.query, found.chunks, request.asked_at)
+        state = State(work, (), found.query, found.vectors)
         for stage in STAGES:
-            results = await walk.run(stage, work)
-            steps += [step for step, _ in results]
-            work = _grown(work, {step.module: found for step, found in results})
+            results = await walk.run(stage, state)
+            work = _grown(state.work, {step.module: found for step, found in results})
+            state = replace(state, work=work, steps=(*state.steps, *(s for s, _ in results)))
+        steps = state.steps
         text = "\n".join(finding.text for finding in work.findings["summary"])
         total = replace(
             sum((step.usage for step in steps), retrieval), milliseconds=ledger.elapsed_ms
         )
         receipt = Receipt(
             strategy=request.strategy,
-            router=self._router.version,
-            steps=tuple(steps),
+            router=router.version,
+            steps=steps,
             retrieval=retrieval,
             answer=None,
             total=total,
             retrieved_chunk_ids=tuple(chunk.id for chunk in work.retrieved),
             kept_chunk_ids=tuple(chunk.id for chunk in work.kept),
             notes=notes
+            + _unweighed(request, router)
             + tuple(_note(step) for step in steps if len(step.choice.masked) == len(Tier)),
         )
         return Memory(text=text, findings=work.findings, chunks=work.kept, receipt=receipt)
 
     async def _retrieve(
         self, request: ExtractRequest, ledger: Ledger
-    ) -> tuple[tuple[Chunk, ...], Usage, tuple[str, ...]]:
+    ) -> tuple[Retrieval, Usage, tuple[str, ...]]:
         """The chunks, what finding them cost, and notes for the receipt."""
         start = ledger.elapsed_ms
         refusal = ledger.refusal(self._query_bound(request.query))
@@ -216,7 +229,7 @@ class Pipeline:
             calls=1 if found.tokens else 0,
         )
         notes = () if refusal is None else (f"retrieval: by keywords alone ({refusal})",)
-        return found.chunks, usage, notes
+        return found, usage, notes
 
     def _query_bound(self, query: str) -> Bound:
         """What embedding the query costs; nothing for a ranking that needs no vector."""
@@ -241,19 +254,20 @@ class _Walk:
     notify: Observer
     turns: LoopTurns
 
-    async def run(self, stage: str, work: Workspace) -> list[Done]:
+    async def run(self, stage: str, state: State) -> list[Done]:
         """Routes and runs the modules of one stage, side by side."""
-        tasks = [Task(stage, MODULES[name], work, self.cells) for name in STAGES[stage]]
+        tasks = [Task(stage, MODULES[name], state.work, self.cells) for name in STAGES[stage]]
         await self.turns.take()  # bounds need every tier's prompt
-        choices = await self.router.choose([self._decision(task, len(tasks)) for task in tasks])
+        decisions = [self._decision(task, state, len(tasks)) for task in tasks]
+        choices = await self.router.choose(decisions)
         runs = [self._run(task, choice) for task, choice in zip(tasks, choices, strict=True)]
         return await _gather_or_cancel(runs)
 
-    def _decision(self, task: Task, share: int) -> Decision:
+    def _decision(self, task: Task, state: State, share: int) -> Decision:
         return Decision(
             module=task.module.name,
-            about=task.module.about,
-            work=task.work,
+            stage=task.stage,
+            state=state,
             cost_weight=self.budget.cost_weight,
             masked=self.rungs.masked(task, self.ledger, share),
             pinned=self.budget.tiers.get(task.module.name),
@@ -275,6 +289,12 @@ def _cells(request: ExtractRequest) -> Mapping[Tier, Rung]:
         if module not in MODULES:
             raise InvalidInput("budget.tiers", f"{module!r} is not one of {', '.join(MODULES)}")
     return STRATEGIES[request.strategy]
+
+
+def _unweighed(request: ExtractRequest, router: Router) -> tuple[str, ...]:
+    if router.uses_cost_weight or not request.budget.cost_weight:
+        return ()
+    return (f"cost_weight: no effect, {request.strategy} has no trained router here",)
 
 
 def _note(step: Step) -> str:

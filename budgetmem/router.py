@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from budgetmem.features import State
 from budgetmem.tiers import Tier
-from budgetmem.types import Choice, Workspace
+from budgetmem.types import Choice
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One module waiting for its tier.
+    """One module of a stage, waiting for its tier in some state.
 
     `masked` names the tiers that a ceiling or the context length forbids, and why. `pinned` is
     the caller's own choice, if there is one.
     """
 
     module: str
-    about: str
-    work: Workspace
+    stage: str
+    state: State
     cost_weight: float
     masked: Mapping[Tier, str] = field(default_factory=dict)
     pinned: Tier | None = None
@@ -32,7 +33,18 @@ class Router(Protocol):
     @property
     def version(self) -> str: ...
 
+    @property
+    def uses_cost_weight(self) -> bool:
+        """Whether a decision's cost weight has an effect; if not, receipts say so."""
+        ...
+
     async def choose(self, decisions: Sequence[Decision]) -> Sequence[Choice]: ...
+
+
+class Routers(Protocol):
+    """The router of each strategy. A request asks once, and keeps what it got to its end."""
+
+    def of(self, strategy: str) -> Router: ...
 
 
 def nearest_allowed(wanted: Tier, masked: Mapping[Tier, str]) -> Tier:
@@ -52,10 +64,19 @@ class FixedRouter:
     default: Tier = Tier.MID
     tiers: Mapping[str, Tier] = field(default_factory=dict)
 
+    def of(self, strategy: str) -> FixedRouter:
+        """Itself, for every strategy."""
+        return self
+
     @property
     def version(self) -> str:
         """Names this policy on receipts."""
         return f"fixed-{self.default.label}"
+
+    @property
+    def uses_cost_weight(self) -> bool:
+        """Never: it weighs nothing."""
+        return False
 
     async def choose(self, decisions: Sequence[Decision]) -> Sequence[Choice]:
         """One choice a decision, with all probability on the chosen tier."""

@@ -6,38 +6,26 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from budgetmem.backbone import Caller, Completion, GenerationRequest, Models
+from budgetmem.backbone import Caller, Completion, Models
+from budgetmem.calls import Call, Calls
 from budgetmem.config import Profile
-from budgetmem.errors import DeadlineExceeded, ReplyError
+from budgetmem.errors import BudgetTooSmall, DeadlineExceeded, ReplyError
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules.base import Module, Tools
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
-from budgetmem.stages import ANSWER
 from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
 
 SPECIALIST_PASSES = 8
-"""How often a specialist rung may read its chunks at most, for its bound: lines are tagged once,
-embedded once, and embedded again within findings, which repeat at most a few times."""
+"""How often a specialist rung may embed its chunks, for its bound: once as lines, and again within
+findings, which repeat a few times. An estimate: a rung that reads more has to find it affordable
+as it goes, and is given up if it is not."""
 
 ENCODER_TO_LLM_TOKENS = 2
 """LLM tokens per token of the encoder's tokenizer, at most: escaping and headings included."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One LLM call, made ready: what is sent, to which backbone, and the most it can cost."""
-
-    stage: str
-    backbone: str
-    request: GenerationRequest
-    bound: Bound
-    overflow: str | None
-    """Says by how much the call passes the backbone's context; None if it fits."""
 
 
 @dataclass
@@ -83,6 +71,7 @@ class Rungs:
         self._prices = prices
         self._tenant = tenant
         self._turns = turns or LoopTurns()
+        self._calls = Calls(profile, models, prices)
         self._limits = {
             "filter": profile.generation.filter,
             "summary": profile.generation.summary,
@@ -116,8 +105,9 @@ class Rungs:
         return step, findings
 
     async def answer(self, prompt: Prompt, ledger: Ledger) -> tuple[str, Usage]:
-        """One call of the answerer. Raises DeadlineExceeded at the latency ceiling."""
-        call = self._answer_call(prompt)
+        """One call of the answerer. Raises DeadlineExceeded at the latency ceiling, BudgetTooSmall
+        if the call does not fit what is left."""
+        call = self._calls.answer(prompt)
         start = ledger.elapsed_ms
         completion, usage = await self._ask(call, ledger)
         if completion is None:
@@ -126,8 +116,8 @@ class Rungs:
 
     def answer_bound(self, query: str, memory_tokens: int) -> Bound:
         """The most that an answer can cost, for a memory of at most `memory_tokens`."""
-        call = self._answer_call(answer_prompt("", Workspace.start(query, ())))
-        extra = self._bound(self._profile.answerer, ENCODER_TO_LLM_TOKENS * memory_tokens, 0)
+        call = self._calls.answer(answer_prompt("", Workspace.start(query, ())))
+        extra = self._calls.bound(self._profile.answerer, ENCODER_TO_LLM_TOKENS * memory_tokens, 0)
         return Bound(
             call.bound.cost_usd + extra.cost_usd, call.bound.milliseconds + extra.milliseconds
         )
@@ -147,6 +137,8 @@ class Rungs:
                 tally.usage += Usage(failed_calls=1)
             except DeadlineExceeded:
                 tally.fallbacks.append(Fallback(str(rung), "max_latency_ms"))
+            except BudgetTooSmall:
+                tally.fallbacks.append(Fallback(str(rung), "max_cost_usd"))
             else:
                 return rung, findings
         return FLOOR, await self._attempt(task, FLOOR, ledger, tally)
@@ -167,14 +159,21 @@ class Rungs:
         self, task: Task, rung: Apply, ledger: Ledger, tally: _Tally
     ) -> tuple[Finding, ...]:
         models = self._models.bound(self._caller(task.stage, ledger))
-        tools = Tools(models.encoder, models.tagger)
-        await self._turns.take()
+        reserved = self._apply_bound(task, rung)
+
+        def afford(tokens: Mapping[str, int]) -> None:
+            nonlocal reserved
+            reserved = ledger.extend(reserved, self._read(tokens))
+
+        tools = Tools(models.encoder, models.tagger, afford=afford)
+        ledger.reserve(reserved)
         try:
+            await self._turns.take()
             return await task.module.local[rung.method](task.work, tools)
         finally:
-            # What was read before the deadline passed is paid for.
-            cost = sum(self._prices.cost(model, n) for model, n in tools.tokens.items())
-            ledger.spend(cost)
+            # What was read before the rung was given up is paid for.
+            cost = self._read(tools.tokens)
+            ledger.settle(reserved, cost)
             tally.usage += Usage(
                 input_tokens=sum(tools.tokens.values()),
                 cost_usd=cost,
@@ -223,16 +222,21 @@ class Rungs:
     def _apply_bound(self, task: Task, rung: Apply) -> Bound:
         if rung == FLOOR:
             return Bound()
-        tokens = sum(chunk.tokens for chunk in task.module.reads(task.work))
-        tokens += self._models.encoder.tokens.count(task.work.query)
-        models = (self._models.encoder.name, self._models.tagger.name)
-        return Bound(sum(self._prices.cost(m, SPECIALIST_PASSES * tokens) for m in models))
+        chunks, encoder = task.module.reads(task.work), self._models.encoder
+        tokens = sum(chunk.tokens for chunk in chunks) + encoder.tokens.count(task.work.query)
+        characters = sum(len(chunk.text) for chunk in chunks)
+        read = {encoder.name: SPECIALIST_PASSES * tokens, self._models.tagger.name: characters}
+        return Bound(self._read(read))
+
+    def _read(self, tokens: Mapping[str, int]) -> float:
+        """USD of what task models read, by model."""
+        return sum(self._prices.cost(model, count) for model, count in tokens.items())
 
     def _prepared(self, task: Task, rung: Ask) -> Call:
         if rung not in task.calls:
             prompt = task.prompt(rung.style)
             reply = self._limits.get(task.module.name, self._profile.generation.findings)
-            task.calls[rung] = self._call(
+            task.calls[rung] = self._calls.make(
                 task.stage,
                 self._profile.tiers[rung.backbone],
                 prompt,
@@ -240,41 +244,6 @@ class Rungs:
                 reply_schema(task.module, rung.style, task.work),
             )
         return task.calls[rung]
-
-    def _answer_call(self, prompt: Prompt) -> Call:
-        limit = self._profile.generation.answer
-        return self._call(ANSWER, self._profile.answerer, prompt, limit, None)
-
-    def _call(
-        self,
-        stage: str,
-        key: str,
-        prompt: Prompt,
-        max_tokens: int,
-        schema: Mapping[str, Any] | None,
-    ) -> Call:
-        profile = self._profile.backbones[key]
-        text = profile.template.replace("{prompt}", prompt.text)
-        read = self._models.backbones[key].tokens.count(text)
-        over = read + max_tokens - profile.context
-        return Call(
-            stage=stage,
-            backbone=key,
-            request=GenerationRequest(
-                text,
-                max_tokens,
-                schema,
-                shared=profile.template.index("{prompt}") + len(prompt.prefix),
-                prompt_tokens=read,
-            ),
-            bound=self._bound(key, read, max_tokens),
-            overflow=f"context: {over} tokens over {profile.context}" if over > 0 else None,
-        )
-
-    def _bound(self, key: str, input_tokens: int, output_tokens: int) -> Bound:
-        speed = self._profile.backbones[key].speed
-        seconds = input_tokens / speed.prefill + output_tokens / speed.decode
-        return Bound(self._prices.cost(key, input_tokens, output_tokens), seconds * 1e3)
 
 
 def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[Rung]:

@@ -30,6 +30,16 @@ def serve(  # noqa: PLR0917  (the command line's options)
         str | None,
         typer.Option(metavar="HOST:PORT", help="A Triton of yours, instead of the embedded one."),
     ] = None,
+    router: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER", help="A trained router; repeat it for routers of other strategies."
+        ),
+    ] = None,
+    sample_tiers: Annotated[
+        bool,
+        typer.Option(help="Trained routers draw tiers by probability, or take the best one."),
+    ] = False,
     port_file: Annotated[
         Path | None, typer.Option(help="Write the port there, once it is listened on.")
     ] = None,
@@ -45,6 +55,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
 
     \b
     budgetmem assets pull small && budgetmem serve
+    budgetmem serve --router routers/capacity --router routers/reasoning
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --host 0.0.0.0 --json-logs
     """
@@ -66,6 +77,8 @@ def serve(  # noqa: PLR0917  (the command line's options)
         port_file=port_file,
         drain_s=drain,
         show_progress=not json_logs,
+        routers=tuple(router or ()),
+        sample_tiers=sample_tiers,
     )
     asyncio.run(run(options, typer.echo))
 

@@ -20,7 +20,7 @@ from budgetmem.info import (
     installed_version,
 )
 from budgetmem.pipeline import Pipeline
-from budgetmem.router import FixedRouter, Router
+from budgetmem.router import Router
 from budgetmem.scheduling.plans import plan_of
 from budgetmem.scheduling.tier_scheduler import TierScheduler
 from budgetmem.stages import STAGES
@@ -29,6 +29,7 @@ from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
+from server.routers import ServedRouters
 
 
 class ForgettingHistories(Histories):
@@ -60,24 +61,27 @@ def build_engine(
     models: Models,
     data_dir: Path,
     forget: Callable[[], None] = lambda: None,
+    *,
     scheduler: TierScheduler | None = None,
+    routers: ServedRouters | None = None,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
     `forget` is called after a deletion, so that nothing of the history stays in memory. With a
-    `scheduler` requests wait in it until the pipeline has room.
+    `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
+    chooses for every strategy.
     """
     store = SqliteStore(data_dir / "histories")
     histories = ForgettingHistories(store, models, profile, forget)
-    router = FixedRouter()
-    pipeline: Extractor = Pipeline(profile, models, histories, router)
+    routers = routers or ServedRouters(profile)
+    pipeline: Extractor = Pipeline(profile, models, histories, routers)
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
-    return Engine(histories, pipeline, describe(profile, router))
+    return Engine(histories, pipeline, describe(profile, routers.default), routers)
 
 
 def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:
-    """What GetInfo tells of a profile."""
+    """What GetInfo tells of a profile. `router` chooses where a strategy has none of its own."""
     return ServerInfo(
         version=installed_version(),
         profile=profile.name,

@@ -1,4 +1,4 @@
-"""The listening gRPC server: MemoryService, health and reflection."""
+"""The listening gRPC server: MemoryService, AdminService, health and reflection."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from grpc_reflection.v1alpha import reflection
 
 from budgetmem.errors import ConfigError
 from budgetmem.info import Limits
-from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1 import admin_pb2, memory_pb2
+from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import add_MemoryServiceServicer_to_server
-from server.engine import Engine
+from server.admin import AdminService
+from server.engine import Engine, EngineSlot
 from server.errors import ErrorEdge
 from server.service import MemoryService
 
-SERVICE = pb.DESCRIPTOR.services_by_name["MemoryService"].full_name
-HEALTH_NAMES = ("", SERVICE)
+SERVICE = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
+ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
+HEALTH_NAMES = ("", SERVICE, ADMIN_SERVICE)
 
 
 class Doors:
@@ -23,7 +26,7 @@ class Doors:
 
     def __init__(self, limits: Limits | None = None) -> None:
         size = (limits or Limits()).message_bytes
-        self._service = MemoryService()
+        self._slot = EngineSlot()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=[ErrorEdge()],
@@ -34,10 +37,11 @@ class Doors:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        add_MemoryServiceServicer_to_server(self._service, self._server)
+        add_MemoryServiceServicer_to_server(MemoryService(self._slot), self._server)
+        add_AdminServiceServicer_to_server(AdminService(self._slot), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
-            (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            (SERVICE, ADMIN_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
 
     async def open(self, host: str, port: int) -> int:
@@ -55,7 +59,7 @@ class Doors:
 
     async def serve(self, engine: Engine) -> None:
         """From now on calls are answered by `engine`, and health says SERVING."""
-        self._service.attach(engine)
+        self._slot.fill(engine)
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
 
     async def pause(self) -> None:

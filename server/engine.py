@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from budgetmem.errors import NotFound
+from budgetmem.errors import NotFound, ServerUnavailable
 from budgetmem.history import IngestReport
-from budgetmem.info import ServerInfo
+from budgetmem.info import RouterVersion, ServerInfo
 from budgetmem.pipeline import ExtractRequest, Observer
 from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Answer, Memory, Turn
@@ -37,13 +37,45 @@ class Extractor(Protocol):
     async def answer(self, request: ExtractRequest, observe: Observer | None = None) -> Answer: ...
 
 
+class Routers(Protocol):
+    """The routers that choose for the pipeline (`server.routers.ServedRouters`)."""
+
+    def versions(self) -> Mapping[str, str]: ...
+
+    async def reload(self, strategy: str) -> Sequence[RouterVersion]: ...
+
+
 @dataclass(frozen=True)
 class Engine:
-    """Everything that answers the service's calls."""
+    """Everything that answers the service's calls. `described` leaves the routers out."""
 
     histories: Histories
     pipeline: Extractor
-    info: ServerInfo
+    described: ServerInfo
+    routers: Routers
+
+    @property
+    def info(self) -> ServerInfo:
+        """What the server runs at this moment."""
+        return replace(self.described, routers=self.routers.versions())
+
+
+class EngineSlot:
+    """Where the services find the engine, once there is one."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def fill(self, engine: Engine) -> None:
+        """From now on, calls are answered by `engine`."""
+        self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """Raises ServerUnavailable as long as there is none."""
+        if self._engine is None:
+            raise ServerUnavailable("the server is starting: its models are still being loaded")
+        return self._engine
 
 
 async def overview(histories: Histories, tenant: str) -> list[HistoryInfo]:

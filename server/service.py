@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 
-from budgetmem.errors import ServerUnavailable
 from budgetmem.pipeline import Event, ExtractRequest
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceServicer
@@ -19,7 +18,7 @@ from budgetmem.wire.info import encode_info
 from budgetmem.wire.requests import TENANT_KEY, decode_name, decode_query, decode_turns
 from budgetmem.wire.results import encode_answer, encode_memory
 from budgetmem.wire.values import encode_turn
-from server.engine import Engine, overview
+from server.engine import Engine, EngineSlot, overview
 from server.streaming import observed
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -27,24 +26,18 @@ DEFAULT_TENANT = "default"
 
 
 class MemoryService(MemoryServiceServicer):
-    """The gRPC service. Until `attach` gave it an engine, every call is ServerUnavailable."""
+    """The gRPC service. Until the slot has an engine, every call is ServerUnavailable."""
 
-    def __init__(self) -> None:
-        self._attached: Engine | None = None
-
-    def attach(self, engine: Engine) -> None:
-        """From now on, calls are answered by `engine`."""
-        self._attached = engine
+    def __init__(self, slot: EngineSlot) -> None:
+        self._slot = slot
 
     @property
     def _engine(self) -> Engine:
-        if self._attached is None:
-            raise ServerUnavailable("the server is starting: its models are still being loaded")
-        return self._attached
+        return self._slot.engine
 
     async def Ingest(self, request: pb.IngestRequest, context: Context) -> pb.IngestResponse:
         engine = self._engine
-        limits = engine.info.limits
+        limits = engine.described.limits
         history = decode_name(request.history, "history", limits)
         turns = decode_turns(request.turns, limits)
         report = await engine.histories.ingest(self._tenant(context), history, turns)
@@ -75,14 +68,14 @@ class MemoryService(MemoryServiceServicer):
     async def ExportHistory(
         self, request: pb.ExportHistoryRequest, context: Context
     ) -> AsyncGenerator[pb.ExportHistoryResponse, None]:
-        history = decode_name(request.history, "history", self._engine.info.limits)
+        history = decode_name(request.history, "history", self._engine.described.limits)
         for turn in await self._engine.histories.export(self._tenant(context), history):
             yield pb.ExportHistoryResponse(turn=encode_turn(turn))
 
     async def DeleteHistory(
         self, request: pb.DeleteHistoryRequest, context: Context
     ) -> pb.DeleteHistoryResponse:
-        history = decode_name(request.history, "history", self._engine.info.limits)
+        history = decode_name(request.history, "history", self._engine.described.limits)
         return encode_proof(await self._engine.histories.delete(self._tenant(context), history))
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
@@ -91,7 +84,7 @@ class MemoryService(MemoryServiceServicer):
     def _query(
         self, message: pb.ExtractRequest, context: Context, prefix: str = ""
     ) -> ExtractRequest:
-        info = self._engine.info
+        info = self._engine.described
         query = decode_query(message, info.limits, info.modules, prefix)
         return ExtractRequest(
             tenant=self._tenant(context),
@@ -106,4 +99,4 @@ class MemoryService(MemoryServiceServicer):
     def _tenant(self, context: Context) -> str:
         headers = dict(context.invocation_metadata() or ())
         tenant = str(headers.get(TENANT_KEY, DEFAULT_TENANT))
-        return decode_name(tenant, TENANT_KEY, self._engine.info.limits)
+        return decode_name(tenant, TENANT_KEY, self._engine.described.limits)

@@ -22,6 +22,7 @@ from server.assembly import build_engine, open_scheduler
 from server.doors import Doors
 from server.progress import loading_display
 from server.render import render
+from server.routers import serving_routers
 from server.triton_process import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,11 @@ times as long. A call needs the loop several times before it is known whose it i
 
 @dataclass(frozen=True)
 class Options:
-    """What `budgetmem serve` was told. Port 0 is any free port; `drain_s` are seconds."""
+    """What `budgetmem serve` was told. Port 0 is any free port; `drain_s` are seconds.
+
+    `routers` are folders of trained routers, one a strategy; with `sample_tiers` they draw tiers
+    by their probabilities instead of taking the most probable one.
+    """
 
     profile: str
     data_dir: Path
@@ -47,13 +52,16 @@ class Options:
     port_file: Path | None = None
     drain_s: float = 10.0
     show_progress: bool = True
+    routers: tuple[Path, ...] = ()
+    sample_tiers: bool = False
 
 
 async def run(options: Options, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; a second signal ends the draining.
 
-    Raises AssetError for what is not downloaded, ConfigError for a profile or an address that
-    cannot work, BackboneUnavailable for a Triton that does not come up or goes for good.
+    Raises AssetError for what is not downloaded, ConfigError for a profile, a router or an
+    address that cannot work, BackboneUnavailable for a Triton that does not come up or goes for
+    good.
     """
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))
@@ -73,6 +81,9 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     check_assets(profile, embedded=options.triton_url is None)
     doors = Doors()
     async with AsyncExitStack() as stack:
+        routers = await stack.enter_async_context(
+            serving_routers(profile, options.routers, sample=options.sample_tiers)
+        )
         port = await doors.open(options.host, options.port)
         stack.push_async_callback(doors.close, 0)
         if options.port_file is not None:
@@ -81,7 +92,14 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             loaded(profile, options.triton_url, show_progress=options.show_progress)
         )
         await doors.serve(
-            build_engine(profile, models, options.data_dir, models.forget, models.scheduler)
+            build_engine(
+                profile,
+                models,
+                options.data_dir,
+                models.forget,
+                scheduler=models.scheduler,
+                routers=routers,
+            )
         )
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from budgetmem.backbone import (
@@ -14,10 +14,11 @@ from budgetmem.backbone import (
     ModelSet,
     ScriptedBackbone,
     ScriptedTagger,
+    Vectors,
 )
 from budgetmem.config import Profile, load_profile
 from budgetmem.pipeline import Pipeline
-from budgetmem.router import FixedRouter, Router
+from budgetmem.router import FixedRouter, Routers
 from budgetmem.types import Chunk
 
 REPLIES = {
@@ -80,6 +81,8 @@ def perfect(prompt: str) -> str:
 class Found:
     chunks: tuple[Chunk, ...] = CHUNKS
     tokens: int = 5
+    query: Vectors | None = None
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,7 +111,7 @@ def pipeline(
     backbones: Mapping[str, Backbone] | None = None,
     *,
     models: Models | None = None,
-    router: Router | None = None,
+    routers: Routers | None = None,
     retriever: FixedRetriever | None = None,
     profile: Profile | None = None,
     **more: Callable[[], float],
@@ -122,6 +125,6 @@ def pipeline(
         profile=profile or load_profile("small"),
         models=models,
         retriever=retriever or FixedRetriever(),
-        router=router or FixedRouter(),
+        routers=routers or FixedRouter(),
         **more,
     )

@@ -9,6 +9,7 @@ from budgetmem.config import Profile, load_profile
 from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, InvalidInput
 from budgetmem.modules import MODULES
 from budgetmem.pipeline import Event, ExtractRequest, RetrievedEvent, StepEvent
+from budgetmem.router import FixedRouter
 from budgetmem.stages import STAGES
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget, Usage
@@ -270,3 +271,27 @@ def test_usages_add_up():
 
 def test_the_scripted_replies_are_json():
     assert json.loads(perfect("that may hold the answer"))["keep"] == [1]
+
+
+class Trained:
+    """As FixedRouter, but the cost weight has an effect."""
+
+    version = "capacity-00000001"
+    uses_cost_weight = True
+    choose = FixedRouter().choose
+
+    def of(self, strategy: str):
+        return self if strategy == "capacity" else FixedRouter()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "cost_weight", "notes"),
+    [
+        ("reasoning", 0.3, ("cost_weight: no effect, reasoning has no trained router here",)),
+        ("reasoning", 0.0, ()),
+        ("capacity", 0.3, ()),
+    ],
+)
+async def test_a_cost_weight_without_effect_is_noted(strategy, cost_weight, notes):
+    memory = await pipeline(routers=Trained()).extract(request(strategy, cost_weight=cost_weight))
+    assert memory.receipt.notes == notes

@@ -1,5 +1,6 @@
 import pytest
 
+from budgetmem.features import State
 from budgetmem.router import Decision, FixedRouter, nearest_allowed
 from budgetmem.tiers import Tier
 from budgetmem.types import Workspace
@@ -23,7 +24,7 @@ def test_nearest_allowed(wanted: Tier, masked: tuple[Tier, ...], expected: Tier)
 
 
 def decision(module: str, **more: object) -> Decision:
-    return Decision(module, "about", Workspace.start("q", ()), cost_weight=0.0, **more)
+    return Decision(module, "extract", State(Workspace.start("q", ())), cost_weight=0.0, **more)
 
 
 async def test_pins_go_before_the_table_and_the_table_before_the_default():

@@ -92,7 +92,7 @@ class Journal:
         file = self._prompts_of(salt)
         if not file.exists():
             raise ConfigError(
-                f"{file} is gone, which a ceiling is measured with: take the line of the salt {salt} "
+                f"{file} is gone, which a ceiling needs: take the line of the salt {salt} "
                 f"out of {self._path}, and its row is measured again"
             )
         plain = json.loads(file.read_text(encoding="utf-8"))

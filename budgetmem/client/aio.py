@@ -17,16 +17,19 @@ from budgetmem.client.calls import (
     call_options,
     channel_options,
     query_of,
+    reload_of,
     summed,
 )
 from budgetmem.client.failures import translated
 from budgetmem.history import IngestReport
-from budgetmem.info import ServerInfo
+from budgetmem.info import RouterVersion, ServerInfo
 from budgetmem.pipeline import Event
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import AdminServiceStub
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Answer, Memory, Turn
+from budgetmem.wire.admin import decode_reloaded
 from budgetmem.wire.events import decode_event
 from budgetmem.wire.histories import decode_history, decode_ingest_report, decode_proof
 from budgetmem.wire.info import decode_info
@@ -58,6 +61,7 @@ class AsyncClient:
             else grpc.aio.secure_channel(server, credentials, channel_options())
         )
         self._stub = MemoryServiceStub(self._channel)
+        self._admin = AdminServiceStub(self._channel)
 
     async def ingest(
         self,
@@ -134,6 +138,15 @@ class AsyncClient:
         with translated(self.server):
             response = await self._stub.GetInfo(pb.GetInfoRequest(), **self._call(timeout_s))
         return decode_info(response)
+
+    async def reload_routers(
+        self, strategy: str = "", *, timeout_s: float | None = None
+    ) -> tuple[RouterVersion, ...]:
+        """Has the server read its trained routers again. See `Client.reload_routers`."""
+        request = reload_of(strategy)
+        with translated(self.server):
+            response = await self._admin.ReloadRouters(request, **self._call(timeout_s))
+        return decode_reloaded(response)
 
     async def close(self) -> None:
         """Ends the connection; running calls are cancelled."""

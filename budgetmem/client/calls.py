@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from budgetmem.errors import InvalidInput
 from budgetmem.history import IngestReport
+from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Turn
@@ -84,6 +85,12 @@ def query_of(history: str, query: str, options: QueryOptions) -> pb.ExtractReque
             max_tokens=options.get("max_tokens"),
             asked_at=options.get("asked_at"),
         )
+
+
+def reload_of(strategy: str) -> admin_pb2.ReloadRoutersRequest:
+    """The request of a reload. Raises InvalidInput for what cannot be sent."""
+    with sendable("strategy"):
+        return admin_pb2.ReloadRoutersRequest(strategy=strategy)
 
 
 def channel_options() -> list[tuple[str, Any]]:

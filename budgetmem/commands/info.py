@@ -41,7 +41,7 @@ def _show(info: ServerInfo) -> None:
 
     typer.echo(f"BudgetMem {info.version}, profile {info.profile}: {info.about}")
     typer.echo(
-        f"router {info.router}, answers by {info.answerer}; retrieval {info.retrieval.ranking}, "
+        f"answers by {info.answerer}; retrieval {info.retrieval.ranking}, "
         f"{info.retrieval.max_tokens} tokens\n"
     )
     models = [
@@ -56,8 +56,11 @@ def _show(info: ServerInfo) -> None:
     print_rows(header, models + task_models)
     typer.echo()
     print_rows(
-        ("strategy", "low", "mid", "high"),
-        [(s.name, s.low, s.mid, s.high) for s in info.strategies],
+        ("strategy", "router", "low", "mid", "high"),
+        [
+            (s.name, info.routers.get(s.name, info.router), s.low, s.mid, s.high)
+            for s in info.strategies
+        ],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -73,8 +73,8 @@ def _parse(where: str, text: str) -> Any:  # noqa: ANN401 - any JSON
 
 
 def expect(value: object, kind: type[T], where: str) -> T:
-    """The value, if it is of that kind. Raises InvalidInput."""
-    if not isinstance(value, kind):
+    """The value, if it is of that kind; true and false are no integers. Raises InvalidInput."""
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise InvalidInput(where, f"must be {_NAMES[kind]}, not {type(value).__name__}")
     return value
 
@@ -92,6 +92,17 @@ def date(text: str, form: str, where: str) -> datetime:
         return datetime.strptime(text, form)
     except ValueError as exc:
         raise InvalidInput(where, f"{text!r} is not a time of the form {form!r}") from exc
+
+
+def named(histories: Iterable[tuple[str, str, list[Turn]]]) -> dict[str, list[Turn]]:
+    """Place, name and turns of each history, by name. Raises InvalidInput for a name that comes
+    twice: the second would take the first one's place."""
+    found: dict[str, list[Turn]] = {}
+    for where, name, turns in histories:
+        if name in found:
+            raise InvalidInput(where, f"a second history named {name!r}")
+        found[name] = turns
+    return found
 
 
 def pick(histories: dict[str, list[Turn]], select: str | None, path: Path) -> dict[str, list[Turn]]:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from budgetmem.errors import InvalidInput
-from budgetmem.importers.base import Record, expect, get, json_records, pick
+from budgetmem.importers.base import Record, expect, get, json_records, named, pick
 from budgetmem.types import Turn
 
 Document = tuple[str, str]
@@ -22,15 +22,25 @@ _HEADING = re.compile(r"Document \d+:")
 
 def read(path: Path, select: str | None = None) -> dict[str, list[Turn]]:
     """Histories are named by `id` or `_id`, else by `index`; turns `d0`, `d1`, ..."""
-    histories = {}
-    for number, (where, record) in enumerate(json_records(path)):
-        name = record.get("id", record.get("_id", record.get("index", number)))
-        histories[str(name)] = [
-            Turn(id=f"d{i}", speaker=title, text=text, session=title)
-            for i, (title, text) in enumerate(documents(record, where))
-            if text
-        ]
-    return pick(histories, select, path)
+    found = (
+        (where, name_of(record, number), history(record, where))
+        for number, (where, record) in enumerate(json_records(path))
+    )
+    return pick(named(found), select, path)
+
+
+def name_of(record: Record, number: int) -> str:
+    """What the record calls itself, else its number in the file."""
+    return str(record.get("id", record.get("_id", record.get("index", number))))
+
+
+def history(record: Record, where: str) -> list[Turn]:
+    """The turns of one record: turn `dN` is its document N, from 0; empty ones are left out."""
+    return [
+        Turn(id=f"d{i}", speaker=title, text=text, session=title)
+        for i, (title, text) in enumerate(documents(record, where))
+        if text
+    ]
 
 
 def documents(record: Record, where: str) -> list[Document]:
@@ -51,9 +61,13 @@ def documents(record: Record, where: str) -> list[Document]:
     if isinstance(context, dict):
         titles = get(context, "title", list, f"{where}.context")
         sentences = get(context, "sentences", list, f"{where}.context")
-        pairs = list(zip(titles, sentences, strict=False))
+        if len(titles) != len(sentences):
+            raise InvalidInput(
+                f"{where}.context", f"{len(titles)} titles, but {len(sentences)} lists of sentences"
+            )
+        pairs: list[object] = [list(pair) for pair in zip(titles, sentences, strict=True)]
     else:
-        pairs = [tuple(pair) for pair in expect(context, list, f"{where}.context")]
+        pairs = get(record, "context", list, where)
     return [_from_sentences(pair, f"{where}.context[{i}]") for i, pair in enumerate(pairs)]
 
 
@@ -72,7 +86,8 @@ def split_documents(context: str) -> list[Document]:
     return found
 
 
-def _from_sentences(pair: tuple[object, ...], where: str) -> Document:
+def _from_sentences(raw: object, where: str) -> Document:
+    pair = expect(raw, list, where)
     if len(pair) != 2:
         raise InvalidInput(where, f"must be a title and its sentences, not {len(pair)} values")
     sentences = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from budgetmem.importers.base import Record, date, expect, get, json_records, pick
+from budgetmem.importers.base import Record, date, expect, get, json_records, named, pick
 from budgetmem.types import Turn
 
 _SESSION = re.compile(r"session_(\d+)")
@@ -14,14 +14,11 @@ _TIME = "%I:%M %p on %d %B, %Y"
 
 def read(path: Path, select: str | None = None) -> dict[str, list[Turn]]:
     """Turn ids are the `dia_id`s, sessions `session_N`; a photo's `blip_caption` is the caption."""
-    return pick(
-        {
-            get(record, "sample_id", str, where): conversation(record, where)
-            for where, record in json_records(path)
-        },
-        select,
-        path,
+    found = (
+        (where, get(record, "sample_id", str, where), conversation(record, where))
+        for where, record in json_records(path)
     )
+    return pick(named(found), select, path)
 
 
 def conversation(record: Record, where: str) -> list[Turn]:

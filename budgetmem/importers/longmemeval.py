@@ -6,22 +6,19 @@ from collections import Counter
 from pathlib import Path
 
 from budgetmem.errors import InvalidInput
-from budgetmem.importers.base import Record, date, expect, get, json_records, pick
+from budgetmem.importers.base import Record, date, expect, get, json_records, named, pick
 from budgetmem.types import Turn
 
-_TIME = "%Y/%m/%d (%a) %H:%M"
+TIME = "%Y/%m/%d (%a) %H:%M"
 
 
 def read(path: Path, select: str | None = None) -> dict[str, list[Turn]]:
     """Sessions are the haystack's, turn ids `SESSION:N` with N from 0, speakers the roles."""
-    return pick(
-        {
-            get(record, "question_id", str, where): haystack(record, where)
-            for where, record in json_records(path)
-        },
-        select,
-        path,
+    found = (
+        (where, get(record, "question_id", str, where), haystack(record, where))
+        for where, record in json_records(path)
     )
+    return pick(named(found), select, path)
 
 
 def haystack(record: Record, where: str) -> list[Turn]:
@@ -42,7 +39,7 @@ def haystack(record: Record, where: str) -> list[Turn]:
         seen[name] += 1
         unique = name if seen[name] == 1 else f"{name}#{seen[name]}"
         dated = f"{where}.haystack_dates[{index}]"
-        time = date(expect(raw_date, str, dated), _TIME, dated)
+        time = date(expect(raw_date, str, dated), TIME, dated)
         for number, entry in enumerate(expect(session, list, place)):
             turn = expect(entry, dict, f"{place}[{number}]")
             turns.append(

@@ -1,4 +1,4 @@
-"""Regenerates the Python code of `memory.proto`: `python budgetmem/proto/generate.py [OUT_DIR]`.
+"""Regenerates the Python code of the .proto files: `python budgetmem/proto/generate.py [OUT_DIR]`.
 
 Needs grpcio-tools and mypy-protobuf (the `dev` extra). The include path is the project root, so
 that the generated modules import one another as `budgetmem.proto.budgetmem.v1.memory_pb2`.
@@ -12,17 +12,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROTO = "budgetmem/proto/budgetmem/v1/memory.proto"
+PROTOS = tuple(f"budgetmem/proto/budgetmem/v1/{name}.proto" for name in ("admin", "memory"))
 
 
 def command(out: Path) -> list[str]:
-    """The protoc command that writes all five generated files below `out`."""
+    """The protoc command that writes all generated files below `out`."""
     return [
         sys.executable,
         *("-m", "grpc_tools.protoc", f"--proto_path={ROOT}"),
         *(f"--python_out={out}", f"--mypy_out=quiet:{out}"),
         *(f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}"),
-        PROTO,
+        *PROTOS,
     ]
 
 

@@ -156,6 +156,10 @@ class Store(Protocol):
         """
         ...
 
+    def vectors(self, tenant: str, history: str, ids: Collection[str]) -> Mapping[str, Vectors]:
+        """The vectors of the named units that (still) exist, by id. Raises NotFound."""
+        ...
+
     def turns(self, tenant: str, history: str) -> list[Turn]:
         """All turns in order of arrival. Raises NotFound as `info` does."""
         ...

@@ -127,6 +127,15 @@ def units(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, Unit]:
     return {row["id"]: rows.unit_from(row) for row in found}
 
 
+def vectors(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, NDArray[np.float32]]:
+    """The vectors of the named units, by id."""
+    found = db.execute(
+        "SELECT id, vector FROM units WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(ids)),),
+    )
+    return {row["id"]: np.frombuffer(row["vector"], dtype="<f4") for row in found}
+
+
 def session_names(db: sqlite3.Connection) -> tuple[str, ...]:
     """All sessions in time order, by arrival where no time is known."""
     found = db.execute("SELECT name FROM sessions ORDER BY started IS NULL, started, seq")

@@ -138,6 +138,12 @@ class SqliteStore:
                 sessions=queries.session_names(db),
             )
 
+    def vectors(
+        self, tenant: str, history: str, ids: Collection[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        with self._existing(tenant, history) as db:
+            return queries.vectors(db, ids)
+
     def turns(self, tenant: str, history: str) -> list[Turn]:
         with self._existing(tenant, history) as db:
             found = db.execute(f"SELECT {rows.TURN_COLUMNS} FROM turns ORDER BY seq")

@@ -30,6 +30,7 @@ def encode_info(info: ServerInfo) -> pb.GetInfoResponse:
         router=info.router,
         retrieval=encode_scalars(info.retrieval, pb.RetrievalInfo),
         limits=encode_scalars(info.limits, pb.Limits),
+        routers=info.routers,
     )
 
 
@@ -47,6 +48,7 @@ def decode_info(message: pb.GetInfoResponse) -> ServerInfo:
         router=message.router,
         retrieval=decode_scalars(message.retrieval, RetrievalInfo),
         limits=decode_scalars(message.limits, Limits),
+        routers=dict(message.routers),
     )
 
 

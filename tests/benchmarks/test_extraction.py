@@ -1,15 +1,9 @@
 import json
-from collections import Counter
 from dataclasses import asdict
 
 import pytest
 
-from benchmarks.extraction import Arm, Result, read, sample, summary
-from training.datasets.base import Question
-
-QUESTIONS = [
-    Question(f"q{n}", "h", "?", "gold", "temporal" if n % 4 else "multi-hop", ()) for n in range(40)
-]
+from benchmarks.extraction import Arm, Result, read, summary
 
 
 def result(name: str, category: str, extracted: float, plain: float) -> Result:
@@ -27,20 +21,6 @@ def result(name: str, category: str, extracted: float, plain: float) -> Result:
         fallbacks={},
         memory="m",
     )
-
-
-def test_a_sample_is_seeded_and_keeps_the_proportions():
-    chosen = sample(QUESTIONS, 20, seed=1)
-    assert len(chosen) == 20
-    assert Counter(q.category for q in chosen) == {"temporal": 15, "multi-hop": 5}
-    assert chosen == sample(QUESTIONS, 20, seed=1)
-    assert chosen != sample(QUESTIONS, 20, seed=2)
-    assert chosen == [q for q in QUESTIONS if q in chosen]
-
-
-@pytest.mark.parametrize("count", [1, 7, 39, 40, 100])
-def test_a_sample_has_the_size_that_was_asked_for(count: int):
-    assert len(sample(QUESTIONS, count, seed=0)) == min(count, 40)
 
 
 def test_results_are_read_back(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from budgetmem.errors import InvalidInput, NotFound
 from budgetmem.importers import IMPORTERS
+from budgetmem.importers.base import expect
 from budgetmem.importers.hotpotqa import split_documents
 from budgetmem.validation import check_turns, without_repeats
 from tests.toys import shared_file
@@ -109,6 +110,37 @@ def test_hotpotqa_forms_agree(tmp_path, record):
 def test_a_long_context_without_headings_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match=r"data.json\[0\]\.context: no `Document N:` heading"):
         load(tmp_path, "hotpotqa", [{"id": "q", "context": "just text"}])
+
+
+@pytest.mark.parametrize(
+    ("form", "record", "name"),
+    [
+        ("locomo", LOCOMO, "conv-1"),
+        ("longmemeval", LONGMEMEVAL, "q1"),
+        ("hotpotqa", {"id": "q", "context": [["Cat", ["It purrs."]]]}, "q"),
+    ],
+)
+def test_a_name_that_comes_twice_is_refused(tmp_path, form, record, name):
+    with pytest.raises(InvalidInput, match=rf"data.json\[1\]: a second history named '{name}'"):
+        load(tmp_path, form, [record, record])
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ({"title": ["Cat", "Dog"], "sentences": [[]]}, r"\.context: 2 titles, but 1 lists of"),
+        ([1], r"\.context\[0\]: must be a list, not int"),
+        (None, r"\.context: must be a list, not NoneType"),
+    ],
+)
+def test_a_context_of_another_form_is_refused(tmp_path, context, message):
+    with pytest.raises(InvalidInput, match=message):
+        load(tmp_path, "hotpotqa", [{"id": "q", "context": context}])
+
+
+def test_true_is_no_integer():
+    with pytest.raises(InvalidInput, match="x: must be an integer, not bool"):
+        expect(True, int, "x")
 
 
 @pytest.mark.shared

@@ -9,7 +9,10 @@ import pytest
 from budgetmem.proto.generate import ROOT, generate
 
 FOLDER = Path("budgetmem/proto/budgetmem/v1")
-GENERATED = ["memory_pb2.py", "memory_pb2.pyi", "memory_pb2_grpc.py", "memory_pb2_grpc.pyi"]
+PROTOS = ["admin", "memory"]
+GENERATED = [
+    f"{name}_pb2{of}" for name in PROTOS for of in (".py", ".pyi", "_grpc.py", "_grpc.pyi")
+]
 
 
 @pytest.mark.skipif(
@@ -22,8 +25,9 @@ def test_the_committed_code_is_what_the_proto_generates(tmp_path):
         assert (tmp_path / FOLDER / name).read_text() == (ROOT / FOLDER / name).read_text(), name
 
 
-def test_every_field_is_commented():
-    lines = (ROOT / FOLDER / "memory.proto").read_text().splitlines()
+@pytest.mark.parametrize("name", PROTOS)
+def test_every_field_is_commented(name):
+    lines = (ROOT / FOLDER / f"{name}.proto").read_text().splitlines()
     bare = [
         line
         for before, line in pairwise(lines)

@@ -15,6 +15,7 @@ from budgetmem.info import (
     BackboneInfo,
     ModelPrice,
     RetrievalInfo,
+    RouterVersion,
     ServerInfo,
     StrategyInfo,
     TaskModelInfo,
@@ -88,6 +89,7 @@ INFO = ServerInfo(
     modules=("filter", "entity", "temporal", "topic", "summary"),
     router="fixed-mid",
     retrieval=RetrievalInfo("fused", 800),
+    routers={"capacity": "fixed-mid"},
 )
 
 
@@ -159,6 +161,27 @@ class FakePipeline:
 
 
 @dataclass
+class FakeRouters:
+    """A reload gives the strategy `fresh`, or fails."""
+
+    kept: dict[str, str] = field(default_factory=lambda: dict(INFO.routers))
+    fresh: str = "capacity-00000001"
+    failure: BudgetMemError | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def versions(self):
+        return dict(self.kept)
+
+    async def reload(self, strategy):
+        self.asked.append(strategy)
+        if self.failure is not None:
+            raise self.failure
+        old = self.kept
+        self.kept = dict.fromkeys(old, self.fresh)
+        return [RouterVersion(name, version, self.fresh) for name, version in old.items()]
+
+
+@dataclass
 class Running:
     """Open doors, and the fakes behind them."""
 
@@ -175,6 +198,10 @@ class Running:
     def pipeline(self) -> FakePipeline:
         return self.engine.pipeline  # type: ignore[return-value]
 
+    @property
+    def routers(self) -> FakeRouters:
+        return self.engine.routers  # type: ignore[return-value]
+
     def call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
 
@@ -187,7 +214,7 @@ def running(serve: bool = True) -> Iterator[Running]:
     thread.start()
 
     async def start():
-        doors, engine = Doors(), Engine(FakeHistories(), FakePipeline(), INFO)
+        doors, engine = Doors(), Engine(FakeHistories(), FakePipeline(), INFO, FakeRouters())
         port = await doors.open("127.0.0.1", 0)
         if serve:
             await doors.serve(engine)

@@ -14,9 +14,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from budgetmem.errors import ConfigError, InvalidInput
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
-from server.doors import SERVICE, Doors
+from server.doors import ADMIN_SERVICE, SERVICE, Doors
 from server.engine import Engine
-from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, running
+from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters, running
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def health_of(address, service):
         return health_pb2_grpc.HealthStub(channel).Check(request, timeout=10).status
 
 
-@pytest.mark.parametrize("service", ["", SERVICE])
+@pytest.mark.parametrize("service", ["", SERVICE, ADMIN_SERVICE])
 def test_health_is_serving_once_there_is_an_engine(service):
     with running(serve=False) as server:
         assert health_of(server.address, service) == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -77,12 +77,13 @@ def test_health_is_serving_once_there_is_an_engine(service):
         assert health_of(server.address, service) == health_pb2.HealthCheckResponse.SERVING
 
 
-def test_reflection_lists_the_service(channel):
+def test_reflection_lists_the_services(channel):
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
     [response] = list(stub.ServerReflectionInfo(requests, timeout=10))
     names = {service.name for service in response.list_services_response.service}
-    assert {"budgetmem.v1.MemoryService", "grpc.health.v1.Health"} <= names
+    own = {"budgetmem.v1.MemoryService", "budgetmem.v1.AdminService"}
+    assert own | {"grpc.health.v1.Health"} <= names
 
 
 async def test_a_taken_port_is_a_config_error(server):
@@ -94,7 +95,7 @@ async def test_a_taken_port_is_a_config_error(server):
 async def test_closing_lets_a_running_call_end_and_lets_no_other_in():
     doors = Doors()
     port = await doors.open("127.0.0.1", 0)
-    await doors.serve(Engine(FakeHistories(), FakePipeline(takes_s=0.3), INFO))
+    await doors.serve(Engine(FakeHistories(), FakePipeline(takes_s=0.3), INFO, FakeRouters()))
     request = pb.ExtractRequest(history="h", query="q")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         running_call = MemoryServiceStub(channel).ExtractStream(request)
@@ -112,7 +113,7 @@ async def test_closing_lets_a_running_call_end_and_lets_no_other_in():
 async def test_closing_cancels_what_outlasts_the_grace():
     pipeline, doors = FakePipeline(takes_s=60), Doors()
     port = await doors.open("127.0.0.1", 0)
-    await doors.serve(Engine(FakeHistories(), pipeline, INFO))
+    await doors.serve(Engine(FakeHistories(), pipeline, INFO, FakeRouters()))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call = MemoryServiceStub(channel).ExtractStream(pb.ExtractRequest(history="h", query="q"))
         await call.read()

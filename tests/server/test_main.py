@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -35,6 +37,16 @@ def test_options_reach_the_server(app, served, tmp_path):
     [options] = served
     assert (options.profile, options.port, options.data_dir) == ("tiny", 0, tmp_path)
     assert (options.triton_url, options.drain_s, options.show_progress) == ("gpu:8001", 3.0, False)
+
+
+def test_routers_reach_the_server(app, served):
+    folders = ["--router", "routers/a", "--router", "routers/b"]
+    assert CliRunner().invoke(app, [*folders, "--sample-tiers"]).exit_code == 0
+    assert CliRunner().invoke(app, ["--no-sample-tiers"]).exit_code == 0
+    sampling, plain = served
+    assert sampling.routers == (Path("routers/a"), Path("routers/b"))
+    assert sampling.sample_tiers
+    assert (plain.routers, plain.sample_tiers) == ((), False)
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--log-level", "loud"]])

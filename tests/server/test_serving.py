@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import grpc
@@ -19,7 +20,7 @@ from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, Serve
 from server import serving
 from server.engine import Engine
 from server.serving import Options, run
-from tests.server.fake_engine import INFO, FakeHistories, FakePipeline
+from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters
 
 
 class FakeTriton:
@@ -77,12 +78,15 @@ class House:
             finally:
                 self.log.append("scheduler closed")
 
-        engine = Engine(FakeHistories(), self.pipeline, INFO)
+        def build_engine(*_, routers, **__):
+            self.log.append(f"routers {sorted(set(routers.versions().values()))}")
+            return Engine(FakeHistories(), self.pipeline, INFO, FakeRouters())
+
         monkeypatch.setattr(serving, "asset_dir", lambda name: tmp_path)
         monkeypatch.setattr(serving, "render", lambda profile, folder: ())
         monkeypatch.setattr(serving, "EmbeddedTriton", self.triton)
         monkeypatch.setattr(serving, "open_scheduler", open_scheduler)
-        monkeypatch.setattr(serving, "build_engine", lambda *_: engine)
+        monkeypatch.setattr(serving, "build_engine", build_engine)
         monkeypatch.setattr(triton, "connect", connect)
 
     async def close(self):
@@ -189,6 +193,14 @@ async def test_an_unknown_profile_and_a_missing_asset_are_told_before_listening(
     with pytest.raises(AssetError, match="is missing"):
         await house.start()
     assert not house.port_file.exists()
+
+
+async def test_a_faulty_router_is_told_before_listening(house, tmp_path):
+    options = replace(house.options, routers=(tmp_path / "no-router",))
+    with pytest.raises(ConfigError, match="no-router"):
+        await house.start(options)
+    assert not house.port_file.exists()
+    assert house.log == []
 
 
 def test_a_triton_elsewhere_needs_no_weights_here(monkeypatch):

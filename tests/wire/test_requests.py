@@ -6,9 +6,11 @@ import pytest
 
 from budgetmem.errors import InvalidInput
 from budgetmem.info import Limits
+from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget
+from budgetmem.wire.admin import decode_reload
 from budgetmem.wire.requests import decode_query, decode_turns, encode_query
 
 MODULES = ("filter", "entity", "summary")
@@ -110,3 +112,11 @@ def test_times_keep_their_wall_clock(text, time):
     assert (turn.time is None) == (time is None)
     if time is not None:
         assert turn.time.utcoffset() == time.utcoffset()
+
+
+def test_a_reload_names_a_strategy_or_none():
+    assert decode_reload(admin_pb2.ReloadRoutersRequest()) == ""
+    assert decode_reload(admin_pb2.ReloadRoutersRequest(strategy="capacity")) == "capacity"
+    with pytest.raises(InvalidInput) as caught:
+        decode_reload(admin_pb2.ReloadRoutersRequest(strategy="../capacity"))
+    assert caught.value.field == "strategy"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetmem.info import Limits
+from budgetmem.info import Limits, RouterVersion
 from budgetmem.pipeline import RetrievedEvent, StepEvent
 from budgetmem.tiers import Tier
 from budgetmem.types import (
@@ -23,7 +24,8 @@ from budgetmem.types import (
     Turn,
     Usage,
 )
-from budgetmem.wire import events, requests, results, values
+from budgetmem.wire import admin, events, info, requests, results, values
+from tests.server.fake_engine import INFO
 
 MODULES = ("filter", "entity", "temporal", "topic", "summary")
 text = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -93,3 +95,17 @@ def test_queries(budget, asked_at, max_tokens):
     )
     query = requests.decode_query(message, Limits(), MODULES)
     assert (query.budget, query.asked_at, query.max_tokens) == (budget, asked_at, max_tokens)
+
+
+versions = st.lists(st.builds(RouterVersion, text, text, text), max_size=3)
+
+
+@given(versions.map(tuple))
+def test_reloaded_routers(routers):
+    assert admin.decode_reloaded(admin.encode_reloaded(routers)) == routers
+
+
+@given(names)
+def test_the_routers_of_a_server(routers):
+    told = replace(INFO, routers=routers)
+    assert info.decode_info(info.encode_info(told)) == told

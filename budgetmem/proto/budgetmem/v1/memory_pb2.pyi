@@ -1190,6 +1190,26 @@ class GetInfoResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class RoutersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VERSION_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     ABOUT_FIELD_NUMBER: _builtins.int
@@ -1202,6 +1222,7 @@ class GetInfoResponse(_message.Message):
     ROUTER_FIELD_NUMBER: _builtins.int
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    ROUTERS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the server."""
     profile: _builtins.str
@@ -1211,7 +1232,7 @@ class GetInfoResponse(_message.Message):
     answerer: _builtins.str
     """Which LLM answers, by its name among `backbones`."""
     router: _builtins.str
-    """The router that chooses where the caller does not."""
+    """The router that chooses where the caller does not and the strategy has no router of its own."""
     @_builtins.property
     def backbones(self) -> _containers.RepeatedCompositeFieldContainer[Global___BackboneInfo]:
         """The LLMs."""
@@ -1240,6 +1261,10 @@ class GetInfoResponse(_message.Message):
     def limits(self) -> Global___Limits:
         """What a request may not exceed."""
 
+    @_builtins.property
+    def routers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Version of the router of every strategy, by the strategy's name."""
+
     def __init__(
         self,
         *,
@@ -1255,10 +1280,11 @@ class GetInfoResponse(_message.Message):
         router: _builtins.str = ...,
         retrieval: Global___RetrievalInfo | None = ...,
         limits: Global___Limits | None = ...,
+        routers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "limits", b"limits", "retrieval", b"retrieval", "tagger", b"tagger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "answerer", b"answerer", "backbones", b"backbones", "encoder", b"encoder", "limits", b"limits", "modules", b"modules", "profile", b"profile", "retrieval", b"retrieval", "router", b"router", "strategies", b"strategies", "tagger", b"tagger", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "answerer", b"answerer", "backbones", b"backbones", "encoder", b"encoder", "limits", b"limits", "modules", b"modules", "profile", b"profile", "retrieval", b"retrieval", "router", b"router", "routers", b"routers", "strategies", b"strategies", "tagger", b"tagger", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,214 @@
+"""Trained routers on disk: a folder with `router.onnx`, `router.json` and `README.md`.
+
+`load` trusts nothing of it. A router that came out of step with this version, with its own
+description or with itself would still choose tiers, only badly; so it is refused instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from budgetmem.config import Profile
+from budgetmem.errors import AssetError, ConfigError
+from budgetmem.features import check_names
+from budgetmem.modules import MODULES
+from budgetmem.onnx_session import OnnxSession, open_session
+from budgetmem.router_graph import check_graph
+from budgetmem.tiers import STRATEGIES
+
+ONNX_FILE = "router.onnx"
+CARD_FILE = "router.json"
+README_FILE = "README.md"
+
+FORMAT = 1
+"""The form of router.json that this version reads."""
+
+OPSETS = range(13, 23)
+"""The ONNX operator sets that a router may use."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class EncoderCard(_Table):
+    """The sentence encoder whose vectors the router reads: its catalogue name and dimension."""
+
+    name: Annotated[str, Field(min_length=1)]
+    dimension: Annotated[int, Field(gt=0)]
+
+
+class CostWeightCard(_Table):
+    """The range of lambda that the router was trained for, ends included."""
+
+    min: Annotated[float, Field(ge=0)]
+    max: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> CostWeightCard:
+        if self.min > self.max:
+            raise ValueError("`min` is above `max`")
+        return self
+
+    def __contains__(self, cost_weight: float) -> bool:
+        return self.min <= cost_weight <= self.max
+
+
+class RouterCard(_Table):
+    """What `router.json` says.
+
+    `features` are names of budgetmem.features, in the order of the graph's input; `modules` those
+    of the pipeline, by module id. `training` and `metrics` are for people; nothing reads them.
+    """
+
+    format: Literal[1]
+    onnx_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    opset: int
+    encoder: EncoderCard
+    strategy: str
+    profile: str
+    modules: tuple[str, ...]
+    features: Annotated[tuple[str, ...], Field(min_length=1)]
+    cost_weight: CostWeightCard
+    training: Mapping[str, JsonValue]
+    metrics: Mapping[str, JsonValue]
+    licence: str
+    version: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A router that passed every check of `load`, open on one thread of the CPU."""
+
+    folder: Path
+    card: RouterCard
+    session: OnnxSession
+
+    @property
+    def onnx(self) -> Path:
+        """The graph's file."""
+        return self.folder / ONNX_FILE
+
+
+def short_version(strategy: str, onnx_sha256: str) -> str:
+    """The name on receipts: `capacity-3f2a91c4`."""
+    return f"{strategy}-{onnx_sha256[:8]}"
+
+
+def load(folder: Path) -> Artifact:
+    """Reads and checks a router's folder. Blocks for some tens of milliseconds.
+
+    Raises ConfigError naming the file, what is wrong with it and what to do.
+    """
+    card = _read_card(folder / CARD_FILE)
+    _check_card(folder / CARD_FILE, card)
+    session = _open(folder / ONNX_FILE, card)
+    try:
+        check_graph(session, card.encoder.dimension, len(card.features))
+    except ConfigError as exc:
+        raise ConfigError(f"{session.path}: {exc}") from exc
+    return Artifact(folder, card, session)
+
+
+def check_for(artifact: Artifact, profile: Profile) -> str | None:
+    """Whether a router can serve under a profile; returns a warning, or None.
+
+    Raises ConfigError if the profile has another encoder. A router of another profile can be asked,
+    but its prices and models are not those that it learned from: that is the warning.
+    """
+    trained, encoder = artifact.card.encoder, profile.encoder
+    if (trained.name, trained.dimension) != (encoder.asset, encoder.dimension):
+        raise ConfigError(
+            f"{artifact.folder}: the router reads vectors of the encoder {trained.name!r} "
+            f"({trained.dimension} dimensions), but the profile {profile.name!r} has "
+            f"{encoder.asset!r} ({encoder.dimension}): use a router that was trained with it"
+        )
+    if artifact.card.profile == profile.name:
+        return None
+    return (
+        f"{artifact.folder}: the router {artifact.card.version} was trained on the profile "
+        f"{artifact.card.profile!r} and serves {profile.name!r}: its choices may be poor there"
+    )
+
+
+def _read_card(path: Path) -> RouterCard:
+    try:
+        return RouterCard.model_validate_json(_bytes(path))
+    except ValidationError as exc:
+        raise ConfigError(f"{path}: {_faults(exc)}") from exc
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path.parent}: no such folder: name one that has a trained router")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        raise ConfigError(
+            f"{path}: no such file: a router's folder has {ONNX_FILE} and {CARD_FILE}, as "
+            "training/export_onnx.py writes them"
+        ) from exc
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from exc
+
+
+def _faults(exc: ValidationError) -> str:
+    errors = exc.errors()
+    if errors[0]["type"] == "json_invalid":
+        return f"not valid JSON, or cut off: {errors[0]['msg']}: export the router again"
+    for error in errors:
+        if error["loc"] == ("format",) and error["type"] != "missing":
+            return (
+                f"format {error['input']!r} is unknown, this version reads {FORMAT}: "
+                "export the router again, or use the version of budgetmem that it is for"
+            )
+    named = (f"{'.'.join(map(str, e['loc'])) or 'the card'}: {e['msg']}" for e in errors)
+    return f"{'; '.join(named)}: export the router again"
+
+
+def _check_card(path: Path, card: RouterCard) -> None:
+    if card.strategy not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        raise ConfigError(f"{path}: strategy: {card.strategy!r} is not one of {known}")
+    if card.modules != tuple(MODULES):
+        raise ConfigError(
+            f"{path}: modules: the router is for {', '.join(card.modules)}, but the pipeline has "
+            f"{', '.join(MODULES)}: train it again"
+        )
+    if len(set(card.features)) < len(card.features):
+        raise ConfigError(f"{path}: features: a name comes twice: export the router again")
+    try:
+        check_names(card.features)
+    except ConfigError as exc:
+        raise ConfigError(
+            f"{path}: features: {exc}: use a newer budgetmem, or train the router again"
+        ) from exc
+    if card.opset not in OPSETS:
+        raise ConfigError(
+            f"{path}: opset: {card.opset} is not supported, use {OPSETS[0]} to {OPSETS[-1]}: "
+            "export the router again"
+        )
+
+
+def _open(path: Path, card: RouterCard) -> OnnxSession:
+    found = hashlib.sha256(_bytes(path)).hexdigest()
+    if found != card.onnx_sha256:
+        raise ConfigError(
+            f"{path}: its SHA-256 is {found}, but {CARD_FILE} says {card.onnx_sha256}: the file is "
+            "cut off, changed, or of another export: copy the whole folder again"
+        )
+    if find_spec("onnxruntime") is None:
+        raise ConfigError(
+            f"{path}: a trained router needs ONNX Runtime: pip install 'budgetmem[embedded]'"
+        )
+    try:
+        return open_session(path, "cpu", intra_op_threads=1)
+    except AssetError as exc:
+        raise ConfigError(f"{exc}: export the router again") from exc

@@ -1,0 +1,27 @@
+"""AdminService: protobuf to types and back, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from budgetmem.proto.budgetmem.v1 import admin_pb2 as pb
+from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import AdminServiceServicer
+from budgetmem.wire.admin import decode_reload, encode_reloaded
+from server.engine import EngineSlot
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AdminService(AdminServiceServicer):
+    """The gRPC service. Until the slot has an engine, every call is ServerUnavailable."""
+
+    def __init__(self, slot: EngineSlot) -> None:
+        self._slot = slot
+
+    async def ReloadRouters(
+        self, request: pb.ReloadRoutersRequest, context: Context
+    ) -> pb.ReloadRoutersResponse:
+        strategy = decode_reload(request)
+        return encode_reloaded(await self._slot.engine.routers.reload(strategy))

@@ -1,0 +1,171 @@
+import gc
+import logging
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from budgetmem.config import load_profile
+from budgetmem.errors import BackboneError, BackboneUnavailable, ConfigError
+from budgetmem.modules import MODULES
+from budgetmem.router import FixedRouter
+from budgetmem.router_artifact import load
+from budgetmem.router_book import RouterBook, random_decisions, try_out
+from budgetmem.tiers import Tier
+from budgetmem.types import Choice
+from tests.toy_router import DIMENSION, Toy, write_router
+
+OTHERS = {"implementation": "fixed-mid", "reasoning": "fixed-mid"}
+
+
+@pytest.fixture(scope="module")
+def profile():
+    small = load_profile("small")
+    encoder = small.encoder.model_copy(update={"dimension": DIMENSION})
+    return small.model_copy(update={"encoder": encoder})
+
+
+@pytest.fixture
+def executor():
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def swap(profile, executor):
+    async def swap(book: RouterBook, folder, **more) -> str:
+        return await book.swap(folder, profile, executor=executor, **more)
+
+    return swap
+
+
+async def test_strategies_without_a_router_have_the_default():
+    fixed = FixedRouter()
+    book = RouterBook(fixed)
+    assert book.of("capacity") is fixed
+    assert book.versions() == {**OTHERS, "capacity": "fixed-mid"}
+    await book.close()
+
+
+async def test_a_request_keeps_the_router_it_got(tmp_path, swap):
+    book = RouterBook(FixedRouter())
+    assert await swap(book, write_router(tmp_path / "old")) == "capacity"
+    old = book.of("capacity")
+    assert await swap(book, write_router(tmp_path / "new", Toy.make(seed=1))) == "capacity"
+    new = book.of("capacity")
+    assert old.version != new.version
+    assert book.versions() == {**OTHERS, "capacity": new.version}
+    decisions = random_decisions(load(tmp_path / "old").card)
+    before, after = await old.choose(decisions), await new.choose(decisions)
+    assert [each.probabilities for each in before] != [each.probabilities for each in after]
+
+
+async def test_a_router_that_nobody_has_is_gone(tmp_path, swap):
+    book = RouterBook(FixedRouter())
+    await swap(book, write_router(tmp_path / "old"))
+    old = weakref.ref(book.of("capacity"))
+    await swap(book, write_router(tmp_path / "new", Toy.make(seed=1)))
+    gc.collect()
+    assert old() is None
+
+
+@pytest.mark.parametrize("harm", ["absent", "truncated", "encoder", "canary"])
+async def test_on_any_failure_the_old_one_stays(tmp_path, swap, monkeypatch, harm):
+    book = RouterBook(FixedRouter())
+    await swap(book, write_router(tmp_path / "old"))
+    old = book.of("capacity")
+    broken = tmp_path / "new"
+    if harm != "absent":
+        write_router(broken, Toy.make(seed=1))
+    if harm == "truncated":
+        content = (broken / "router.onnx").read_bytes()
+        (broken / "router.onnx").write_bytes(content[:100])
+    if harm == "encoder":
+        write_router(broken, encoder={"name": "other", "dimension": DIMENSION})
+    if harm == "canary":
+
+        def fail(self, rows):
+            raise BackboneError("out of memory")
+
+        monkeypatch.setattr("budgetmem.policy_router.PolicyRouter.score", fail)
+    with pytest.raises(ConfigError):
+        await swap(book, broken)
+    assert book.of("capacity") is old
+
+
+async def test_another_profile_is_said(tmp_path, swap, caplog):
+    with caplog.at_level(logging.WARNING):
+        await swap(RouterBook(FixedRouter()), write_router(tmp_path / "r", profile="large"))
+    assert "was trained on the profile 'large'" in caplog.text
+
+
+async def test_the_canary_takes_no_draws_from_the_served_router(tmp_path, swap, executor):
+    book = RouterBook(FixedRouter())
+    drawn = []
+    for _ in range(2):
+        await swap(book, write_router(tmp_path / "r"), sample=True, seed=3)
+        router = book.of("capacity")
+        drawn.append(await router.choose(random_decisions(load(tmp_path / "r").card)))
+    assert drawn[0] == drawn[1]
+
+
+async def test_closed_routers_refuse(tmp_path, swap):
+    book = RouterBook(FixedRouter())
+    await swap(book, write_router(tmp_path / "r"))
+    await book.close()
+    with pytest.raises(BackboneUnavailable):
+        await book.of("capacity").choose([])
+
+
+def test_random_decisions_are_always_the_same_and_cover_what_there_is(tmp_path):
+    card = load(write_router(tmp_path / "r")).card
+    decisions = random_decisions(card)
+    again = random_decisions(card)
+    assert [each.masked for each in decisions] == [each.masked for each in again]
+    for one, other in zip(decisions, again, strict=True):
+        np.testing.assert_array_equal(one.state.query, other.state.query)
+    assert {each.module for each in decisions} == set(MODULES)
+    weights = {each.cost_weight for each in decisions}
+    assert {min(weights), max(weights)} == {0.0, 0.9}
+    assert any(each.masked for each in decisions)
+
+
+class Faulty:
+    """A router that answers what it is told, another time each call."""
+
+    version = "faulty-1"
+    uses_cost_weight = True
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    async def choose(self, decisions):
+        tier, probabilities = self.answers.pop(0)
+        return [Choice(tier, probabilities, each.masked) for each in decisions]
+
+
+SURE = (1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ([(Tier.LOW, (0.5, 0.5, 0.5))] * 2, "no probabilities"),
+        ([(Tier.LOW, (float("nan"), 0.5, 0.5))] * 2, "no probabilities"),
+        ([(Tier.LOW, SURE)] * 2, "chooses a masked tier"),
+    ],
+)
+async def test_canaries_that_die(tmp_path, answers, message):
+    card = load(write_router(tmp_path / "r")).card
+    with pytest.raises(ConfigError, match=f"faulty-1 .*{message}"):
+        await try_out(Faulty(*answers), card)
+
+
+async def test_a_router_that_changes_its_mind(tmp_path, monkeypatch):
+    card = load(write_router(tmp_path / "r")).card
+    free = [each for each in random_decisions(card) if not each.masked]
+    monkeypatch.setattr("budgetmem.router_book.random_decisions", lambda card: free)
+    await try_out(Faulty((Tier.LOW, SURE), (Tier.LOW, SURE)), card)
+    with pytest.raises(ConfigError, match="is not deterministic"):
+        await try_out(Faulty((Tier.LOW, SURE), (Tier.LOW, (0.0, 1.0, 0.0))), card)

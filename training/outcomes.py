@@ -1,0 +1,211 @@
+"""What the paths through the pipeline came to, in numbers: what routers are trained from.
+
+A file (compressed where its name ends in `.gz`) has a header, and then a JSON line a question. Its
+tree has a node for each state in which modules wait for their tiers, named by the tiers chosen
+before (`""`, `L`, `LMHL`), and a leaf for each path that was walked. It quotes no text of the
+dataset.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from budgetmem.errors import InvalidInput
+from training.paths import DEPTHS, LETTERS, MODULE_COUNT
+
+
+@dataclass(frozen=True)
+class Node:
+    """A state. `features` are those of `budgetmem.features`, in the order of the file's names;
+    `chunks` are the ids of the chunks whose mean vector stands for the state."""
+
+    features: tuple[float, ...]
+    chunks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The end of a path.
+
+    `score` is the answer's by the dataset's own metric, in [0, 1]. `costs_usd` are those of
+    retrieval, of the modules in order, and of the answer. `answer_tokens` is what the answerer
+    read. `fell` are the modules that ran on a lower rung than the one chosen.
+    """
+
+    score: float
+    costs_usd: tuple[float, ...]
+    answer_tokens: int
+    fell: tuple[str, ...] = ()
+
+    @property
+    def cost_usd(self) -> float:
+        """Of the whole path, the answer included."""
+        return sum(self.costs_usd)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One question: its states and what the recorded paths came to.
+
+    `recall` is, for each way in which the filter was run, the share of the gold evidence turns that
+    it kept.
+    """
+
+    question: str
+    history: str
+    category: str
+    nodes: Mapping[str, Node]
+    leaves: Mapping[str, Leaf]
+    recall: Mapping[str, float]
+
+    def children(self, prefix: str) -> tuple[int, ...]:
+        """The tiers by which recorded paths go on from a prefix."""
+        at = len(prefix)
+        found = {leaf[at] for leaf in self.leaves if leaf.startswith(prefix) and len(leaf) > at}
+        return tuple(LETTERS.index(letter) for letter in LETTERS if letter in found)
+
+
+_LINE = TypeAdapter(Outcomes)
+
+
+@dataclass(frozen=True)
+class OutcomeFile:
+    """Outcomes of many questions, and what they were made with.
+
+    `setting` says what changes the figures: dataset and its hash, profile, strategy, retrieval
+    budget, models. `features` are the names of the nodes' features, in order.
+    """
+
+    setting: Mapping[str, Any]
+    features: tuple[str, ...]
+    outcomes: tuple[Outcomes, ...]
+
+    def __post_init__(self) -> None:
+        for number, each in enumerate(self.outcomes):
+            _check(each, len(self.features), f"outcomes[{number}]")
+
+
+def _open(path: Path, mode: Literal["rt", "at"]) -> IO[str]:
+    """Plain or, by its name, compressed; what is appended to the latter is a gzip member more."""
+    if path.suffix == ".gz":
+        return gzip.open(path, mode, encoding="utf-8")
+    return path.open(mode, encoding="utf-8")
+
+
+def read(path: Path) -> OutcomeFile:
+    """Reads a file. Raises InvalidInput naming the line that is malformed."""
+    with _open(path, "rt") as file:
+        lines = file.read().splitlines()
+    if not lines:
+        raise InvalidInput(str(path), "is empty")
+    header = _header(lines[0], f"{path}:1")
+    return OutcomeFile(
+        setting=header.setting,
+        features=header.features,
+        outcomes=tuple(
+            _outcomes(line, len(header.features), f"{path}:{number}")
+            for number, line in enumerate(lines[1:], start=2)
+        ),
+    )
+
+
+class Writer:
+    """Appends outcomes to a file, a line each, which begins with a header.
+
+    The last line of a file that is there may be unfinished, if its writer was killed: it goes.
+    Raises InvalidInput for a file that is something else, or of another setting.
+    """
+
+    def __init__(self, path: Path, setting: Mapping[str, Any], features: Sequence[str]) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = {"setting": setting, "features": features}
+        held = _first_line(path)
+        if held is None:
+            self._append(header)
+        elif asdict(_header(held, f"{path}:1")) != _as_read(header):
+            raise InvalidInput(str(path), "holds outcomes of another setting: name another file")
+        else:
+            _without_unfinished(path)
+
+    def write(self, outcomes: Outcomes) -> None:
+        self._append(asdict(outcomes))
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        with _open(self._path, "at") as file:
+            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+@dataclass(frozen=True)
+class _Header:
+    setting: Mapping[str, Any]
+    features: tuple[str, ...]
+
+
+_HEADER = TypeAdapter(_Header)
+
+
+def _header(line: str, at: str) -> _Header:
+    try:
+        return _HEADER.validate_json(line)
+    except ValidationError as exc:
+        raise InvalidInput(at, f"is not the header of outcomes: {exc.errors()[0]}") from exc
+
+
+def _as_read(header: Mapping[str, Any]) -> Mapping[str, Any]:
+    return asdict(_HEADER.validate_json(json.dumps(header)))
+
+
+def _first_line(path: Path) -> str | None:
+    """None if there is no whole line, of a file that is not compressed, to be kept."""
+    if not path.exists():
+        return None
+    with _open(path, "rt") as file:
+        line = file.readline()
+    if line.endswith("\n"):
+        return line
+    if line and not line.startswith(_HEADER_START):
+        raise InvalidInput(f"{path}:1", "is not the header of outcomes")
+    path.unlink()
+    return None
+
+
+def _without_unfinished(path: Path) -> None:
+    """Cuts what follows the last line's end; a compressed file's members are whole or unreadable."""
+    if path.suffix == ".gz":
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
+def _outcomes(line: str, features: int, at: str) -> Outcomes:
+    try:
+        outcomes = _LINE.validate_json(line)
+    except ValidationError as exc:
+        raise InvalidInput(at, f"is not a line of outcomes: {exc.errors()[0]}") from exc
+    _check(outcomes, features, at)
+    return outcomes
+
+
+def _check(outcomes: Outcomes, features: int, at: str) -> None:
+    """Raises InvalidInput unless every leaf can be walked to, and every node has its features."""
+    if not outcomes.leaves:
+        raise InvalidInput(f"{at}.leaves", "is empty")
+    for name in outcomes.leaves:
+        way = {name[:depth] for depth in DEPTHS.values()}
+        if not set(name) <= set(LETTERS):
+            raise InvalidInput(f"{at}.leaves", f"{name!r} is not spelled in {LETTERS}")
+        if len(name) != MODULE_COUNT or not way <= set(outcomes.nodes):
+            raise InvalidInput(f"{at}.leaves", f"{name!r} has no nodes on its way")
+    for name, node in outcomes.nodes.items():
+        if len(node.features) != features:
+            raise InvalidInput(f"{at}.nodes[{name!r}]", f"must have {features} features")

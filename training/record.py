@@ -1,0 +1,180 @@
+"""Records what the paths through the pipeline come to, so that routers train without a model.
+
+    python training/record.py --data locomo10.json --strategy implementation --questions 150
+
+Walks the planned paths of each question with the pipeline that serves, against live Triton and
+through the tier scheduler. Every reply goes to the recording at once, and every question's
+outcomes to the output when its paths are done: a run that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from budgetmem.config import Profile, load_profile
+from budgetmem.errors import BackboneError, BudgetMemError
+from budgetmem.features import NAMES
+from budgetmem.tiers import STRATEGIES
+from server.assembly import build_engine
+from server.serving import loaded
+from training import outcomes
+from training.datasets.base import Question
+from training.datasets.locomo import LoCoMo
+from training.paths import planned
+from training.recording import Recording, Tally, recorded
+from training.sampling import sample
+from training.walks import Walker
+
+TENANT = "training"
+
+
+def main() -> None:
+    """Records until all questions are done. Exit code 1 if some could not be."""
+    args = _arguments()
+    console = Console(stderr=True)
+    try:
+        failed = asyncio.run(_record(args, console))
+    except BudgetMemError as exc:
+        console.print(f"error: {exc}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("stopped: the same command goes on from here")
+        sys.exit(130)
+    if failed:
+        console.print(f"{failed} questions failed: the same command tries them again")
+        sys.exit(1)
+
+
+async def _record(args: argparse.Namespace, console: Console) -> int:
+    profile = load_profile(args.profile)
+    dataset = LoCoMo(args.data)
+    chosen = sample(dataset.questions(args.split), args.questions, args.seed)
+    writer = outcomes.Writer(args.output, _setting(args, profile), NAMES)
+    done = {each.question for each in outcomes.read(args.output).outcomes}
+    todo = [question for question in chosen if question.id not in done]
+    console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
+    if not todo:
+        return 0
+    recording = Recording(args.recording)
+    async with loaded(profile, args.triton_url, show_progress=True) as (models, _):
+        kept = recorded(models, profile, recording)
+        engine = build_engine(profile, kept, args.data_dir)
+        for history, turns in dataset.histories().items():
+            if history in {question.history for question in todo}:
+                await engine.histories.ingest(TENANT, history, turns)
+        walker = Walker(
+            profile=profile,
+            models=kept,
+            retriever=engine.histories,  # type: ignore[arg-type]
+            dataset=dataset,
+            strategy=args.strategy,
+            tenant=TENANT,
+            max_tokens=args.max_tokens,
+        )
+        slots = asyncio.Semaphore(args.concurrency)
+        recorder = Recorder(walker, writer, kept.tally, args.squares, slots, console)
+        return await recorder.walk_all(todo)
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Walks questions, so many at once, and writes what comes of each as soon as it is known."""
+
+    walker: Walker
+    writer: outcomes.Writer
+    tally: Tally
+    squares: int
+    slots: asyncio.Semaphore
+    console: Console
+
+    async def walk_all(self, questions: Sequence[Question]) -> int:
+        """How many questions failed; those that did not are written."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[replies]}"),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            bar = progress.add_task(self.walker.strategy, total=len(questions), replies="")
+
+            async def run(question: Question) -> bool:
+                failure = await self._walk(question)
+                told = f"{self.tally.made} replies made, {self.tally.known} known"
+                progress.update(bar, advance=1, replies=told)
+                if failure is not None or not self.console.is_terminal:
+                    self.console.print(f"{question.id}: {failure or told}", markup=False)
+                return failure is not None
+
+            return sum(await asyncio.gather(*(run(question) for question in questions)))
+
+    async def _walk(self, question: Question) -> str | None:
+        async with self.slots:
+            try:
+                found = await self.walker.outcomes(question, planned(question.id, self.squares))
+            except BackboneError as exc:
+                return str(exc)
+        self.writer.write(found)
+        return None
+
+
+def _setting(args: argparse.Namespace, profile: Profile) -> dict[str, object]:
+    return {
+        "dataset": "locomo",
+        "sha256": hashlib.sha256(args.data.read_bytes()).hexdigest(),
+        "split": args.split,
+        "profile": profile.name,
+        "strategy": args.strategy,
+        "max_tokens": args.max_tokens or profile.retrieval.max_tokens,
+        "squares": args.squares,
+        "backbones": {key: each.asset or each.hub for key, each in profile.backbones.items()},
+        "encoder": profile.encoder.asset,
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="locomo10.json")
+    parser.add_argument("--split", default="train", choices=["train", "validation"])
+    parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))
+    parser.add_argument("--questions", type=int, default=150)
+    parser.add_argument("--squares", type=int, default=1, help="of mixed tiers, three paths each")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
+    parser.add_argument("--max-tokens", type=int, help="retrieval budget; default: the profile's")
+    parser.add_argument("--profile", default="small")
+    parser.add_argument("--concurrency", type=int, default=2, help="questions at once")
+    parser.add_argument("--triton-url", help="use this Triton instead of an embedded one")
+    parser.add_argument("--data-dir", type=Path, default=Path("build/training-store"))
+    parser.add_argument(
+        "--recording",
+        type=Path,
+        default=platformdirs.user_cache_path("budgetmem") / "recordings" / "replies.sqlite",
+        help="where replies are kept; default: in the user's cache",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="outcomes, a JSON line each")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The two files of outcomes that a router is trained with, read and checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from budgetmem.errors import ConfigError, InvalidInput
+from training import outcomes
+from training.config import TrainConfig, differences
+from training.datasets.base import Dataset
+from training.datasets.locomo import LoCoMo
+from training.environment import RecordedEnvironment
+from training.evaluation import yardstick
+from training.outcomes import OutcomeFile, Outcomes
+from training.reward import Reward
+from training.vectors import embedded
+
+DATASETS: Mapping[str, Callable[[Path], Dataset]] = {"locomo": LoCoMo}
+"""By the name that the setting of a file of outcomes has."""
+
+_NEEDED = ("dataset", "sha256", "split", "profile", "strategy", "encoder")
+_MAY_DIFFER = ("split", "squares")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What training reads. `hashes` are SHA-256 sums of the three files, by name."""
+
+    training: RecordedEnvironment
+    validation: RecordedEnvironment
+    features: tuple[str, ...]
+    setting: Mapping[str, Any]
+    hashes: Mapping[str, str]
+
+    def yardstick(self, config: TrainConfig) -> Reward:
+        """By what policies are compared: a reward whose scales do not move in training."""
+        return yardstick(self.training, alignment=config.alignment, paper=config.paper_reward)
+
+
+def read_splits(config: TrainConfig) -> Splits:
+    """Reads outcomes and makes their vectors.
+
+    Raises InvalidInput for files that cannot be read, are malformed, or do not belong together.
+    """
+    hashes = {
+        name: _sha256(path)
+        for name, path in (
+            ("outcomes", config.outcomes),
+            ("validation", config.validation),
+            ("data", config.data),
+        )
+    }
+    training, validation = outcomes.read(config.outcomes), outcomes.read(config.validation)
+    check("outcomes", training)
+    check("validation", validation)
+    check_apart(training, validation)
+    setting = training.setting
+    if setting["sha256"] != hashes["data"]:
+        raise InvalidInput("data", f"{config.data} is not the file that was recorded from")
+    if setting["dataset"] not in DATASETS:
+        raise ConfigError(f"dataset {setting['dataset']!r} is not one of {', '.join(DATASETS)}")
+    dataset = DATASETS[setting["dataset"]](config.data)
+    return Splits(
+        training=RecordedEnvironment(training, embedded(training, dataset)),
+        validation=RecordedEnvironment(validation, embedded(validation, dataset)),
+        features=training.features,
+        setting=setting,
+        hashes=hashes,
+    )
+
+
+def check(name: str, file: OutcomeFile) -> None:
+    """Raises InvalidInput for an empty split, a question that comes twice, or numbers that cannot
+    be: a NaN would pass for a path that was not recorded."""
+    if missing := [key for key in _NEEDED if key not in file.setting]:
+        raise InvalidInput(f"{name}.setting", f"lacks {', '.join(missing)}: record it anew")
+    if not file.outcomes:
+        raise InvalidInput(name, "has no questions: an empty split")
+    seen: set[str] = set()
+    for each in file.outcomes:
+        if each.question in seen:
+            raise InvalidInput(f"{name}[{each.question}]", "comes twice: remove one of its lines")
+        seen.add(each.question)
+        _check_numbers(f"{name}[{each.question}]", each)
+
+
+def check_apart(training: OutcomeFile, validation: OutcomeFile) -> None:
+    """Raises InvalidInput unless both were made alike, from different histories."""
+    if training.features != validation.features:
+        raise InvalidInput("validation.features", "are not those of the outcomes: record it anew")
+    held, given = (
+        {key: value for key, value in file.setting.items() if key not in _MAY_DIFFER}
+        for file in (training, validation)
+    )
+    if found := differences(held, given):
+        raise InvalidInput(
+            "validation.setting", f"is not that of the outcomes ({'; '.join(found)})"
+        )
+    for what in ("question", "history"):
+        one, other = (
+            {str(getattr(each, what)) for each in file.outcomes} for file in (training, validation)
+        )
+        if shared := sorted(one & other):
+            raise InvalidInput(
+                "validation",
+                f"shares {what} {shared[0]!r} with training: splits must be of different histories",
+            )
+
+
+def _check_numbers(at: str, each: Outcomes) -> None:
+    for name, node in each.nodes.items():
+        if not all(map(math.isfinite, node.features)):
+            raise InvalidInput(f"{at}.nodes[{name!r}]", "has a feature that is not finite")
+    for name, leaf in each.leaves.items():
+        if not 0 <= leaf.score <= 1:
+            raise InvalidInput(f"{at}.leaves[{name!r}].score", f"is {leaf.score}, not in [0, 1]")
+        if not all(0 <= cost < math.inf for cost in leaf.costs_usd):
+            raise InvalidInput(
+                f"{at}.leaves[{name!r}].costs_usd", "has a cost that is negative or not finite"
+            )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as exc:
+        raise InvalidInput(str(path), f"cannot be read: {exc.strerror}") from exc

@@ -1,0 +1,122 @@
+"""Walks paths of the pipeline for a question, and puts down what they came to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from budgetmem.backbone import Models
+from budgetmem.config import Profile
+from budgetmem.features import State, observe, state_chunks
+from budgetmem.pipeline import ExtractRequest, Pipeline, Retriever
+from budgetmem.router import Decision, FixedRouter
+from budgetmem.stages import STAGES
+from budgetmem.types import Answer, Budget, Choice
+from training.datasets.base import Dataset, Question
+from training.outcomes import Leaf, Node, Outcomes
+from training.paths import DEPTHS, Path, spell, tiers_of
+
+
+@dataclass
+class Watching:
+    """A router that takes the pinned tiers, and remembers in which states it was asked."""
+
+    states: dict[str, State] = field(default_factory=dict)
+    version: str = "pinned"
+    uses_cost_weight: bool = False
+
+    def of(self, strategy: str) -> Watching:
+        """Itself."""
+        return self
+
+    async def choose(self, decisions: Sequence[Decision]) -> Sequence[Choice]:
+        """As FixedRouter."""
+        self.states.update({decision.stage: decision.state for decision in decisions})
+        return await FixedRouter().choose(decisions)
+
+
+@dataclass(frozen=True)
+class Walker:
+    """The pipeline that serves, for the questions of one dataset and one strategy.
+
+    `max_tokens` (None: the profile's) is the retrieval budget. Histories were ingested before, for
+    `tenant`, under the names that the questions give.
+    """
+
+    profile: Profile
+    models: Models
+    retriever: Retriever
+    dataset: Dataset
+    strategy: str
+    tenant: str
+    max_tokens: int | None = None
+
+    async def outcomes(self, question: Question, paths: Sequence[Path]) -> Outcomes:
+        """Walks all paths of one question, side by side: they share much of their work."""
+        walked = await asyncio.gather(*(self.walk(question, path) for path in paths))
+        nodes: dict[str, Node] = {}
+        recall: dict[str, float] = {}
+        for path, (answer, states) in zip(paths, walked, strict=True):
+            letters = spell(path)
+            for stage in STAGES:
+                nodes[letters[: DEPTHS[stage]]] = _node(states[stage], stage)
+            recall[letters[:1]] = _recall(question, answer)
+        return Outcomes(
+            question=question.id,
+            history=question.history,
+            category=question.category,
+            nodes=nodes,
+            leaves={
+                spell(path): self._leaf(question, answer)
+                for path, (answer, _) in zip(paths, walked, strict=True)
+            },
+            recall=recall,
+        )
+
+    async def walk(self, question: Question, path: Path) -> tuple[Answer, Mapping[str, State]]:
+        """The answer by one path, and the states in which the stages waited for their tiers."""
+        router = Watching()
+        pipeline = Pipeline(self.profile, self.models, self.retriever, router)
+        budget = Budget(tiers=tiers_of(path))
+        answer = await pipeline.answer(replace(self.request(question), budget=budget))
+        return answer, router.states
+
+    def request(self, question: Question) -> ExtractRequest:
+        """The question as the service is asked, without a budget."""
+        return ExtractRequest(
+            tenant=self.tenant,
+            history=question.history,
+            query=question.text,
+            strategy=self.strategy,
+            max_tokens=self.max_tokens,
+            asked_at=question.asked_at,
+        )
+
+    def _leaf(self, question: Question, answer: Answer) -> Leaf:
+        receipt = answer.receipt
+        assert receipt.answer is not None  # it was answered
+        return Leaf(
+            score=self.dataset.score(question, answer.text),
+            costs_usd=(
+                receipt.retrieval.cost_usd,
+                *(step.usage.cost_usd for step in receipt.steps),
+                receipt.answer.cost_usd,
+            ),
+            answer_tokens=receipt.answer.input_tokens,
+            fell=tuple(step.module for step in receipt.steps if step.fallbacks),
+        )
+
+
+def _node(state: State, stage: str) -> Node:
+    return Node(
+        features=tuple(round(float(value), 6) for value in observe(state)),
+        chunks=tuple(chunk.id for chunk in state_chunks(state.work, stage)),
+    )
+
+
+def _recall(question: Question, answer: Answer) -> float:
+    """The share of the gold evidence turns that the filter kept; 1 where none are known."""
+    kept = {turn for chunk in answer.memory.chunks for turn in chunk.turn_ids}
+    gold = set(question.evidence)
+    return len(gold & kept) / len(gold) if gold else 1.0
