@@ -74,7 +74,7 @@ def _graph(tier: Tier, dimension: int, noise: bool) -> onnx.ModelProto:
         helper.make_node("Unsqueeze", ["cost_weight", "one"], ["weights"]),
         helper.make_node("Mul", ["weights", "slope"], ["costs"]),
         helper.make_node("Add", ["costs", "wants"], ["steady"]),
-        helper.make_node("RandomNormalLike", ["steady"], ["random"], scale=float(noise)),
+        helper.make_node("RandomUniformLike", ["steady"], ["random"], high=float(noise)),
         helper.make_node("Add", ["steady", "random"], ["logits"]),
     ]
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -126,21 +127,27 @@ class Writer:
     def __init__(self, path: Path, setting: Mapping[str, Any], features: Sequence[str]) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        header = {"setting": setting, "features": features}
+        header = _line({"setting": setting, "features": features})
         held = _first_line(path)
-        if held is None:
+        if not held.endswith("\n") and header.startswith(held):
+            path.unlink(missing_ok=True)
             self._append(header)
-        elif asdict(_header(held, f"{path}:1")) != _as_read(header):
+        elif _header(held, f"{path}:1") != _header(header, "header"):
             raise InvalidInput(str(path), "holds outcomes of another setting: name another file")
         else:
-            _without_unfinished(path)
+            _cut_unfinished(path)
 
     def write(self, outcomes: Outcomes) -> None:
-        self._append(asdict(outcomes))
+        """Raises ValueError for a number that is not finite."""
+        self._append(_line(asdict(outcomes)))
 
-    def _append(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: str) -> None:
         with _open(self._path, "at") as file:
-            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+            file.write(line)
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -159,32 +166,18 @@ def _header(line: str, at: str) -> _Header:
         raise InvalidInput(at, f"is not the header of outcomes: {exc.errors()[0]}") from exc
 
 
-def _as_read(header: Mapping[str, Any]) -> Mapping[str, Any]:
-    return asdict(_HEADER.validate_json(json.dumps(header)))
-
-
-def _first_line(path: Path) -> str | None:
-    """None if there is no whole line, of a file that is not compressed, to be kept."""
+def _first_line(path: Path) -> str:
+    """With its end, if it has one; empty for a file that is not there."""
     if not path.exists():
-        return None
+        return ""
     with _open(path, "rt") as file:
-        line = file.readline()
-    if line.endswith("\n"):
-        return line
-    if line and not line.startswith(_HEADER_START):
-        raise InvalidInput(f"{path}:1", "is not the header of outcomes")
-    path.unlink()
-    return None
+        return file.readline()
 
 
-def _without_unfinished(path: Path) -> None:
-    """Cuts what follows the last line's end; a compressed file's members are whole or unreadable."""
-    if path.suffix == ".gz":
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
+def _cut_unfinished(path: Path) -> None:
+    """Cuts what follows the last line's end. (Of a compressed file no line can be cut.)"""
+    if path.suffix != ".gz":
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
 def _outcomes(line: str, features: int, at: str) -> Outcomes:

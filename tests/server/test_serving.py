@@ -20,6 +20,7 @@ from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, Serve
 from server import serving
 from server.engine import Engine
 from server.serving import Options, run
+from tests.router_folders import write_router
 from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters
 
 
@@ -79,7 +80,7 @@ class House:
                 self.log.append("scheduler closed")
 
         def build_engine(*_, routers, **__):
-            self.log.append(f"routers {sorted(set(routers.versions().values()))}")
+            self.routers = routers
             return Engine(FakeHistories(), self.pipeline, INFO, FakeRouters())
 
         monkeypatch.setattr(serving, "asset_dir", lambda name: tmp_path)
@@ -193,6 +194,16 @@ async def test_an_unknown_profile_and_a_missing_asset_are_told_before_listening(
     with pytest.raises(AssetError, match="is missing"):
         await house.start()
     assert not house.port_file.exists()
+
+
+async def test_the_routers_that_were_named_get_to_the_engine(house, tmp_path):
+    version = write_router(tmp_path / "capacity")
+    house.triton.loaded.set()
+    life = house.start(replace(house.options, routers=(tmp_path / "capacity",)))
+    await health_becomes(await house.address(), "SERVING")
+    assert house.routers.of("capacity").version == version
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
 
 
 async def test_a_faulty_router_is_told_before_listening(house, tmp_path):

@@ -138,13 +138,14 @@ def test_best_is_by_the_whole_reward_over_all_lambdas(tmp_path, monkeypatch):
 
     monkeypatch.setattr(train.evaluation, "evaluate", noting)
     config = toys.config(tmp_path, evaluate_every=1, ppo={"learning_rate": 0.02})
-    train.train(config, data, QUIET)
+    policy = train.train(config, data, QUIET)
     rewards = [reward for reward, _ in seen]
-    assert len(set(rewards)) > 2
+    assert max(rewards) > rewards[-1]
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     assert best["card"]["metrics"]["reward"] == max(rewards)
     assert best["card"]["training"]["updates"] == rewards.index(max(rewards)) + 1
     assert same(best["policy"], seen[rewards.index(max(rewards))][1])
+    assert same(best["policy"], policy.state_dict())
 
 
 def test_best_has_all_that_the_export_needs(tmp_path):
@@ -208,9 +209,6 @@ def test_a_sweep_has_seven_fixed_policies_and_the_conditioned_one(tmp_path):
     assert set(found["spearman_of_cost"]) == {"fixed", "conditioned"}
     folders = sorted(each.parent.name for each in tmp_path.glob("*/best.pt"))
     assert folders == ["conditioned", *(f"lambda-{w:g}" for w in PAPER_COST_WEIGHTS)]
-        "conditioned",
-        *(f"lambda-{w}" for w in ["0", "0.05", "0.1", "0.3", "0.5", "0.7", "0.9"]),
-    ]
     card = torch.load(tmp_path / "lambda-0.3" / "best.pt")["card"]
     assert card["cost_weight"] == {"min": 0.3, "max": 0.3}
 
@@ -220,7 +218,9 @@ def test_a_sweep_of_a_single_lambda_is_refused(tmp_path):
         sweep(toys.config(tmp_path, cost_weights=[0.3]), toys.splits(), QUIET, train.train)
 
 
-@pytest.mark.parametrize(("costs", "expected"), [([3, 2, 1], -1), ([1, 1, 1], None), ([1, 2, 3], 1)])
+@pytest.mark.parametrize(
+    ("costs", "expected"), [([3, 2, 1], -1), ([1, 1, 1], None), ([1, 2, 3], 1)]
+)
 def test_the_trend_is_minus_one_if_cost_falls_all_the_way(costs, expected):
     nothing = np.zeros(1)
     results = [

@@ -31,7 +31,11 @@ def test_an_incomplete_character_at_the_end_is_dropped():
     assert stream.finish() == "ok"
 
 
-@given(text=st.text(max_size=40), cuts=st.lists(st.integers(1, 5), max_size=60))
+# A replacement character that was meant cannot be told from half a character at the end.
+WRITTEN = st.text(st.characters(exclude_characters="\ufffd"), max_size=40)
+
+
+@given(text=WRITTEN, cuts=st.lists(st.integers(1, 5), max_size=60))
 def test_any_split_gives_the_same_text(text, cuts):
     tokens = list(text.encode())
     stream = TextStream(bytes_decoder("ignore"))
