@@ -27,6 +27,9 @@ Values = Mapping[str, float]
 
 SECONDS_A_DAY = 86400.0
 
+LEAST_LOGPROB = -100.0
+"""Lower mean log-probabilities are taken as this: no model is as unsure of all of its tokens."""
+
 _ASKS = {
     "who": r"who|whom|whose",
     "what": r"what",
@@ -139,7 +142,9 @@ def _steps(state: State) -> Values:
 def _logprob(step: Step | None) -> float:
     """The mean log-probability of the step's reply; 0 without one, or if the engine gave none."""
     found = None if step is None else step.mean_logprob
-    return found if found is not None and math.isfinite(found) else 0.0
+    if found is None or not math.isfinite(found):
+        return 0.0
+    return min(max(found, LEAST_LOGPROB), 0.0)
 
 
 def _findings(state: State) -> Values:

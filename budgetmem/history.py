@@ -54,13 +54,13 @@ class Retrieval:
     """Chunks in time order, and the tokens that the encoder read for the query.
 
     `query` is the query's vector, None if it was not embedded. `vectors` are those of the chunks,
-    by id: the normalised means of the vectors of the units that lie in them.
+    by id: the normalised means of the vectors of the units that lie in them. Neither is compared.
     """
 
     chunks: tuple[Chunk, ...]
     tokens: int
-    query: Vectors | None = None
-    vectors: Mapping[str, Vectors] = field(default_factory=dict)
+    query: Vectors | None = field(default=None, compare=False)
+    vectors: Mapping[str, Vectors] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

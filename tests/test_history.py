@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
 import pytest
 
 from budgetmem.backbone import HashEncoder
@@ -12,6 +13,7 @@ from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, InvalidInput,
 from budgetmem.history import Histories
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
+from budgetmem.vectors import mean_direction
 
 MAY = datetime(2023, 5, 8, 13, 56)
 
@@ -290,3 +292,41 @@ async def test_unusable_queries_are_refused_by_field(histories, query, budget, f
     with pytest.raises(InvalidInput) as caught:
         await histories.retrieve("t", "h", query, budget)
     assert caught.value.field == field
+
+
+async def test_retrieval_hands_on_the_querys_vector_and_those_of_its_chunks(histories):
+    await histories.ingest("t", "h", talk(20))
+    found = await histories.retrieve("t", "h", "word6, word7 or word8?", max_tokens=6)
+    ((chunk_id, vector),) = found.vectors.items()
+    assert chunk_id == found.chunks[0].id
+    assert (found.query == (await HashEncoder().embed(["word6, word7 or word8?"]))[0]).all()
+    # The chunk holds one whole unit, word7 between its neighbours.
+    (unit,) = await HashEncoder().embed([found.chunks[0].text])
+    assert vector == pytest.approx(unit, abs=1e-6)
+    assert vector.dtype == found.query.dtype == np.float32
+
+
+async def test_a_chunk_of_several_units_has_their_mean_direction(histories):
+    await histories.ingest("t", "h", talk(5))
+    found = await histories.retrieve("t", "h", "word2", max_tokens=100)
+    assert len(found.chunks) == 1
+    units = ["word0 word1", "word0 word1 word2", "word1 word2 word3", "word2 word3 word4"]
+    texts = ["\n".join(f"Ana: {word}" for word in unit.split()) for unit in [*units, "word3 word4"]]
+    expected = mean_direction(list(await HashEncoder().embed(texts)))
+    assert found.vectors[found.chunks[0].id] == pytest.approx(expected, abs=1e-6)
+    assert np.linalg.norm(expected) == pytest.approx(1.0, abs=1e-6)
+
+
+async def test_every_chunk_has_a_vector_whatever_the_budget(histories):
+    await histories.ingest("t", "h", [*talk(20, "a"), *talk(20, "b")])
+    for budget in (1, 3, 7, 20, 200):
+        found = await histories.retrieve("t", "h", "word3 or word12", max_tokens=budget)
+        assert found.vectors.keys() == {chunk.id for chunk in found.chunks}
+
+
+async def test_without_embedding_the_chunks_vectors_are_still_there(histories, encoder):
+    await histories.ingest("t", "h", talk(5))
+    encoder.seen.clear()
+    found = await histories.retrieve("t", "h", "word2", embed=False)
+    assert (found.query, found.tokens, encoder.seen) == (None, 0, [])
+    assert found.vectors.keys() == {chunk.id for chunk in found.chunks} != set()

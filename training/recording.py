@@ -130,7 +130,7 @@ class _Desk:
             before_sleep=self._count_retry,
             reraise=True,
         )
-        reply = await attempts(work)
+        reply: bytes = await attempts(work)
         self.tally.made += 1
         self.recording.put(key, model, reply)
         return reply

@@ -196,3 +196,30 @@ def test_what_was_acknowledged_is_on_disk_in_wal_mode(store, tmp_path):
     with sqlite3.connect(tmp_path / "t" / "h.db") as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_vectors_are_those_of_the_named_units_that_exist(store):
+    west = np.array([-1.5, 0.25], np.float32)
+    changes = [change("a", ["x", "y"], vector=EAST), change("b", ["z"], vector=west)]
+    store.write("t", "h", None, SETTINGS, changes)
+    (kept, _), (other, _), (odd, _) = (*changes[0].added, *changes[1].added)
+    found = store.vectors("t", "h", {kept.id, odd.id, "gone"})
+    assert set(found) == {kept.id, odd.id}
+    assert found[kept.id].dtype == np.float32
+    assert found[kept.id].tolist() == EAST.tolist()
+    assert found[odd.id].tolist() == west.tolist()
+    assert store.vectors("t", "h", ()) == {}
+    # A unit that was replaced has none any more.
+    gone = SessionChange("a", 1, (), (), frozenset({kept.id}))
+    epoch = store.snapshot("t", "h", [], []).epoch
+    store.write("t", "h", epoch, SETTINGS, [gone])
+    assert set(store.vectors("t", "h", {kept.id, other.id})) == {other.id}
+
+
+def test_vectors_of_another_tenants_or_no_history_are_not_found(store):
+    made = change("a", ["x"])
+    store.write("t", "h", None, SETTINGS, [made])
+    ids = {unit.id for unit, _ in made.added}
+    for tenant, history in (("t", "other"), ("other", "h")):
+        with pytest.raises(NotFound):
+            store.vectors(tenant, history, ids)
