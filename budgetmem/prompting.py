@@ -39,8 +39,8 @@ class Style:
 
 STYLES: Mapping[str, Style] = {
     "direct": Style(0),
-    "stepwise": Style(96),
-    "reflective": Style(160),
+    "stepwise": Style(64),
+    "reflective": Style(96),
 }
 
 CHARACTERS_PER_TOKEN = 4

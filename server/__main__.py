@@ -33,9 +33,13 @@ def serve(  # noqa: PLR0917  (the command line's options)
     router: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FOLDER", help="A trained router; repeat it for routers of other strategies."
+            metavar="FOLDER",
+            help="A trained router, instead of the bundled one of its strategy; may be repeated.",
         ),
     ] = None,
+    bundled_routers: Annotated[
+        bool, typer.Option(help="Serve the trained routers that come with the profile.")
+    ] = True,
     sample_tiers: Annotated[
         bool,
         typer.Option(help="Trained routers draw tiers by probability, or take the best one."),
@@ -56,6 +60,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     \b
     budgetmem assets pull small && budgetmem serve
     budgetmem serve --router routers/capacity --router routers/reasoning
+    budgetmem serve --no-bundled-routers
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --host 0.0.0.0 --json-logs
     """
@@ -78,6 +83,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         drain_s=drain,
         show_progress=not json_logs,
         routers=tuple(router or ()),
+        bundled_routers=bundled_routers,
         sample_tiers=sample_tiers,
     )
     asyncio.run(run(options, typer.echo))

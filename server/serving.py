@@ -16,6 +16,7 @@ from pathlib import Path
 
 from budgetmem import triton
 from budgetmem.assets import asset_dir
+from budgetmem.bundled_routers import router_folder, with_bundled
 from budgetmem.config import Profile, load_profile
 from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
@@ -40,8 +41,9 @@ times as long. A call needs the loop several times before it is known whose it i
 class Options:
     """What `budgetmem serve` was told. Port 0 is any free port; `drain_s` are seconds.
 
-    `routers` are folders of trained routers, one a strategy; with `sample_tiers` they draw tiers
-    by their probabilities instead of taking the most probable one.
+    `routers` are folders of trained routers, or names of bundled ones, one a strategy; with
+    `bundled_routers` those of the profile serve the other strategies. With `sample_tiers` they draw
+    tiers by their probabilities instead of taking the most probable one.
     """
 
     profile: str
@@ -53,6 +55,7 @@ class Options:
     drain_s: float = 10.0
     show_progress: bool = True
     routers: tuple[Path, ...] = ()
+    bundled_routers: bool = True
     sample_tiers: bool = False
 
 
@@ -81,8 +84,9 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     check_assets(profile, embedded=options.triton_url is None)
     doors = Doors()
     async with AsyncExitStack() as stack:
+        folders = await asyncio.to_thread(router_folders, options)
         routers = await stack.enter_async_context(
-            serving_routers(profile, options.routers, sample=options.sample_tiers)
+            serving_routers(profile, folders, sample=options.sample_tiers)
         )
         port = await doors.open(options.host, options.port)
         stack.push_async_callback(doors.close, 0)
@@ -104,6 +108,12 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
         await _watch(own, doors)
+
+
+def router_folders(options: Options) -> list[Path]:
+    """Where the trained routers are that are to serve. Raises ConfigError for one that is not."""
+    named = [router_folder(each) for each in options.routers]
+    return with_bundled(options.profile, named) if options.bundled_routers else named
 
 
 def check_assets(profile: Profile, *, embedded: bool) -> None:

@@ -56,7 +56,7 @@ class Outcomes:
     """One question: its states and what the recorded paths came to.
 
     `recall` is, for each way in which the filter was run, the share of the gold evidence turns that
-    it kept.
+    it kept; None if no evidence is known.
     """
 
     question: str
@@ -64,7 +64,7 @@ class Outcomes:
     category: str
     nodes: Mapping[str, Node]
     leaves: Mapping[str, Leaf]
-    recall: Mapping[str, float]
+    recall: Mapping[str, float | None]
 
     def children(self, prefix: str) -> tuple[int, ...]:
         """The tiers by which recorded paths go on from a prefix."""

@@ -1,7 +1,7 @@
 """Which ways through the pipeline are walked for a recording.
 
 A path is a tier for each of the five modules. There are 243 of them, and most differ little; a
-plan takes few of them, so chosen that each decision can be compared with its alternatives.
+plan takes few of them: what a model's time buys is better spent on more questions.
 """
 
 from __future__ import annotations
@@ -46,18 +46,21 @@ def tiers_of(path: Path) -> Mapping[str, Tier]:
     return dict(zip(MODULES, path, strict=True))
 
 
-def planned(question: str, squares: int) -> tuple[Path, ...]:
-    """The paths of one question: every tier of the filter and of the summary, with the constant
-    tiers of the stage between them and `squares` times three mixed ones.
+def planned(question: str, constants: bool = False) -> tuple[Path, ...]:
+    """The paths of one question: two of the three stages vary fully, one is held.
 
-    Three mixed ones form a Latin square: each module has each tier once. They are drawn anew for
-    every question, from its id.
+    A stage that varies has three choices: the tiers of the filter or the summary, or three rows of
+    tiers for the stage between them that give each of its modules every tier once (a Latin square).
+    So a plan has nine paths, and every decision that is not held can be compared with its
+    alternatives. What is held, and where, and the square are drawn anew for every question, from
+    its id. `constants` adds the paths of one tier for all modules.
     """
-    middles = [(tier,) * len(STAGES["extract"]) for tier in Tier]
     draw = random.Random(f"paths of {question}")
-    while len(middles) < 3 * (squares + 1):
-        columns = [draw.sample(list(Tier), 3) for _ in STAGES["extract"]]
-        fresh = [row for row in zip(*columns, strict=True) if row not in middles]
-        if len(fresh) == len(Tier):
-            middles += fresh
-    return tuple((first, *middle, last) for first, middle, last in product(Tier, middles, Tier))
+    columns = [draw.sample(list(Tier), len(Tier)) for _ in STAGES["extract"]]
+    single = [(tier,) for tier in Tier]
+    choices: list[list[Path]] = [single, list(zip(*columns, strict=True)), single]
+    held = draw.randrange(len(choices))
+    choices[held] = [draw.choice(choices[held])]
+    paths = [(*first, *middle, *last) for first, middle, last in product(*choices)]
+    uniform = [constant(tier) for tier in Tier] if constants else []
+    return tuple(dict.fromkeys([*paths, *uniform]))

@@ -1,17 +1,18 @@
 """Records what the paths through the pipeline come to, so that routers train without a model.
 
-    python training/record.py --data locomo10.json --strategy implementation --questions 150
+    python training/record.py --data locomo10.json --strategy implementation --questions 150 \\
+        --output outcomes.jsonl.gz
 
 Walks the planned paths of each question with the pipeline that serves, against live Triton and
 through the tier scheduler. Every reply goes to the recording at once, and every question's
-outcomes to the output when its paths are done: a run that was cut off goes on where it stopped.
+outcomes to the output when its paths are done: a run that was cut off goes on where it stopped,
+and one that asks for more questions keeps those that it has.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,11 +36,10 @@ from budgetmem.tiers import STRATEGIES
 from server.assembly import build_engine
 from server.serving import loaded
 from training import outcomes
-from training.datasets.base import Question
-from training.datasets.locomo import LoCoMo
+from training.datasets import DATASETS, Dataset, Question, open_dataset
 from training.paths import planned
 from training.recording import Recording, Tally, recorded
-from training.sampling import sample
+from training.sampling import interleaved
 from training.walks import Walker
 
 TENANT = "training"
@@ -64,9 +64,9 @@ def main() -> None:
 
 async def _record(args: argparse.Namespace, console: Console) -> int:
     profile = load_profile(args.profile)
-    dataset = LoCoMo(args.data)
-    chosen = sample(dataset.questions(args.split), args.questions, args.seed)
-    writer = outcomes.Writer(args.output, _setting(args, profile), NAMES)
+    dataset = open_dataset(args.dataset, args.data)
+    chosen = interleaved(dataset.questions(args.split), args.seed)[: args.questions]
+    writer = outcomes.Writer(args.output, _setting(args, profile, dataset), NAMES)
     done = {each.question for each in outcomes.read(args.output).outcomes}
     todo = [question for question in chosen if question.id not in done]
     console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
@@ -89,7 +89,7 @@ async def _record(args: argparse.Namespace, console: Console) -> int:
             max_tokens=args.max_tokens,
         )
         slots = asyncio.Semaphore(args.concurrency)
-        recorder = Recorder(walker, writer, kept.tally, args.squares, slots, console)
+        recorder = Recorder(walker, writer, kept.tally, args.constants, slots, console)
         return await recorder.walk_all(todo)
 
 
@@ -100,7 +100,7 @@ class Recorder:
     walker: Walker
     writer: outcomes.Writer
     tally: Tally
-    squares: int
+    constants: bool
     slots: asyncio.Semaphore
     console: Console
 
@@ -130,22 +130,23 @@ class Recorder:
     async def _walk(self, question: Question) -> str | None:
         async with self.slots:
             try:
-                found = await self.walker.outcomes(question, planned(question.id, self.squares))
+                paths = planned(question.id, self.constants)
+                found = await self.walker.outcomes(question, paths)
             except BackboneError as exc:
                 return str(exc)
         self.writer.write(found)
         return None
 
 
-def _setting(args: argparse.Namespace, profile: Profile) -> dict[str, object]:
+def _setting(args: argparse.Namespace, profile: Profile, dataset: Dataset) -> dict[str, object]:
     return {
-        "dataset": "locomo",
-        "sha256": hashlib.sha256(args.data.read_bytes()).hexdigest(),
+        "dataset": args.dataset,
+        "sha256": dataset.sha256,
         "split": args.split,
         "profile": profile.name,
         "strategy": args.strategy,
         "max_tokens": args.max_tokens or profile.retrieval.max_tokens,
-        "squares": args.squares,
+        "constants": args.constants,
         "backbones": {key: each.asset or each.hub for key, each in profile.backbones.items()},
         "encoder": profile.encoder.asset,
     }
@@ -155,11 +156,19 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="locomo10.json")
+    parser.add_argument(
+        "--dataset",
+        default="locomo",
+        metavar="NAME",
+        help=f"one of {', '.join(DATASETS)}, or MODULE:CLASS; default: locomo",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the dataset's file or folder")
     parser.add_argument("--split", default="train", choices=["train", "validation"])
     parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))
     parser.add_argument("--questions", type=int, default=150)
-    parser.add_argument("--squares", type=int, default=1, help="of mixed tiers, three paths each")
+    parser.add_argument(
+        "--constants", action="store_true", help="walk the paths of one tier for all modules too"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
     parser.add_argument("--max-tokens", type=int, help="retrieval budget; default: the profile's")
     parser.add_argument("--profile", default="small")

@@ -9,14 +9,24 @@ from collections.abc import Sequence
 from training.datasets.base import Question
 
 
-def sample(questions: Sequence[Question], count: int, seed: int) -> list[Question]:
-    """A seeded sample with the categories in proportion, in the dataset's order."""
+def interleaved(questions: Sequence[Question], seed: int) -> list[Question]:
+    """All questions in a seeded order, of which every beginning has the categories in proportion.
+
+    So a sample that grows keeps what it had, and two samples of one seed share their questions.
+    """
     by_category: dict[str, list[Question]] = defaultdict(list)
     for question in random.Random(seed).sample(list(questions), len(questions)):
         by_category[question.category].append(question)
-    count = min(count, len(questions))
-    share = count / len(questions)
-    chosen = [q for group in by_category.values() for q in group[: round(share * len(group))]]
-    rest = [q for group in by_category.values() for q in group if q not in chosen]
-    ids = {q.id for q in (chosen + rest)[:count]}
-    return [question for question in questions if question.id in ids]
+    # The middle of each one's share of its category's way from 0 to 1; ties go by category.
+    placed = [
+        ((place + 0.5) / len(group), category, question)
+        for category, group in by_category.items()
+        for place, question in enumerate(group)
+    ]
+    return [question for _, _, question in sorted(placed, key=lambda each: each[:2])]
+
+
+def sample(questions: Sequence[Question], count: int, seed: int) -> list[Question]:
+    """The first of `interleaved`, in the dataset's order."""
+    chosen = {question.id for question in interleaved(questions, seed)[:count]}
+    return [question for question in questions if question.id in chosen]

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from budgetmem.errors import ConfigError, InvalidInput
+from budgetmem.errors import InvalidInput
 from training import outcomes
 from training.config import TrainConfig, differences
-from training.datasets.base import Dataset
-from training.datasets.locomo import LoCoMo
+from training.datasets import open_dataset
 from training.environment import RecordedEnvironment
 from training.evaluation import yardstick
 from training.outcomes import OutcomeFile, Outcomes
 from training.reward import Reward
 from training.vectors import embedded
 
-DATASETS: Mapping[str, Callable[[Path], Dataset]] = {"locomo": LoCoMo}
-"""By the name that the setting of a file of outcomes has."""
-
 _NEEDED = ("dataset", "sha256", "split", "profile", "strategy", "encoder")
-_MAY_DIFFER = ("split", "squares")
+_MAY_DIFFER = ("split", "constants")
 
 
 @dataclass(frozen=True)
@@ -45,26 +41,22 @@ class Splits:
 def read_splits(config: TrainConfig) -> Splits:
     """Reads outcomes and makes their vectors.
 
-    Raises InvalidInput for files that cannot be read, are malformed, or do not belong together.
+    Raises InvalidInput for files that cannot be read, are malformed, or do not belong together,
+    ConfigError for an unknown dataset, NotFound if the data is not there.
     """
     hashes = {
-        name: _sha256(path)
-        for name, path in (
-            ("outcomes", config.outcomes),
-            ("validation", config.validation),
-            ("data", config.data),
-        )
+        "outcomes": _sha256(config.outcomes),
+        "validation": _sha256(config.validation),
     }
     training, validation = outcomes.read(config.outcomes), outcomes.read(config.validation)
     check("outcomes", training)
     check("validation", validation)
     check_apart(training, validation)
     setting = training.setting
+    dataset = open_dataset(str(setting["dataset"]), config.data)
+    hashes["data"] = dataset.sha256
     if setting["sha256"] != hashes["data"]:
         raise InvalidInput("data", f"{config.data} is not the file that was recorded from")
-    if setting["dataset"] not in DATASETS:
-        raise ConfigError(f"dataset {setting['dataset']!r} is not one of {', '.join(DATASETS)}")
-    dataset = DATASETS[setting["dataset"]](config.data)
     return Splits(
         training=RecordedEnvironment(training, embedded(training, dataset)),
         validation=RecordedEnvironment(validation, embedded(validation, dataset)),

@@ -14,6 +14,7 @@ from budgetmem.router import Decision, FixedRouter
 from budgetmem.stages import STAGES
 from budgetmem.types import Answer, Budget, Choice
 from training.datasets.base import Dataset, Question
+from training.metrics import evidence_recall
 from training.outcomes import Leaf, Node, Outcomes
 from training.paths import DEPTHS, Path, spell, tiers_of
 
@@ -56,12 +57,13 @@ class Walker:
         """Walks all paths of one question, side by side: they share much of their work."""
         walked = await asyncio.gather(*(self.walk(question, path) for path in paths))
         nodes: dict[str, Node] = {}
-        recall: dict[str, float] = {}
+        recall: dict[str, float | None] = {}
         for path, (answer, states) in zip(paths, walked, strict=True):
             letters = spell(path)
             for stage in STAGES:
                 nodes[letters[: DEPTHS[stage]]] = _node(states[stage], stage)
-            recall[letters[:1]] = _recall(question, answer)
+            kept = [turn for chunk in answer.memory.chunks for turn in chunk.turn_ids]
+            recall[letters[:1]] = evidence_recall(question.evidence, kept)
         return Outcomes(
             question=question.id,
             history=question.history,
@@ -113,10 +115,3 @@ def _node(state: State, stage: str) -> Node:
         features=tuple(round(float(value), 6) for value in observe(state)),
         chunks=tuple(chunk.id for chunk in state_chunks(state.work, stage)),
     )
-
-
-def _recall(question: Question, answer: Answer) -> float:
-    """The share of the gold evidence turns that the filter kept; 1 where none are known."""
-    kept = {turn for chunk in answer.memory.chunks for turn in chunk.turn_ids}
-    gold = set(question.evidence)
-    return len(gold & kept) / len(gold) if gold else 1.0

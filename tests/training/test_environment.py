@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
+from tests.training.toy_outcomes import PATHS
 from training.environment import Embedded, RecordedEnvironment
 from training.outcomes import Leaf, Node, OutcomeFile, Outcomes
-from training.paths import DEPTHS, LETTERS, MODULE_COUNT, constant, planned, spell
+from training.paths import DEPTHS, LETTERS, MODULE_COUNT, constant, spell
 
 DIMENSION = 3
 LEAF_SETS = st.lists(
@@ -108,15 +109,13 @@ def test_all_middle_modules_are_first_now_and_then():
 
 
 def test_with_all_paths_of_a_stage_recorded_nothing_is_masked_but_the_rest():
-    paths = {spell(path) for path in planned("q", 1)}
-    episodes = walk(environment([paths]), [0] * 20, 1)
+    episodes = walk(environment([PATHS]), [0] * 20, 1)
     assert not episodes.masked[0].any()
     assert not episodes.masked[-1].any()
 
 
 def test_what_is_seen_is_the_state_of_the_path_so_far():
-    paths = {spell(path) for path in planned("q", 1)}
-    env = environment([paths, {"HLLLM"}])
+    env = environment([PATHS, {"HLLLM"}])
     episodes = walk(env, [0, 1, 0], 5)
     rows = len(episodes.scores)
     assert len(episodes.seen.module) == MODULE_COUNT * rows
@@ -133,7 +132,7 @@ def test_what_is_seen_is_the_state_of_the_path_so_far():
 
 
 def test_a_chooser_gets_what_was_asked_of_it():
-    env = environment([{spell(path) for path in planned("q", 0)}])
+    env = environment([PATHS])
     for tier in range(3):
 
         def same(seen, masked, tier=tier):

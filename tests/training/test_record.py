@@ -11,6 +11,7 @@ from rich.console import Console
 
 from budgetmem.config import load_profile
 from budgetmem.errors import BackboneUnavailable
+from training.datasets import open_dataset
 from training.datasets.base import Question
 from training.outcomes import Leaf, Node, Outcomes, Writer, read
 from training.paths import DEPTHS, planned, spell
@@ -48,16 +49,16 @@ def questions(count):
     return [Question(f"q{number}", "h", "?", "gold", "c", ()) for number in range(count)]
 
 
-def recorder(path, walker, slots=2, squares=1):
+def recorder(path, walker, slots=2, constants=False):
     console = Console(file=io.StringIO(), width=200)
     writer = Writer(path, {}, ())
-    return Recorder(walker, writer, Tally(made=7), squares, asyncio.Semaphore(slots), console)
+    return Recorder(walker, writer, Tally(made=7), constants, asyncio.Semaphore(slots), console)
 
 
 async def test_every_question_is_walked_by_its_own_plan_and_written(tmp_path):
     path, walker = tmp_path / "o.jsonl", FakeWalker()
     assert await recorder(path, walker).walk_all(questions(5)) == 0
-    assert walker.walked == [(f"q{n}", planned(f"q{n}", 1)) for n in range(5)]
+    assert walker.walked == [(f"q{n}", planned(f"q{n}")) for n in range(5)]
     assert {each.question for each in read(path).outcomes} == {f"q{n}" for n in range(5)}
 
 
@@ -77,17 +78,25 @@ async def test_a_question_that_fails_is_told_and_not_written_and_the_others_go_o
     assert "q0: 7 replies made, 0 known" in each.console.file.getvalue()
 
 
+async def test_constant_paths_are_walked_if_asked_for(tmp_path):
+    walker = FakeWalker()
+    await recorder(tmp_path / "o.jsonl", walker, constants=True).walk_all(questions(1))
+    assert walker.walked == [("q0", planned("q0", constants=True))]
+
+
 def test_the_setting_says_what_changes_the_figures(tmp_path):
     data = tmp_path / "locomo10.json"
     data.write_bytes(b"[]")
+    dataset = open_dataset("locomo", data)
     args = argparse.Namespace(
-        data=data, split="train", strategy="capacity", max_tokens=None, squares=2
+        dataset="locomo", split="train", strategy="capacity", max_tokens=None, constants=False
     )
-    setting = _setting(args, SMALL)
+    setting = _setting(args, SMALL, dataset)
     assert setting["sha256"] == hashlib.sha256(b"[]").hexdigest()
+    assert setting["dataset"] == "locomo"
     assert setting["max_tokens"] == SMALL.retrieval.max_tokens
     assert setting["strategy"] == "capacity"
     assert setting["encoder"] == SMALL.encoder.asset
     assert set(setting["backbones"]) == set(SMALL.backbones)
     args.max_tokens = 99
-    assert _setting(args, SMALL)["max_tokens"] == 99
+    assert _setting(args, SMALL, dataset)["max_tokens"] == 99

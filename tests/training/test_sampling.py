@@ -1,9 +1,11 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.datasets.base import Question
-from training.sampling import sample
+from training.sampling import interleaved, sample
 
 QUESTIONS = [
     Question(f"q{n}", "h", "?", "gold", "temporal" if n % 4 else "multi-hop", ()) for n in range(40)
@@ -22,3 +24,20 @@ def test_a_sample_is_seeded_and_keeps_the_proportions():
 @pytest.mark.parametrize("count", [1, 7, 39, 40, 100])
 def test_a_sample_has_the_size_that_was_asked_for(count: int):
     assert len(sample(QUESTIONS, count, seed=0)) == min(count, 40)
+
+
+@given(st.integers(0, 99), st.lists(st.sampled_from("abc"), max_size=40))
+def test_every_beginning_of_the_order_has_the_categories_in_proportion(seed, categories):
+    asked = [Question(f"q{n}", "h", "?", "gold", name, ()) for n, name in enumerate(categories)]
+    order = interleaved(asked, seed)
+    assert sorted(q.id for q in order) == sorted(q.id for q in asked)
+    for count in range(len(order)):
+        found = Counter(q.category for q in order[:count])
+        for name, whole in Counter(categories).items():
+            assert abs(found[name] - count * whole / len(order)) <= len(set(categories))
+
+
+def test_a_larger_sample_keeps_what_a_smaller_one_has():
+    assert {q.id for q in sample(QUESTIONS, 7, seed=3)} < {
+        q.id for q in sample(QUESTIONS, 20, seed=3)
+    }

@@ -137,7 +137,7 @@ def test_best_is_by_the_whole_reward_over_all_lambdas(tmp_path, monkeypatch):
         return found
 
     monkeypatch.setattr(train.evaluation, "evaluate", noting)
-    config = toys.config(tmp_path, evaluate_every=1, ppo={"learning_rate": 0.1})
+    config = toys.config(tmp_path, evaluate_every=1, seed=1, ppo={"learning_rate": 0.1})
     policy = train.train(config, data, QUIET)
     rewards = [reward for reward, _ in seen]
     assert max(rewards) > rewards[-1]

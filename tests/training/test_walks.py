@@ -20,6 +20,7 @@ from training.recording import Recording, recorded
 from training.walks import Walker, Watching
 
 SMALL = load_profile("small")
+PLAN = planned("q1", constants=True)
 QUESTION = Question("q1", "chat", "What did Ana adopt?", "a cat", "single-hop", ("t1", "t3"))
 
 
@@ -28,6 +29,7 @@ class Toys:
     """Gold is everything that has the gold answer's words."""
 
     name: str = "toys"
+    sha256: str = "of the toys"
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def histories(self) -> Mapping[str, Sequence[Turn]]:
@@ -71,13 +73,12 @@ def walker(strategy="capacity", models=None, **more) -> Walker:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_outcomes_have_every_planned_path_and_the_states_on_its_way(strategy):
-    paths = planned(QUESTION.id, 1)
-    found = await walker(strategy).outcomes(QUESTION, paths)
+    found = await walker(strategy).outcomes(QUESTION, PLAN)
     assert (found.question, found.history, found.category) == ("q1", "chat", "single-hop")
-    letters = {spell(path) for path in paths}
+    letters = {spell(path) for path in PLAN}
     assert set(found.leaves) == letters
     assert set(found.nodes) == {path[:depth] for path in letters for depth in (0, 1, 4)}
-    assert set(found.recall) == set("LMH")
+    assert set(found.recall) == {path[0] for path in letters}
     # It passes the checks of a file.
     OutcomeFile({}, NAMES, (found,))
 
@@ -111,7 +112,7 @@ async def test_recall_is_the_share_of_the_evidence_that_the_filter_kept():
     found = await walker().outcomes(QUESTION, [constant(Tier.HIGH)])
     assert found.recall == {"H": 0.5}  # the filter keeps c1, which has t1
     bare = Question("q2", "chat", "What did Ana adopt?", "a cat", "c", ())
-    assert (await walker().outcomes(bare, [constant(Tier.HIGH)])).recall == {"H": 1.0}
+    assert (await walker().outcomes(bare, [constant(Tier.HIGH)])).recall == {"H": None}
 
 
 async def test_nodes_tell_which_chunks_stand_for_their_state():
@@ -141,7 +142,7 @@ async def test_the_question_is_asked_as_the_service_is_asked():
 
 
 async def test_the_same_walk_again_makes_no_call_and_the_same_outcomes(tmp_path):
-    paths = planned(QUESTION.id, 0)
+    paths = PLAN
     backbones = fakes()
     kept = recorded(backbones, SMALL, Recording(tmp_path / "r.sqlite"))
     first = await walker("implementation", kept).outcomes(QUESTION, paths)
@@ -157,7 +158,7 @@ async def test_the_same_walk_again_makes_no_call_and_the_same_outcomes(tmp_path)
 
 
 async def test_paths_that_share_their_beginning_share_its_calls(tmp_path):
-    paths = planned(QUESTION.id, 0)
+    paths = PLAN
     kept = recorded(fakes(), SMALL, Recording(tmp_path / "r.sqlite"))
     await walker("capacity", kept).outcomes(QUESTION, paths)
     calls = len(paths) * 6

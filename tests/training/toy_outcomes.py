@@ -4,16 +4,23 @@ A question is hard if the first of its two features is 1. The score of a hard on
 tier; an easy one is answered by any path.
 """
 
+from itertools import product
+
 import numpy as np
 
 from training.config import TrainConfig
 from training.environment import Embedded, RecordedEnvironment
 from training.outcomes import Leaf, Node, OutcomeFile, Outcomes, Writer
-from training.paths import DEPTHS, LETTERS, planned, spell
+from training.paths import DEPTHS, LETTERS
 from training.splits import Splits
 
 DIMENSION = 4
 FEATURES = ("toy.hard", "toy.noise")
+PATHS = tuple(
+    "".join(letters)
+    for letters in product(LETTERS, ("LLL", "MMM", "HHH", "LMH", "MHL", "HLM"), LETTERS)
+)
+"""Every tier of the filter and the summary, with six rows between them."""
 PRICE = (1e-5, 4e-5, 16e-5)
 SETTING = {
     "dataset": "locomo",
@@ -29,15 +36,14 @@ SETTING = {
 def outcomes(number: int, *, history: str = "h0", hard: bool | None = None) -> Outcomes:
     hard = number % 2 == 0 if hard is None else hard
     question = f"{history}-q{number}"
-    paths = [spell(path) for path in planned(question, squares=1)]
     noise = np.random.default_rng(number).normal()
     node = Node((float(hard), noise), (f"{history}-c{number}",))
     return Outcomes(
         question=question,
         history=history,
         category="toy",
-        nodes={path[:depth]: node for path in paths for depth in DEPTHS.values()},
-        leaves={path: leaf(path, hard) for path in paths},
+        nodes={path[:depth]: node for path in PATHS for depth in DEPTHS.values()},
+        leaves={path: leaf(path, hard) for path in PATHS},
         recall={},
     )
 

@@ -44,6 +44,11 @@ class Dataset(Protocol):
         ...
 
     @property
+    def sha256(self) -> str:
+        """Of the data: numbers that were made from other data are never mixed with these."""
+        ...
+
+    @property
     def splits(self) -> Mapping[str, tuple[str, ...]]:
         """Names of histories by split; every one of SPLIT_NAMES is there, perhaps empty."""
         ...
