@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from budgetmem.errors import ConfigError
-from budgetmem.router_artifact import CARD_FILE, load
+from budgetmem.router_artifact import CARD_FILE, PACKAGES, load
 
 ROUTERS = Path(__file__).with_name("routers")
 
@@ -51,9 +51,10 @@ def with_bundled(profile: str, named: Iterable[Path]) -> list[Path]:
         for folder in bundled_routers().values()
         if folder.parent.name == profile and folder.name not in taken
     ]
-    if others and find_spec("onnxruntime") is None:
+    missing = [package for package in PACKAGES if find_spec(package) is None]
+    if others and missing:
         raise ConfigError(
-            "the routers that come with the package need ONNX Runtime: pip install onnxruntime, or "
-            "start with --no-bundled-routers"
+            f"the routers that come with the package need {' and '.join(missing)}: pip install "
+            f"{' '.join(missing)}, or start with --no-bundled-routers"
         )
     return folders + others

@@ -77,6 +77,14 @@ class RetrievalInfo:
 
 
 @dataclass(frozen=True)
+class CostWeights:
+    """The cost weights (lambda) that a router was trained for, ends included."""
+
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
 class RouterVersion:
     """A strategy's router before a reload, and after it."""
 
@@ -90,7 +98,7 @@ class ServerInfo:
     """What a server runs.
 
     `router` chooses where a strategy has none of its own; `routers` is the version of each
-    strategy's router.
+    strategy's router, `cost_weights` what it was trained for, if it is a trained one.
     """
 
     version: str
@@ -106,3 +114,4 @@ class ServerInfo:
     retrieval: RetrievalInfo
     limits: Limits = field(default_factory=Limits)
     routers: Mapping[str, str] = field(default_factory=dict)
+    cost_weights: Mapping[str, CostWeights] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from budgetmem.errors import BackboneUnavailable, InvalidInput
 from budgetmem.features import State, observe, state_chunks
+from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.router import Decision, FixedRouter
 from budgetmem.router_artifact import Artifact
@@ -87,9 +88,19 @@ class PolicyRouter:
         return self._card.version
 
     @property
+    def strategy(self) -> str:
+        """The strategy that it was trained for."""
+        return self._card.strategy
+
+    @property
     def uses_cost_weight(self) -> bool:
         """Always: the policy is conditioned on it."""
         return True
+
+    @property
+    def cost_weights(self) -> CostWeights:
+        """Those that it was trained for."""
+        return CostWeights(self._card.cost_weight.min, self._card.cost_weight.max)
 
     def score(self, rows: Rows) -> Rows:
         """Logits float32 [n, tiers] of rows [n, RowLayout.width]. Any thread.
@@ -103,7 +114,8 @@ class PolicyRouter:
         """One choice a decision, in order.
 
         Pins are kept as far as the masks allow, without asking the policy. The probabilities are
-        over the tiers that are not masked; where all are, LOW has all of it.
+        over the tiers that are not masked; where all are, LOW has all of it. Without a cost weight
+        the least one counts that the router was trained for.
 
         Raises InvalidInput for a cost weight that the router was not trained for, Overloaded if
         too many decisions wait, BackboneUnavailable once it is closed, BackboneError if scoring
@@ -149,12 +161,11 @@ class PolicyRouter:
         rows = np.empty((len(decisions), self._layout.width), dtype=np.float32)
         seen: dict[tuple[int, str], NDArray[np.float32]] = {}
         for row, each in zip(rows, decisions, strict=True):
-            self._check_cost_weight(each.cost_weight)
             key = (id(each.state), each.stage)
             if key not in seen:
                 seen[key] = self._see(each.state, each.stage)
             row[:-2] = seen[key]
-            row[-2:] = _PLACES[each.module], each.cost_weight
+            row[-2:] = _PLACES[each.module], self._cost_weight(each)
         return rows
 
     def _see(self, state: State, stage: str) -> NDArray[np.float32]:
@@ -166,11 +177,14 @@ class PolicyRouter:
         mean = mean_direction(found) if found else absent
         return np.concatenate([query, mean, observe(state, self._card.features)])
 
-    def _check_cost_weight(self, cost_weight: float) -> None:
-        allowed = self._card.cost_weight
-        if cost_weight not in allowed:
+    def _cost_weight(self, decision: Decision) -> float:
+        known, given = self._card.cost_weight, decision.cost_weight
+        if given is None:
+            return known.min
+        if given not in known:
             raise InvalidInput(
                 "budget.cost_weight",
-                f"{cost_weight:g} is not within {allowed.min:g} to {allowed.max:g}, for which the "
-                f"router {self.version} was trained",
+                f"{given:g} is not within {known.min:g} to {known.max:g}, for which the router "
+                f"{self.version} was trained",
             )
+        return given

@@ -16,13 +16,13 @@ class Decision:
     """One module of a stage, waiting for its tier in some state.
 
     `masked` names the tiers that a ceiling or the context length forbids, and why. `pinned` is
-    the caller's own choice, if there is one.
+    the caller's own choice, if there is one. `cost_weight` is the caller's, None if there is none.
     """
 
     module: str
     stage: str
     state: State
-    cost_weight: float
+    cost_weight: float | None
     masked: Mapping[Tier, str] = field(default_factory=dict)
     pinned: Tier | None = None
 

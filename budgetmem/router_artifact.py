@@ -15,12 +15,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from budgetmem.assets.catalogue import load_catalogue
 from budgetmem.config import Profile
 from budgetmem.errors import AssetError, ConfigError
 from budgetmem.features import check_names
 from budgetmem.modules import MODULES
 from budgetmem.onnx_session import OnnxSession, open_session
 from budgetmem.router_graph import check_graph
+from budgetmem.router_operators import AGAIN, check_model
 from budgetmem.tiers import STRATEGIES
 
 ONNX_FILE = "router.onnx"
@@ -33,16 +35,28 @@ FORMAT = 1
 OPSETS = range(13, 23)
 """The ONNX operator sets that a router may use."""
 
+PACKAGES = ("onnx", "onnxruntime")
+"""What trained routers need: one reads and checks the graph, the other runs it."""
+
+ENCODER_FILE = "model.onnx"
+"""An encoder's model among the files of its asset."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EncoderCard(_Table):
-    """The sentence encoder whose vectors the router reads: its catalogue name and dimension."""
+    """The sentence encoder whose vectors the router reads.
+
+    `name` is that of the asset catalogue; `sha256` is encoder_sha256 of it, at the training.
+    """
 
     name: Annotated[str, Field(min_length=1)]
     dimension: Annotated[int, Field(gt=0)]
+    sha256: Sha256
 
 
 class CostWeightCard(_Table):
@@ -69,7 +83,7 @@ class RouterCard(_Table):
     """
 
     format: Literal[1]
-    onnx_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    onnx_sha256: Sha256
     opset: int
     encoder: EncoderCard
     strategy: str
@@ -102,6 +116,23 @@ def short_version(strategy: str, onnx_sha256: str) -> str:
     return f"{strategy}-{onnx_sha256[:8]}"
 
 
+def encoder_sha256(asset: str) -> str:
+    """The SHA-256 of an encoder's model as the asset catalogue has it.
+
+    It is that of the download: a conversion after it does not give the same bytes everywhere.
+    Raises ConfigError if the catalogue has no such encoder.
+    """
+    catalogue = load_catalogue()
+    for part in catalogue[asset].downloads if asset in catalogue else ():
+        for file in part.files:
+            if file.name == ENCODER_FILE:
+                return file.sha256
+    raise ConfigError(
+        f"the asset catalogue has no encoder {asset!r}: a router can only be used with one of its "
+        "encoders"
+    )
+
+
 def load(folder: Path) -> Artifact:
     """Reads and checks a router's folder. Blocks for some tens of milliseconds.
 
@@ -120,8 +151,9 @@ def load(folder: Path) -> Artifact:
 def check_for(artifact: Artifact, profile: Profile) -> str | None:
     """Whether a router can serve under a profile; returns a warning, or None.
 
-    Raises ConfigError if the profile has another encoder. A router of another profile can be asked,
-    but its prices and models are not those that it learned from: that is the warning.
+    Raises ConfigError if the profile has another encoder, or this version's catalogue another one
+    under the same name. A router of another profile can be asked, but its prices and models are not
+    those that it learned from: that is the warning.
     """
     trained, encoder = artifact.card.encoder, profile.encoder
     if (trained.name, trained.dimension) != (encoder.asset, encoder.dimension):
@@ -129,6 +161,12 @@ def check_for(artifact: Artifact, profile: Profile) -> str | None:
             f"{artifact.folder}: the router reads vectors of the encoder {trained.name!r} "
             f"({trained.dimension} dimensions), but the profile {profile.name!r} has "
             f"{encoder.asset!r} ({encoder.dimension}): use a router that was trained with it"
+        )
+    if trained.sha256 != (sha256 := encoder_sha256(encoder.asset)):
+        raise ConfigError(
+            f"{artifact.folder}: the router was trained with other weights of the encoder "
+            f"{encoder.asset!r}: SHA-256 {trained.sha256}, and this version has {sha256}: train it "
+            "again, or serve it by the version of budgetmem that it was trained with"
         )
     if artifact.card.profile == profile.name:
         return None
@@ -198,17 +236,23 @@ def _check_card(path: Path, card: RouterCard) -> None:
 
 
 def _open(path: Path, card: RouterCard) -> OnnxSession:
-    found = hashlib.sha256(_bytes(path)).hexdigest()
+    content = _bytes(path)
+    found = hashlib.sha256(content).hexdigest()
     if found != card.onnx_sha256:
         raise ConfigError(
             f"{path}: its SHA-256 is {found}, but {CARD_FILE} says {card.onnx_sha256}: the file is "
             "cut off, changed, or of another export: copy the whole folder again"
         )
-    if find_spec("onnxruntime") is None:
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise ConfigError(
-            f"{path}: a trained router needs ONNX Runtime: pip install 'budgetmem[embedded]'"
+            f"{path}: a trained router needs {' and '.join(missing)}: pip install "
+            f"{' '.join(missing)} (or 'budgetmem[embedded]', which has both)"
         )
+    try:
+        check_model(content, card.opset)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
     try:
         return open_session(path, "cpu", intra_op_threads=1)
     except AssetError as exc:
-        raise ConfigError(f"{exc}: export the router again") from exc
+        raise ConfigError(f"{exc}: {AGAIN}") from exc

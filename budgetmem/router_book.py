@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetMemError, ConfigError
 from budgetmem.features import State
+from budgetmem.info import CostWeights
 from budgetmem.policy_router import PolicyRouter
 from budgetmem.router import Decision, Router
 from budgetmem.router_artifact import RouterCard, check_for, load
@@ -45,36 +46,39 @@ class RouterBook:
         """The version of every strategy's router at this moment."""
         return {strategy: self.of(strategy).version for strategy in STRATEGIES}
 
-    async def swap(
-        self,
-        folder: Path,
-        profile: Profile,
-        *,
-        executor: Executor,
-        sample: bool = False,
-        seed: int = 0,
-    ) -> str:
-        """Puts the router in `folder` in place for its strategy, and returns the strategy.
+    def cost_weights(self) -> Mapping[str, CostWeights]:
+        """Those that each trained router was trained for, by its strategy, at this moment."""
+        return {strategy: router.cost_weights for strategy, router in self._trained.items()}
 
-        It is checked, also against the profile, and makes some random decisions first. Raises
-        ConfigError for a router that cannot serve; the old one then stays. `executor`, `sample`
-        and `seed` are those of PolicyRouter.
-        """
-        artifact = await asyncio.to_thread(load, folder)
-        if warning := check_for(artifact, profile):
-            log.warning("%s", warning)
-        # A router of its own, so that the canary's draws are not taken from the served one's.
-        canary = PolicyRouter(artifact, executor=executor, sample=sample, seed=seed)
-        await try_out(canary, artifact.card)
-        router = PolicyRouter(artifact, executor=executor, sample=sample, seed=seed)
-        strategy = artifact.card.strategy
-        log.info("router of %s: %s, was %s", strategy, router.version, self.of(strategy).version)
-        self._trained = {**self._trained, strategy: router}
-        return strategy
+    def install(self, routers: Iterable[PolicyRouter]) -> None:
+        """Puts routers that `prepare` gave in place for their strategies, all in one step."""
+        fresh = {router.strategy: router for router in routers}
+        for strategy, router in fresh.items():
+            old = self.of(strategy).version
+            log.info("router of %s: %s, was %s", strategy, router.version, old)
+        self._trained = {**self._trained, **fresh}
 
     async def close(self) -> None:
         """Closes the trained routers; those of requests that still run refuse further decisions."""
         await asyncio.gather(*(router.close() for router in self._trained.values()))
+
+
+async def prepare(
+    folder: Path, profile: Profile, *, executor: Executor, sample: bool = False, seed: int = 0
+) -> PolicyRouter:
+    """The router in `folder`, read once; nothing is read again when it is installed.
+
+    It is checked, also against the profile, and makes some random decisions first. Raises
+    ConfigError for a router that cannot serve. `executor`, `sample` and `seed` are those of
+    PolicyRouter.
+    """
+    artifact = await asyncio.to_thread(load, folder)
+    if warning := await asyncio.to_thread(check_for, artifact, profile):
+        log.warning("%s", warning)
+    # A router of its own, so that the canary's draws are not taken from the served one's.
+    canary = PolicyRouter(artifact, executor=executor, sample=sample, seed=seed)
+    await try_out(canary, artifact.card)
+    return PolicyRouter(artifact, executor=executor, sample=sample, seed=seed)
 
 
 async def try_out(router: Router, card: RouterCard) -> None:

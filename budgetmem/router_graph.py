@@ -7,8 +7,6 @@ Inputs: `query` and `state` float32 [n, dimension], `features` float32 [n, featu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from budgetmem.errors import BackboneError, ConfigError, InvalidInput
 from budgetmem.modules import MODULES
 from budgetmem.onnx_session import OnnxSession
+from budgetmem.router_operators import AGAIN, FAILED
 from budgetmem.tiers import Tier
 
 INPUTS = ("query", "state", "features", "module", "cost_weight")
@@ -23,9 +22,6 @@ OUTPUT = "logits"
 
 PROBE_ROWS = (1, 2 * len(MODULES))
 """The batches a router is tried with: one decision, and every module twice."""
-
-AGAIN = "export the router again"
-FAILED = "the training failed, export an earlier checkpoint"
 
 Feeds = Mapping[str, NDArray[np.generic]]
 Signature = Mapping[str, tuple[str, tuple[int, ...]]]
@@ -39,7 +35,6 @@ def check_graph(session: OnnxSession, dimension: int, features: int) -> None:
     """
     expected = _signature(dimension, features)
     _check_declared(session, expected)
-    _check_weights(session.path)
     for feeds in _probes(expected):
         _check_answer(session, feeds)
 
@@ -76,20 +71,6 @@ def _fits(found: Sequence[int | str | None], row: tuple[int, ...]) -> bool:
 
 def _spell(shape: Sequence[int | str | None]) -> str:
     return f"[{', '.join(map(str, shape))}]"
-
-
-def _check_weights(path: Path) -> None:
-    """Raises ConfigError for weights that are not finite, if `onnx` is there to read them.
-
-    A clipped or saturated activation can hide such a weight from every probe.
-    """
-    if find_spec("onnx") is None:
-        return
-    import onnx  # noqa: PLC0415 - an optional dependency
-
-    for tensor in onnx.load(path).graph.initializer:
-        if not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
-            raise ConfigError(f"the weights {tensor.name!r} are not finite: {FAILED}")
 
 
 def _probes(expected: Signature) -> Iterator[Feeds]:

@@ -93,12 +93,13 @@ class Workspace:
 class Budget:
     """What the caller grants one request.
 
-    `tiers` pins modules to tiers (by module name). `cost_weight` is the paper's lambda, >= 0.
-    The ceilings are hard and cover the whole request, the answer included; None means no ceiling.
+    `tiers` pins modules to tiers (by module name). `cost_weight` is the paper's lambda, >= 0; None
+    means the least that the router was trained for, 0 as a rule. The ceilings are hard and cover
+    the whole request, the answer included; None means no ceiling.
     """
 
     tiers: Mapping[str, Tier] = field(default_factory=dict)
-    cost_weight: float = 0.0
+    cost_weight: float | None = None
     max_cost_usd: float | None = None
     max_latency_ms: float | None = None
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from budgetmem.config import Profile
 from budgetmem.errors import ConfigError
-from budgetmem.info import RouterVersion
+from budgetmem.info import CostWeights, RouterVersion
 from budgetmem.policy_router import PolicyRouter
 from budgetmem.router import FixedRouter, Router
-from budgetmem.router_artifact import check_for, load
-from budgetmem.router_book import RouterBook, try_out
+from budgetmem.router_book import RouterBook, prepare
 
 
 class ServedRouters:
@@ -41,25 +40,34 @@ class ServedRouters:
         """The version of every strategy's router at this moment."""
         return self._book.versions()
 
+    def cost_weights(self) -> Mapping[str, CostWeights]:
+        """Those that each trained router was trained for, by its strategy, at this moment."""
+        return self._book.cost_weights()
+
     async def open(self, folders: Iterable[Path]) -> None:
         """Puts the routers in `folders` in place, one a strategy.
 
         Raises ConfigError for a router that cannot serve, and for two of one strategy.
         """
+        named: dict[str, Path] = {}
+        routers: list[PolicyRouter] = []
         for folder in folders:
-            strategy = await self._swap(folder)
-            if strategy in self._folders:
+            router = await self._prepare(folder)
+            if router.strategy in named:
                 raise ConfigError(
-                    f"{self._folders[strategy]} and {folder} are both routers of the strategy "
-                    f"{strategy!r}: name one of them"
+                    f"{named[router.strategy]} and {folder} are both routers of the strategy "
+                    f"{router.strategy!r}: name one of them"
                 )
-            self._folders[strategy] = folder.resolve()
+            named[router.strategy] = folder.resolve()
+            routers.append(router)
+        self._folders = named
+        self._book.install(routers)
 
     async def reload(self, strategy: str = "") -> Sequence[RouterVersion]:
         """Reads the folder of a strategy again, or all of them, and puts the routers in place.
 
-        All are checked before the first one is replaced. Raises ConfigError for a router that
-        cannot serve, and where no folder was named; the old routers then go on.
+        All of them are exchanged in one step, or none. Raises ConfigError for a router that cannot
+        serve, and where no folder was named; the old routers then go on.
         """
         wanted = [strategy] if strategy else list(self._folders)
         if not wanted or not set(wanted) <= set(self._folders):
@@ -68,35 +76,30 @@ class ServedRouters:
                 "folder when the server starts, `budgetmem serve --router FOLDER`"
             )
         async with self._reloading:
-            for name in wanted:
-                await self._check(name)
-            return [await self._reload(name) for name in wanted]
+            fresh = [await self._prepare_again(name) for name in wanted]
+            old = self.versions()
+            self._book.install(fresh)
+        return [
+            RouterVersion(router.strategy, old[router.strategy], router.version) for router in fresh
+        ]
 
     async def close(self) -> None:
         """Ends the thread, when the decisions that wait are made."""
         await self._book.close()
         self._executor.shutdown()
 
-    async def _check(self, strategy: str) -> None:
+    async def _prepare_again(self, strategy: str) -> PolicyRouter:
         folder = self._folders[strategy]
-        artifact = await asyncio.to_thread(load, folder)
-        if artifact.card.strategy != strategy:
+        router = await self._prepare(folder)
+        if router.strategy != strategy:
             raise ConfigError(
-                f"{folder}: it now holds a router of the strategy {artifact.card.strategy!r}, but "
-                f"serves {strategy!r}: put the right one there, or start the server anew"
+                f"{folder}: it now holds a router of the strategy {router.strategy!r}, but serves "
+                f"{strategy!r}: put the right one there, or start the server anew"
             )
-        check_for(artifact, self._profile)
-        await try_out(PolicyRouter(artifact, executor=self._executor), artifact.card)
+        return router
 
-    async def _reload(self, strategy: str) -> RouterVersion:
-        old = self.of(strategy).version
-        await self._swap(self._folders[strategy])
-        return RouterVersion(strategy, old, self.of(strategy).version)
-
-    async def _swap(self, folder: Path) -> str:
-        return await self._book.swap(
-            folder, self._profile, executor=self._executor, sample=self._sample
-        )
+    async def _prepare(self, folder: Path) -> PolicyRouter:
+        return await prepare(folder, self._profile, executor=self._executor, sample=self._sample)
 
 
 @asynccontextmanager

@@ -6,14 +6,17 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from budgetmem.features import NAMES
 from budgetmem.modules import MODULES
+from budgetmem.router_artifact import encoder_sha256
 from budgetmem.tiers import Tier
 
 OPSET = 17
+ENCODER = {"name": "minilm-l6-v2", "dimension": 384, "sha256": encoder_sha256("minilm-l6-v2")}
 
 
 def write_router(
@@ -22,22 +25,24 @@ def write_router(
     tier: Tier = Tier.LOW,
     *,
     dimension: int = 384,
-    noise: bool = False,
+    fragile: bool = False,
+    slope: float = 1.0,
     **changes: object,
 ) -> str:
     """Writes a router that wants one tier, less so the larger the cost weight; its version.
 
-    With `noise` its logits are random: it loads, but fails on a trial.
+    If it is `fragile` its logits are no numbers where many tokens were retrieved: it loads, but
+    fails on a trial. `slope` is what a tier costs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "router.onnx"
-    onnx.save(_graph(tier, dimension, noise), file)
+    onnx.save(_graph(tier, dimension, fragile, slope), file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     card = {
         "format": 1,
         "onnx_sha256": digest,
         "opset": OPSET,
-        "encoder": {"name": "minilm-l6-v2", "dimension": dimension},
+        "encoder": ENCODER | {"dimension": dimension},
         "strategy": strategy,
         "profile": "small",
         "modules": list(MODULES),
@@ -53,7 +58,7 @@ def write_router(
     return str(card["version"])
 
 
-def _graph(tier: Tier, dimension: int, noise: bool) -> onnx.ModelProto:
+def _graph(tier: Tier, dimension: int, fragile: bool, slope: float) -> onnx.ModelProto:
     wants = [5.0 if tier == each else 0.0 for each in Tier]
     inputs = [
         helper.make_tensor_value_info(name, kind, shape)
@@ -67,15 +72,21 @@ def _graph(tier: Tier, dimension: int, noise: bool) -> onnx.ModelProto:
     ]
     constants = [
         helper.make_tensor("one", TensorProto.INT64, [1], [1]),
-        helper.make_tensor("slope", TensorProto.FLOAT, [1, 3], [0.0, -1.0, -2.0]),
+        helper.make_tensor("slope", TensorProto.FLOAT, [1, 3], [0.0, -slope, -2 * slope]),
         helper.make_tensor("wants", TensorProto.FLOAT, [1, 3], wants),
+        helper.make_tensor("place", TensorProto.INT64, [1], [NAMES.index("retrieved.tokens")]),
+        helper.make_tensor("most", TensorProto.FLOAT, [1], [np.log1p(100) if fragile else 1e6]),
+        helper.make_tensor("nothing", TensorProto.FLOAT, [1], [0.0]),
     ]
     nodes = [
         helper.make_node("Unsqueeze", ["cost_weight", "one"], ["weights"]),
         helper.make_node("Mul", ["weights", "slope"], ["costs"]),
         helper.make_node("Add", ["costs", "wants"], ["steady"]),
-        helper.make_node("RandomUniformLike", ["steady"], ["random"], high=float(noise)),
-        helper.make_node("Add", ["steady", "random"], ["logits"]),
+        helper.make_node("Gather", ["features", "place"], ["tokens"], axis=1),
+        helper.make_node("Sub", ["most", "tokens"], ["left"]),
+        helper.make_node("Sqrt", ["left"], ["root"]),
+        helper.make_node("Mul", ["root", "nothing"], ["zero"]),
+        helper.make_node("Add", ["steady", "zero"], ["logits"]),
     ]
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])
     graph = helper.make_graph(nodes, "router", inputs, [logits], constants)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from budgetmem.errors import BackboneError, BackboneUnavailable, InvalidInput
 from budgetmem.features import State, observe
+from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.policy_router import PolicyRouter, RowLayout
 from budgetmem.router import Decision
@@ -66,7 +67,7 @@ def state(**more) -> State:
     return State(work, **{"query": UNIT[3], "vectors": VECTORS} | more)
 
 
-def decision(module: str = "filter", cost_weight: float = 0.3, of: State | None = None, **more):
+def decision(module="filter", cost_weight: float | None = 0.3, of: State | None = None, **more):
     return Decision(module, STAGE_OF[module], of or state(), cost_weight, **more)
 
 
@@ -164,12 +165,23 @@ async def test_a_cost_weight_that_it_was_not_trained_for(artifact, executor, cos
     assert artifact.card.version in str(error.value)
 
 
+async def test_without_a_cost_weight_the_least_counts(tmp_path, executor):
+    folder = write_router(tmp_path, cost_weight={"min": 0.2, "max": 0.5})
+    router = PolicyRouter(load(folder), executor=executor)
+    asked = [decision(cost_weight=weight) for weight in (None, 0.2, 0.5)]
+    absent, least, most = [each.probabilities for each in await router.choose(asked)]
+    assert absent == pytest.approx(least, abs=1e-6)
+    assert absent != pytest.approx(most, abs=1e-3)
+    with pytest.raises(InvalidInput, match=r"0 is not within 0.2 to 0.5"):
+        await router.choose([decision(cost_weight=0.0)])
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(
             st.sampled_from(list(MODULES)),
-            st.floats(0, 0.9),
+            st.none() | st.floats(0, 0.9),
             st.sets(st.sampled_from(list(Tier))),
             st.none() | st.sampled_from(list(Tier)),
         ),
@@ -263,6 +275,8 @@ async def test_nothing_to_choose(artifact, executor):
     assert await router.choose([]) == []
     assert router.version == artifact.card.version
     assert router.uses_cost_weight
+    assert router.strategy == "capacity"
+    assert router.cost_weights == CostWeights(0.0, 0.9)
 
 
 def test_a_row_is_cut_into_the_inputs():

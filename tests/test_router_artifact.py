@@ -7,8 +7,8 @@ import pytest
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
 from budgetmem.modules import MODULES
-from budgetmem.router_artifact import check_for, load
-from tests.toy_router import DIMENSION, Toy, onnx, write_card, write_router
+from budgetmem.router_artifact import PACKAGES, check_for, encoder_sha256, load
+from tests.toy_router import DIMENSION, ENCODER, Toy, onnx, write_card, write_router
 
 
 @pytest.fixture
@@ -73,8 +73,10 @@ def test_truncated_files(folder, name, share):
         ({"features": ["question.words"] * 3}, "features: a name comes twice"),
         ({"features": []}, "features: Tuple should have at least 1"),
         ({"features": ["question.words"]}, r"'features' is tensor\(float\) \[n, 3\], .* \[n, 1\]"),
-        ({"encoder": {"name": "e", "dimension": 8}}, r"'query' is .*\[n, 4\], but .*\[n, 8\]"),
-        ({"encoder": {"name": "e", "dimension": 0}}, "encoder.dimension: "),
+        ({"encoder": ENCODER | {"dimension": 8}}, r"'query' is .*\[n, 4\], but .*\[n, 8\]"),
+        ({"encoder": ENCODER | {"dimension": 0}}, "encoder.dimension: "),
+        ({"encoder": ENCODER | {"sha256": "none"}}, "encoder.sha256: String should match"),
+        ({"encoder": {"name": "e", "dimension": 4}}, "encoder.sha256: Field required"),
         ({"cost_weight": {"min": 1, "max": 0.5}}, "cost_weight: .*`min` is above `max`"),
         ({"cost_weight": {"min": -1, "max": 0.5}}, "cost_weight.min: "),
         ({"cost_weight": {"min": 0, "max": float("inf")}}, "cost_weight.max: |not valid JSON"),
@@ -126,13 +128,37 @@ def test_an_onnx_file_that_is_no_router(folder):
 def test_a_file_that_is_no_graph(folder):
     (folder / "router.onnx").write_bytes(b"not a graph")
     write_card(folder)
-    refused(folder, "ONNX Runtime cannot open it.*export the router again")
+    refused(folder, "router.onnx: not an ONNX file: export the router again")
 
 
-def test_an_opset_that_the_runtime_does_not_know(folder):
+def test_an_opset_that_is_not_the_cards(folder):
     Toy.make().write(folder / "router.onnx", opset=99)
     write_card(folder)
+    refused(folder, "its operator sets are ai.onnx 99, its card says 17")
+
+
+def spoil(folder, change) -> None:
+    """Writes the toy router's file anew after `change(model)`, with the card that fits."""
+    model = onnx.load(folder / "router.onnx")
+    change(model)
+    onnx.save(model, folder / "router.onnx")
+    write_card(folder)
+
+
+def test_a_graph_whose_parts_do_not_fit(folder):
+    spoil(folder, lambda model: model.graph.node.pop(0))
     refused(folder, "ONNX Runtime cannot open it.*export the router again")
+
+
+def test_a_graph_that_would_end_the_process_is_never_opened(folder, monkeypatch):
+    def random(model):
+        model.graph.node[-1].output[0] = "sum"
+        more = onnx.helper.make_node("RandomNormalLike", ["sum"], ["logits"], scale=0.0)
+        model.graph.node.append(more)
+
+    spoil(folder, random)
+    monkeypatch.setattr("budgetmem.router_artifact.open_session", None)
+    refused(folder, "no router may have the operators RandomNormalLike")
 
 
 def test_another_number_of_tiers(folder):
@@ -143,21 +169,28 @@ def test_another_number_of_tiers(folder):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("part", ["weights", "bias", "slope"])
-@pytest.mark.parametrize("with_onnx", [True, False])
-def test_weights_that_are_not_finite(folder, monkeypatch, part, value, with_onnx):
+def test_weights_that_are_not_finite(folder, part, value):
     toy = Toy.make()
     spoilt = getattr(toy, part).copy()
     spoilt[-1, 1] = value
     replace(toy, **{part: spoilt}).write(folder / "router.onnx")
     write_card(folder)
-    if not with_onnx:
-        monkeypatch.setattr("budgetmem.router_graph.find_spec", lambda name: None)
-    refused(folder, f"{part}' are not finite" if with_onnx else "logits are not finite")
+    refused(folder, f"{part}' are not finite: the training failed")
 
 
-def test_without_onnx_runtime(folder, monkeypatch):
-    monkeypatch.setattr("budgetmem.router_artifact.find_spec", lambda name: None)
-    refused(folder, re.escape("pip install 'budgetmem[embedded]'"))
+def test_numbers_that_overflow(folder):
+    toy = Toy.make()
+    replace(toy, weights=np.full_like(toy.weights, 3e38)).write(folder / "router.onnx")
+    write_card(folder)
+    refused(folder, "its logits are not finite: the training failed")
+
+
+@pytest.mark.parametrize("absent", [PACKAGES, PACKAGES[:1], PACKAGES[1:]])
+def test_without_the_packages(folder, monkeypatch, absent):
+    monkeypatch.setattr(
+        "budgetmem.router_artifact.find_spec", lambda name: None if name in absent else name
+    )
+    refused(folder, f"needs {' and '.join(absent)}: pip install {' '.join(absent)} ")
 
 
 def profile(name: str = "small", **encoder: object):
@@ -180,6 +213,31 @@ def test_another_profile_is_a_warning(folder):
 def test_another_encoder_is_an_error(folder, encoder):
     with pytest.raises(ConfigError, match=r"'minilm-l6-v2' \(4 dimensions\).*'small' has"):
         check_for(load(folder), profile(**encoder))
+
+
+def test_an_encoder_of_other_weights_is_an_error(folder):
+    write_card(folder, encoder=ENCODER | {"sha256": "0" * 64})
+    with pytest.raises(ConfigError) as error:
+        check_for(load(folder), profile())
+    for part in (
+        str(folder),
+        "other weights of the encoder 'minilm-l6-v2': SHA-256 0000",
+        encoder_sha256("minilm-l6-v2"),
+        "train it again",
+    ):
+        assert part in str(error.value)
+
+
+def test_an_encoder_that_the_catalogue_lacks_is_an_error(folder):
+    write_card(folder, encoder=ENCODER | {"name": "mine"})
+    with pytest.raises(ConfigError, match="the asset catalogue has no encoder 'mine'"):
+        check_for(load(folder), profile(asset="mine"))
+
+
+@pytest.mark.parametrize("asset", ["mine", "en-core-web-sm"])
+def test_the_hash_of_what_is_no_encoder(asset):
+    with pytest.raises(ConfigError, match=f"no encoder '{asset}'"):
+        encoder_sha256(asset)
 
 
 def test_the_card_keeps_what_nobody_reads(folder):

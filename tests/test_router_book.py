@@ -2,20 +2,22 @@ import gc
 import logging
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from budgetmem.config import load_profile
 from budgetmem.errors import BackboneError, BackboneUnavailable, ConfigError
+from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.policy_router import PolicyRouter
 from budgetmem.router import FixedRouter
 from budgetmem.router_artifact import load
-from budgetmem.router_book import RouterBook, random_decisions, try_out
+from budgetmem.router_book import RouterBook, prepare, random_decisions, try_out
 from budgetmem.tiers import Tier
 from budgetmem.types import Choice
-from tests.toy_router import DIMENSION, Toy, write_router
+from tests.toy_router import DIMENSION, ENCODER, Toy, write_router
 
 OTHERS = {"implementation": "fixed-mid", "reasoning": "fixed-mid"}
 
@@ -36,7 +38,9 @@ def executor():
 @pytest.fixture
 def swap(profile, executor):
     async def swap(book: RouterBook, folder, **more) -> str:
-        return await book.swap(folder, profile, executor=executor, **more)
+        router = await prepare(folder, profile, executor=executor, **more)
+        book.install([router])
+        return router.strategy
 
     return swap
 
@@ -46,7 +50,31 @@ async def test_strategies_without_a_router_have_the_default():
     book = RouterBook(fixed)
     assert book.of("capacity") is fixed
     assert book.versions() == {**OTHERS, "capacity": "fixed-mid"}
+    assert book.cost_weights() == {}
     await book.close()
+
+
+async def test_what_is_installed_is_what_was_prepared(tmp_path, profile, executor):
+    book = RouterBook(FixedRouter())
+    folders = {name: tmp_path / name for name in ("capacity", "reasoning")}
+    for name, folder in folders.items():
+        write_router(folder, strategy=name, version=f"{name}-old")
+    prepared = [await prepare(folder, profile, executor=executor) for folder in folders.values()]
+    assert set(book.versions().values()) == {"fixed-mid"}
+    for name, folder in folders.items():
+        write_router(folder, Toy.make(seed=1), strategy=name, version=f"{name}-new")
+    book.install(prepared)
+    assert [book.of(name) for name in folders] == prepared
+    assert {name: book.versions()[name] for name in folders} == {
+        "capacity": "capacity-old",
+        "reasoning": "reasoning-old",
+    }
+
+
+async def test_the_range_of_a_trained_router_is_told(tmp_path, swap):
+    book = RouterBook(FixedRouter())
+    await swap(book, write_router(tmp_path / "r", cost_weight={"min": 0.1, "max": 0.5}))
+    assert book.cost_weights() == {"capacity": CostWeights(0.1, 0.5)}
 
 
 async def test_a_request_keeps_the_router_it_got(tmp_path, swap):
@@ -71,7 +99,21 @@ async def test_a_router_that_nobody_has_is_gone(tmp_path, swap):
     assert old() is None
 
 
-@pytest.mark.parametrize("harm", ["absent", "truncated", "encoder", "canary"])
+async def fail(self, decisions):
+    raise BackboneError("out of memory")
+
+
+HARMS = {
+    "absent": "no such folder",
+    "truncated": "router.onnx: its SHA-256 is .* cut off",
+    "encoder": "reads vectors of the encoder 'other'",
+    "hash": "trained with other weights of the encoder",
+    "weights": "'weights' are not finite",
+    "canary": "fails on a trial: out of memory",
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
 async def test_on_any_failure_the_old_one_stays(tmp_path, swap, monkeypatch, harm):
     book = RouterBook(FixedRouter())
     await swap(book, write_router(tmp_path / "old"))
@@ -83,14 +125,14 @@ async def test_on_any_failure_the_old_one_stays(tmp_path, swap, monkeypatch, har
         content = (broken / "router.onnx").read_bytes()
         (broken / "router.onnx").write_bytes(content[:100])
     if harm == "encoder":
-        write_router(broken, encoder={"name": "other", "dimension": DIMENSION})
+        write_router(broken, encoder=ENCODER | {"name": "other"})
+    if harm == "hash":
+        write_router(broken, encoder=ENCODER | {"sha256": "0" * 64})
+    if harm == "weights":
+        write_router(broken, replace(Toy.make(), weights=Toy.make().weights * np.nan))
     if harm == "canary":
-
-        def fail(self, rows):
-            raise BackboneError("out of memory")
-
-        monkeypatch.setattr("budgetmem.policy_router.PolicyRouter.score", fail)
-    with pytest.raises(ConfigError):
+        monkeypatch.setattr("budgetmem.policy_router.PolicyRouter.choose", fail)
+    with pytest.raises(ConfigError, match=HARMS[harm]):
         await swap(book, broken)
     assert book.of("capacity") is old
 

@@ -14,12 +14,17 @@ import numpy as np
 import pytest
 
 from budgetmem.modules import MODULES
-from budgetmem.router_artifact import short_version
+from budgetmem.router_artifact import encoder_sha256, short_version
 
 onnx = pytest.importorskip("onnx", reason="needs the `embedded` extra")
 pytest.importorskip("onnxruntime", reason="needs the `embedded` extra")
 
 DIMENSION = 4
+ENCODER = {
+    "name": "minilm-l6-v2",
+    "dimension": DIMENSION,
+    "sha256": encoder_sha256("minilm-l6-v2"),
+}
 FEATURES = ("question.words", "retrieved.chunks", "findings.entity")
 
 
@@ -88,7 +93,7 @@ def write_card(folder: Path, **fields: object) -> None:
         "format": 1,
         "onnx_sha256": sha256,
         "opset": 17,
-        "encoder": {"name": "minilm-l6-v2", "dimension": DIMENSION},
+        "encoder": ENCODER,
         "strategy": "capacity",
         "profile": "small",
         "modules": list(MODULES),

@@ -85,6 +85,10 @@ class TrainConfig(_Table):
     paper_reward: bool = Field(
         default=False, description="the paper's numbers, see training.reward"
     )
+    feature_groups: tuple[str, ...] = Field(
+        default=(), description="groups of features that the policy sees; none named: all of them"
+    )
+    live: bool = Field(default=False, description="walk on a live Triton, see above")
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of everything that is drawn")
     updates: Positive = Field(default=300, description="PPO updates")
     batch: Positive = Field(default=128, description="episodes of an update")
@@ -223,5 +227,5 @@ def _value(text: str) -> str | None:
 
 def _text(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(f"{each:g}" for each in value)
+        return ",".join(each if isinstance(each, str) else f"{each:g}" for each in value)
     return "none" if value is None else str(value)

@@ -41,8 +41,8 @@ class Episodes:
     """What a batch of questions came to, a row each.
 
     `seen` has the rows of all decisions, of module 0 first ([modules * n] rows); `masked` is bool
-    [modules, n, tiers], `tiers` int64 [modules, n]. `scores` (in [0, 1]) and `costs` (USD, the
-    answer included) are float64 [n].
+    [modules, n, tiers], `tiers` int64 [modules, n]. `scores` (in [0, 1]), `costs` (USD, the answer
+    included) and `cost_weights` (lambda) are float64 [n].
     """
 
     seen: Observation
@@ -50,6 +50,29 @@ class Episodes:
     tiers: Tensor
     scores: NDArray[np.float64]
     costs: NDArray[np.float64]
+    cost_weights: NDArray[np.float64]
+
+
+class Environment(Protocol):
+    """Questions to walk: `RecordedEnvironment`, or `training.live.LiveEnvironment`."""
+
+    @property
+    def questions(self) -> Sequence[object]:
+        """What there is to walk; a place is an index into it."""
+        ...
+
+    def walk(
+        self,
+        places: NDArray[np.int64],
+        cost_weights: NDArray[np.float64],
+        choose: Chooser,
+        random: np.random.Generator,
+    ) -> Episodes:
+        """Walks the questions at `places` [n], with lambdas [n].
+
+        There may be fewer episodes than places: a question whose models failed has none.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -103,18 +126,19 @@ class RecordedEnvironment:
     def walk(
         self,
         places: NDArray[np.int64],
-        cost_weight: Tensor,
+        cost_weights: NDArray[np.float64],
         choose: Chooser,
         random: np.random.Generator,
     ) -> Episodes:
-        """Walks the questions at `places` [n], with lambdas [n]."""
+        """An episode for each place, in order."""
+        weights = torch.from_numpy(cost_weights).float()
         middle = [int(module) for module in random.permutation(_MIDDLE)]
         chosen = np.full((len(places), MODULE_COUNT), -1, dtype=np.int64)
         seen: dict[int, Observation] = {}
         masked: dict[int, Tensor] = {}
         for module in (_FILTER, *middle, _SUMMARY):
             depth = {_FILTER: 0, _SUMMARY: _SUMMARY}.get(module, 1)
-            seen[module] = self._observe(places, chosen[:, :depth], module, cost_weight)
+            seen[module] = self._observe(places, chosen[:, :depth], module, weights)
             masked[module] = torch.from_numpy(~self._open(places, chosen, module))
             chosen[:, module] = choose(seen[module], masked[module]).numpy()
         order = range(MODULE_COUNT)
@@ -125,6 +149,7 @@ class RecordedEnvironment:
             tiers=torch.from_numpy(chosen.T.copy()),
             scores=self.score[at],
             costs=self.cost[at],
+            cost_weights=cost_weights,
         )
 
     def _observe(

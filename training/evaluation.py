@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -118,8 +117,7 @@ def evaluate(
         return greedy(policy, seen, masked)
 
     random = np.random.default_rng(ORDERS_SEED)
-    lambdas = torch.from_numpy(weights).float()
-    walks = [environment.walk(places, lambdas, choose, random) for _ in range(orders)]
+    walks = [environment.walk(places, weights, choose, random) for _ in range(orders)]
     scores = np.mean([walk.scores for walk in walks], axis=0)
     costs = np.mean([walk.costs for walk in walks], axis=0)
     rewards = np.mean([reward.evaluate(walk.scores, walk.costs, weights) for walk in walks], axis=0)

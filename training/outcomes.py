@@ -12,13 +12,13 @@ import gzip
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from budgetmem.errors import InvalidInput
+from budgetmem.errors import ConfigError, InvalidInput
 from training.paths import DEPTHS, LETTERS, MODULE_COUNT
 
 
@@ -91,6 +91,30 @@ class OutcomeFile:
     def __post_init__(self) -> None:
         for number, each in enumerate(self.outcomes):
             _check(each, len(self.features), f"outcomes[{number}]")
+
+    def with_groups(self, groups: Sequence[str]) -> OutcomeFile:
+        """The same outcomes, their nodes with the features of these groups alone; of all, for none.
+
+        Raises ConfigError for a group that none of the features is of.
+        """
+        group_of = [name.partition(".")[0] for name in self.features]
+        if unknown := sorted(set(groups) - set(group_of)):
+            known = ", ".join(dict.fromkeys(group_of))
+            raise ConfigError(f"feature_groups: no {', '.join(unknown)} among {known}")
+        taken = [place for place, group in enumerate(group_of) if group in (groups or group_of)]
+
+        def narrowed(each: Outcomes) -> Outcomes:
+            nodes = {
+                name: replace(node, features=tuple(node.features[place] for place in taken))
+                for name, node in each.nodes.items()
+            }
+            return replace(each, nodes=nodes)
+
+        return OutcomeFile(
+            setting=self.setting,
+            features=tuple(self.features[place] for place in taken),
+            outcomes=tuple(map(narrowed, self.outcomes)),
+        )
 
 
 def _open(path: Path, mode: Literal["rt", "at"]) -> IO[str]:

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -33,16 +32,13 @@ from budgetmem.config import Profile, load_profile
 from budgetmem.errors import BackboneError, BudgetMemError
 from budgetmem.features import NAMES
 from budgetmem.tiers import STRATEGIES
-from server.assembly import build_engine
-from server.serving import loaded
 from training import outcomes
 from training.datasets import DATASETS, Dataset, Question, open_dataset
 from training.paths import planned
-from training.recording import Recording, Tally, recorded
+from training.recording import Tally
 from training.sampling import interleaved
+from training.walking import add_live_options, live_options, open_walker
 from training.walks import Walker
-
-TENANT = "training"
 
 
 def main() -> None:
@@ -72,24 +68,17 @@ async def _record(args: argparse.Namespace, console: Console) -> int:
     console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
     if not todo:
         return 0
-    recording = Recording(args.recording)
-    async with loaded(profile, args.triton_url, show_progress=True) as (models, _):
-        kept = recorded(models, profile, recording)
-        engine = build_engine(profile, kept, args.data_dir)
-        for history, turns in dataset.histories().items():
-            if history in {question.history for question in todo}:
-                await engine.histories.ingest(TENANT, history, turns)
-        walker = Walker(
-            profile=profile,
-            models=kept,
-            retriever=engine.histories,  # type: ignore[arg-type]
-            dataset=dataset,
-            strategy=args.strategy,
-            tenant=TENANT,
-            max_tokens=args.max_tokens,
-        )
-        slots = asyncio.Semaphore(args.concurrency)
-        recorder = Recorder(walker, writer, kept.tally, args.constants, slots, console)
+    live = live_options(args)
+    async with open_walker(
+        live,
+        todo,
+        profile=profile,
+        dataset=dataset,
+        strategy=args.strategy,
+        max_tokens=args.max_tokens,
+    ) as (walker, tally):
+        slots = asyncio.Semaphore(live.concurrency)
+        recorder = Recorder(walker, writer, tally, args.constants, slots, console)
         return await recorder.walk_all(todo)
 
 
@@ -172,16 +161,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
     parser.add_argument("--max-tokens", type=int, help="retrieval budget; default: the profile's")
     parser.add_argument("--profile", default="small")
-    parser.add_argument("--concurrency", type=int, default=2, help="questions at once")
-    parser.add_argument("--triton-url", help="use this Triton instead of an embedded one")
-    parser.add_argument("--data-dir", type=Path, default=Path("build/training-store"))
-    parser.add_argument(
-        "--recording",
-        type=Path,
-        default=platformdirs.user_cache_path("budgetmem") / "recordings" / "replies.sqlite",
-        help="where replies are kept; default: in the user's cache",
-    )
     parser.add_argument("--output", type=Path, required=True, help="outcomes, a JSON line each")
+    add_live_options(parser)
     return parser.parse_args()
 
 

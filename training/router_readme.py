@@ -24,8 +24,8 @@ def readme(card: RouterCard) -> str:
         "## Metrics",
         _table("metric", card.metrics),
         "## Limits",
-        f"- It reads vectors of the encoder `{card.encoder.name}` ({dimension} dimensions); a "
-        "profile with another encoder is refused.\n"
+        f"- It reads vectors of the encoder `{card.encoder.name}` ({dimension} dimensions, SHA-256 "
+        f"of its model `{card.encoder.sha256}`); any other encoder is refused.\n"
         f"- It learned from the models and prices of the profile `{card.profile}`; under others "
         "its choices may be poor.\n"
         "- Cost weights outside the range above are refused.\n"

@@ -12,8 +12,8 @@ from typing import Any
 from budgetmem.errors import InvalidInput
 from training import outcomes
 from training.config import TrainConfig, differences
-from training.datasets import open_dataset
-from training.environment import RecordedEnvironment
+from training.datasets import Dataset, open_dataset
+from training.environment import Environment, RecordedEnvironment
 from training.evaluation import yardstick
 from training.outcomes import OutcomeFile, Outcomes
 from training.reward import Reward
@@ -25,10 +25,15 @@ _MAY_DIFFER = ("split", "constants")
 
 @dataclass(frozen=True)
 class Splits:
-    """What training reads. `hashes` are SHA-256 sums of the three files, by name."""
+    """What training reads. `hashes` are SHA-256 sums of the three files, by name.
+
+    Policies learn from walks of `rollouts`: the recorded training questions, or the same ones live.
+    """
 
     training: RecordedEnvironment
     validation: RecordedEnvironment
+    rollouts: Environment
+    dataset: Dataset
     features: tuple[str, ...]
     setting: Mapping[str, Any]
     hashes: Mapping[str, str]
@@ -52,14 +57,19 @@ def read_splits(config: TrainConfig) -> Splits:
     check("outcomes", training)
     check("validation", validation)
     check_apart(training, validation)
+    training = training.with_groups(config.feature_groups)
+    validation = validation.with_groups(config.feature_groups)
     setting = training.setting
     dataset = open_dataset(str(setting["dataset"]), config.data)
     hashes["data"] = dataset.sha256
     if setting["sha256"] != hashes["data"]:
         raise InvalidInput("data", f"{config.data} is not the file that was recorded from")
+    recorded = RecordedEnvironment(training, embedded(training, dataset))
     return Splits(
-        training=RecordedEnvironment(training, embedded(training, dataset)),
+        training=recorded,
+        rollouts=recorded,
         validation=RecordedEnvironment(validation, embedded(validation, dataset)),
+        dataset=dataset,
         features=training.features,
         setting=setting,
         hashes=hashes,

@@ -1,10 +1,12 @@
-"""Trains a router by PPO on recorded outcomes, without a single call of a model.
+"""Trains a router by PPO, on recorded outcomes without a single call of a model, or live.
 
     python training/train.py --outcomes train.jsonl --validation validation.jsonl \\
         --data locomo10.json --out runs/capacity
 
 One policy learns every lambda; `--cost-weight 0.3` trains one for that lambda alone, as the paper
-does, and `--sweep` seven of those and the conditioned one. OUT/best.pt is what
+does, and `--sweep` seven of those and the conditioned one. `--live` walks the training questions by
+the pipeline itself, on a live Triton, wherever the policy goes; what models replied is kept, and
+asked once. OUT/best.pt is what
 training/export_onnx.py reads: the policy with the best reward, cost included, on the validation
 outcomes. The same command goes on where a run was cut off, and ends with the same weights.
 """
@@ -15,7 +17,8 @@ import argparse
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,12 +33,14 @@ from training import checkpoints, evaluation
 from training.checkpoints import Checkpoint
 from training.config import TrainConfig, add_options, read
 from training.evaluation import Walked
+from training.live import live
 from training.policies import ConditionedPolicy, Observation, PolicyShape
 from training.ppo import PPO, behaviour, sample
 from training.progress import Progress, table
 from training.reward import Reward
 from training.splits import Splits, read_splits
 from training.sweep import sweep
+from training.walking import add_live_options, live_options
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
@@ -48,19 +53,28 @@ def main() -> None:
     torch.set_num_threads(1)
     try:
         config = read(options)
-        splits = read_splits(config)
-        if options.sweep:
-            sweep(config, splits, console, train)
-        else:
-            policy = train(config, splits, console)
-            found = validate(policy, config, splits, splits.yardstick(config))
-            console.print(table("validation", found))
+        with ExitStack() as stack:
+            splits = read_splits(config)
+            if config.live:
+                rollouts = stack.enter_context(live(live_options(options), splits))
+                splits = replace(splits, rollouts=rollouts)
+            run_all(config, splits, console, whole_sweep=options.sweep)
     except BudgetMemError as exc:
         console.print(f"error: {exc}", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         console.print("stopped: the same command goes on from the last checkpoint")
         sys.exit(130)
+
+
+def run_all(config: TrainConfig, splits: Splits, console: Console, *, whole_sweep: bool) -> None:
+    """Trains what was asked for, and shows how it does on the validation questions."""
+    if whole_sweep:
+        sweep(config, splits, console, train)
+        return
+    policy = train(config, splits, console)
+    found = validate(policy, config, splits, splits.yardstick(config))
+    console.print(table("validation", found))
 
 
 def train(config: TrainConfig, splits: Splits, console: Console) -> ConditionedPolicy:
@@ -129,10 +143,11 @@ def learn(run: Run, config: TrainConfig, splits: Splits) -> dict[str, float]:
     def choose(seen: Observation, masked: Tensor) -> Tensor:
         return sample(run.policy, seen, masked, run.ppo.generator)[0]
 
-    places = draw_places(len(splits.training.questions), config.batch, run.random)
+    rollouts = splits.rollouts
+    places = draw_places(len(rollouts.questions), config.batch, run.random)
     cost_weights = draw_cost_weights(config, run.random)
-    episodes = splits.training.walk(places, cost_weights.float(), choose, run.random)
-    rewards = run.reward.rewards(episodes.scores, episodes.costs, cost_weights.numpy())
+    episodes = rollouts.walk(places, cost_weights, choose, run.random)
+    rewards = run.reward.rewards(episodes.scores, episodes.costs, episodes.cost_weights)
     log_probs, values = behaviour(run.policy, episodes)
     metrics = run.ppo.update(episodes, log_probs, values, torch.from_numpy(rewards))
     run.update += 1
@@ -155,12 +170,12 @@ def draw_places(count: int, batch: int, random: np.random.Generator) -> NDArray[
     return places
 
 
-def draw_cost_weights(config: TrainConfig, random: np.random.Generator) -> Tensor:
-    """A lambda for each episode of a batch, float64."""
+def draw_cost_weights(config: TrainConfig, random: np.random.Generator) -> NDArray[np.float64]:
+    """A lambda for each episode of a batch."""
     known = config.cost_weights
     if config.cost_weight_draw == "between":
-        return torch.from_numpy(random.uniform(min(known), max(known), config.batch))
-    return torch.from_numpy(random.choice(np.array(known), config.batch))
+        return random.uniform(min(known), max(known), config.batch)
+    return random.choice(np.array(known, dtype=np.float64), config.batch)
 
 
 def validate(
@@ -257,6 +272,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--sweep", action="store_true", help="seven single lambdas and all of them: OUT/sweep.json"
     )
+    add_live_options(parser)
     add_options(parser)
     return parser.parse_args()
 

@@ -40,7 +40,11 @@ Strategy = Annotated[
     str, typer.Option("--strategy", help=f"What the tiers mean: {', '.join(STRATEGIES)}.")
 ]
 CostWeight = Annotated[
-    float, typer.Option("--cost-weight", help="Weight of cost against quality, >= 0.")
+    float | None,
+    typer.Option(
+        "--cost-weight",
+        help="Weight of cost against quality, >= 0. Default: the least the router was trained for.",
+    ),
 ]
 MaxCost = Annotated[float | None, typer.Option("--max-cost-usd", help="Hard ceiling in USD.")]
 MaxLatency = Annotated[
@@ -67,7 +71,7 @@ def extract(
     tier: OneTier = None,
     tiers: TierPins = "",
     strategy: Strategy = "implementation",
-    cost_weight: CostWeight = 0.0,
+    cost_weight: CostWeight = None,
     max_cost_usd: MaxCost = None,
     max_latency_ms: MaxLatency = None,
     max_tokens: MaxTokens = None,
@@ -104,7 +108,7 @@ def answer(
     tier: OneTier = None,
     tiers: TierPins = "",
     strategy: Strategy = "implementation",
-    cost_weight: CostWeight = 0.0,
+    cost_weight: CostWeight = None,
     max_cost_usd: MaxCost = None,
     max_latency_ms: MaxLatency = None,
     max_tokens: MaxTokens = None,

@@ -129,6 +129,7 @@ def _show(card: RouterCard) -> None:
         ("strategy", card.strategy),
         ("trained on profile", card.profile),
         ("encoder", f"{card.encoder.name}, {card.encoder.dimension} numbers"),
+        ("encoder's model", f"SHA-256 {card.encoder.sha256}"),
         ("cost weight", f"{card.cost_weight.min:g} to {card.cost_weight.max:g}"),
         ("modules", ", ".join(card.modules)),
         ("features", f"{len(card.features)}: {', '.join(card.features)}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from budgetmem.info import (
     BackboneInfo,
+    CostWeights,
     Limits,
     ModelPrice,
     RetrievalInfo,
@@ -31,6 +32,10 @@ def encode_info(info: ServerInfo) -> pb.GetInfoResponse:
         retrieval=encode_scalars(info.retrieval, pb.RetrievalInfo),
         limits=encode_scalars(info.limits, pb.Limits),
         routers=info.routers,
+        cost_weights={
+            strategy: encode_scalars(weights, pb.CostWeights)
+            for strategy, weights in info.cost_weights.items()
+        },
     )
 
 
@@ -49,6 +54,10 @@ def decode_info(message: pb.GetInfoResponse) -> ServerInfo:
         retrieval=decode_scalars(message.retrieval, RetrievalInfo),
         limits=decode_scalars(message.limits, Limits),
         routers=dict(message.routers),
+        cost_weights={
+            strategy: decode_scalars(weights, CostWeights)
+            for strategy, weights in message.cost_weights.items()
+        },
     )
 
 

@@ -133,7 +133,7 @@ def _decode_budget(message: pb.Budget, modules: Sequence[str], field: str) -> Bu
         pinned = dict.fromkeys(modules, tier) | pinned
     return Budget(
         tiers=pinned,
-        cost_weight=_decode_amount(message, "cost_weight", field) or 0.0,
+        cost_weight=_decode_amount(message, "cost_weight", field),
         max_cost_usd=_decode_amount(message, "max_cost_usd", field),
         max_latency_ms=_decode_amount(message, "max_latency_ms", field),
     )

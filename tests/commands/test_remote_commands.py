@@ -88,6 +88,13 @@ def test_options_reach_the_pipeline(run, server):
     assert request.asked_at.isoformat() == "2024-01-02T00:00:00"
 
 
+@pytest.mark.parametrize("command", ["extract", "answer"])
+@pytest.mark.parametrize(("given", "arrives"), [((), None), (("--cost-weight", "0"), 0.0)])
+def test_a_cost_weight_of_zero_is_not_the_absence_of_one(run, server, command, given, arrives):
+    run(command, "trip", "When?", *given)
+    assert server.pipeline.requests[0].budget.cost_weight == arrives
+
+
 def test_a_time_may_have_an_offset(run, server):
     run("extract", "trip", "When?", "--asked-at", "2024-01-02T10:00:00+02:00")
     assert server.pipeline.requests[0].asked_at.isoformat() == "2024-01-02T10:00:00+02:00"

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from budgetmem import cli
 from budgetmem.errors import ConfigError
+from budgetmem.router_artifact import encoder_sha256
 from tests.router_folders import write_router
 
 
@@ -75,6 +76,7 @@ def test_info_tells_the_card(run, folder):
     shown = run("info", str(folder)).stdout
     assert version in shown
     assert "minilm-l6-v2, 384 numbers" in shown
+    assert f"SHA-256 {encoder_sha256('minilm-l6-v2')}" in shown
     assert ["metrics:", "reward", "0.5"] in [line.split() for line in shown.splitlines()]
     assert json.loads(run("info", str(folder), "--json").stdout)["version"] == version
 
@@ -113,11 +115,11 @@ def test_a_faulty_router_fails_and_says_why(run, folder, command):
 
 
 def test_check_tries_the_router_out(run, folder):
-    write_router(folder, noise=True)
+    write_router(folder, fragile=True)
     assert run("info", str(folder)).exit_code == 0
     result = run("check", str(folder))
     assert result.exit_code == 1
-    assert "not deterministic" in result.stderr
+    assert "fails on a trial: the router gave NaN" in result.stderr
 
 
 def test_check_against_a_profile_of_another_encoder(run, folder):

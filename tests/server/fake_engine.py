@@ -13,6 +13,7 @@ from budgetmem.errors import BudgetMemError, NotFound
 from budgetmem.history import IngestReport
 from budgetmem.info import (
     BackboneInfo,
+    CostWeights,
     ModelPrice,
     RetrievalInfo,
     RouterVersion,
@@ -171,6 +172,9 @@ class FakeRouters:
 
     def versions(self):
         return dict(self.kept)
+
+    def cost_weights(self):
+        return {name: CostWeights(0.0, 0.9) for name, at in self.kept.items() if at == self.fresh}
 
     async def reload(self, strategy):
         self.asked.append(strategy)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import grpc
+import onnx
 import pytest
 
 from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
-from budgetmem.errors import ConfigError
+from budgetmem.errors import ConfigError, InvalidInput
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget
+from budgetmem.wire.requests import encode_query
 from server.doors import Doors
 from server.engine import Engine
 from server.routers import serving_routers
 from tests.fakes import FixedRetriever, pipeline
-from tests.router_folders import write_router
+from tests.router_folders import ENCODER, write_router
 from tests.server.fake_engine import INFO, FakeHistories
 
 LOW, MID, HIGH = Tier
@@ -111,31 +117,89 @@ def cut_off(folder):
     file.write_bytes(file.read_bytes()[:100])
 
 
-def other_strategy(folder):
-    write_router(folder, "reasoning", HIGH)
+def no_router(folder):
+    """A sound ONNX file that is something else."""
+    write_router(folder, tier=HIGH)
+    file = folder / "router.onnx"
+    model = onnx.load(file)
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "tiers"
+    onnx.save(model, file)
+    rewrite_card(folder, onnx_sha256=hashlib.sha256(file.read_bytes()).hexdigest())
 
 
-def other_dimension(folder):
-    write_router(folder, tier=HIGH, dimension=16)
+def rewrite_card(folder, **changes):
+    file = folder / "router.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-def noisy(folder):
-    write_router(folder, tier=HIGH, noise=True)
+FAULTS = {
+    "cut off": (cut_off, "router.onnx: its SHA-256 is .* cut off"),
+    "card cut off": (lambda folder: (folder / "router.json").write_text('{"for'), "or cut off"),
+    "no router": (no_router, "router.onnx: not a router: it maps query, .* to tiers"),
+    "other strategy": (
+        lambda folder: write_router(folder, "reasoning", HIGH),
+        "now holds a router of the strategy 'reasoning'",
+    ),
+    "other dimension": (
+        lambda folder: write_router(folder, tier=HIGH, dimension=16),
+        r"'minilm-l6-v2' \(16 dimensions\), but the profile 'small' has .* \(384\)",
+    ),
+    "other encoder": (
+        lambda folder: write_router(folder, tier=HIGH, encoder=ENCODER | {"name": "bge-small"}),
+        "vectors of the encoder 'bge-small'",
+    ),
+    "other weights of the encoder": (
+        lambda folder: write_router(folder, tier=HIGH, encoder=ENCODER | {"sha256": "0" * 64}),
+        "other weights of the encoder 'minilm-l6-v2'",
+    ),
+    "not a number": (
+        lambda folder: write_router(folder, tier=HIGH, slope=float("nan")),
+        "the weights 'slope' are not finite",
+    ),
+    "fails on a trial": (
+        lambda folder: write_router(folder, tier=HIGH, fragile=True),
+        "fails on a trial",
+    ),
+    "gone": (shutil.rmtree, "no such folder"),
+}
 
 
-FAULTS = [cut_off, other_strategy, other_dimension, noisy, shutil.rmtree]
-
-
-@pytest.mark.parametrize("spoil", FAULTS)
-async def test_a_faulty_router_leaves_the_old_one_serving(folder, spoil):
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_faulty_router_leaves_the_old_one_serving(folder, fault):
     old = write_router(folder, tier=LOW)
+    spoil, message = FAULTS[fault]
     async with served(folder) as client:
         spoil(folder)
-        with pytest.raises(ConfigError):
+        with pytest.raises(ConfigError, match=message):
             await client.reload_routers()
         receipt = await asked(client)
         assert (receipt.router, tiers_of(receipt)) == (old, {LOW})
         assert (await client.info()).routers["capacity"] == old
+
+
+async def test_a_cost_weight_that_no_router_knows_is_refused_by_field(folder):
+    write_router(folder, cost_weight={"min": 0.1, "max": 0.5})
+    async with served(folder) as client:
+        for weight in (0.0, 0.6):
+            with pytest.raises(InvalidInput, match=f"{weight:g} is not within 0.1 to 0.5") as error:
+                await asked(client, cost_weight=weight)
+            assert error.value.field == "budget.cost_weight"
+        request = encode_query("trip", "q", strategy="capacity", budget=Budget(cost_weight=0.6))
+        async with grpc.aio.insecure_channel(client.server) as channel:
+            with pytest.raises(grpc.RpcError) as refused:
+                await MemoryServiceStub(channel).Extract(request, timeout=20)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert refused.value.trailing_metadata()["budgetmem-field"] == "budget.cost_weight"
+
+
+async def test_without_a_cost_weight_the_least_counts(folder):
+    write_router(folder, tier=HIGH, cost_weight={"min": 0.5, "max": 1.0})
+    async with served(folder) as client:
+        absent, least, most = [
+            (await asked(client, **given)).steps[0].choice.probabilities
+            for given in ({}, {"cost_weight": 0.5}, {"cost_weight": 1.0})
+        ]
+    assert absent == least != most
 
 
 async def test_pins_ceilings_and_the_cost_weight_meet_a_trained_router(folder):

@@ -49,6 +49,12 @@ def test_routers_reach_the_server(app, served):
     assert (plain.routers, plain.sample_tiers) == ((), False)
 
 
+def test_bundled_routers_are_served_unless_told_otherwise(app, served):
+    for arguments in ([], ["--no-bundled-routers"]):
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert [options.bundled_routers for options in served] == [True, False]
+
+
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--log-level", "loud"]])
 def test_bad_options_are_usage_errors(app, served, arguments):
     assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -9,9 +9,9 @@ import pytest
 
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
-from budgetmem.info import RouterVersion
-from budgetmem.router_book import RouterBook
+from budgetmem.info import CostWeights, RouterVersion
 from budgetmem.tiers import STRATEGIES, Tier
+from server import routers as served
 from server.routers import ServedRouters, serving_routers
 from tests.router_folders import write_router
 
@@ -38,6 +38,7 @@ async def routers(folders, old):
 async def test_a_strategy_without_a_folder_keeps_the_fixed_router(routers, old):
     assert routers.versions() == {**old, "implementation": "fixed-mid"}
     assert routers.of("implementation") is routers.default
+    assert routers.cost_weights() == dict.fromkeys(old, CostWeights(0.0, 1.0))
 
 
 async def test_without_folders_every_strategy_is_fixed():
@@ -47,8 +48,10 @@ async def test_without_folders_every_strategy_is_fixed():
 
 async def test_two_folders_of_one_strategy_are_refused(tmp_path, folders, old):
     write_router(tmp_path / "other", "capacity", HIGH)
+    routers = ServedRouters(PROFILE)
     with pytest.raises(ConfigError, match=r"capacity and .*other are both routers of the strategy"):
-        await ServedRouters(PROFILE).open([*folders.values(), tmp_path / "other"])
+        await routers.open([*folders.values(), tmp_path / "other"])
+    assert routers.versions() == dict.fromkeys(STRATEGIES, "fixed-mid")
 
 
 async def test_a_reload_of_one_strategy_leaves_the_others(folders, old, routers):
@@ -86,6 +89,20 @@ async def test_one_faulty_folder_keeps_all_the_old_routers(folders, old, routers
     assert routers.versions() == {**old, "implementation": "fixed-mid"}
 
 
+async def test_what_was_checked_is_what_serves(folders, old, routers, monkeypatch):
+    new = {name: write_router(folder, name, HIGH) for name, folder in folders.items()}
+    prepare = served.prepare
+
+    async def then_spoilt(folder, *arguments, **options):
+        router = await prepare(folder, *arguments, **options)
+        shutil.rmtree(folder)
+        return router
+
+    monkeypatch.setattr(served, "prepare", then_spoilt)
+    assert [router.version for router in await routers.reload()] == list(new.values())
+    assert routers.versions() == {**new, "implementation": "fixed-mid"}
+
+
 async def test_a_folder_that_changed_its_strategy_is_refused(folders, old, routers):
     write_router(folders["capacity"], "reasoning", HIGH)
     with pytest.raises(ConfigError, match="now holds a router of the strategy 'reasoning'"):
@@ -95,7 +112,7 @@ async def test_a_folder_that_changed_its_strategy_is_refused(folders, old, route
 
 @pytest.mark.parametrize(
     ("fault", "says"),
-    [({"dimension": 16}, "16 dimensions"), ({"noise": True}, "not deterministic")],
+    [({"dimension": 16}, "16 dimensions"), ({"fragile": True}, "fails on a trial")],
 )
 async def test_all_checks_of_all_routers_come_before_the_first_swap(
     folders, old, routers, fault, says
@@ -120,15 +137,15 @@ async def test_a_strategy_without_a_folder_cannot_be_reloaded(routers):
 
 async def test_reloads_wait_for_each_other(routers, monkeypatch):
     at_work = []
-    swap = RouterBook.swap
+    prepare = served.prepare
 
     async def watched(*arguments, **options):
         at_work.append(1)
         assert len(at_work) == 1
         await asyncio.sleep(0.02)
-        found = await swap(*arguments, **options)
+        found = await prepare(*arguments, **options)
         at_work.pop()
         return found
 
-    monkeypatch.setattr(RouterBook, "swap", watched)
+    monkeypatch.setattr(served, "prepare", watched)
     await asyncio.gather(*(routers.reload() for _ in range(3)))

@@ -7,16 +7,18 @@ import os
 import signal
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from budgetmem import triton
+from budgetmem import bundled_routers, triton
 from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
 from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, ServerUnavailable
+from budgetmem.tiers import Tier
 from server import serving
 from server.engine import Engine
 from server.serving import Options, run
@@ -204,6 +206,41 @@ async def test_the_routers_that_were_named_get_to_the_engine(house, tmp_path):
     assert house.routers.of("capacity").version == version
     os.kill(os.getpid(), signal.SIGTERM)
     await life
+
+
+@pytest.fixture
+def bundle(tmp_path, monkeypatch):
+    """Routers as if they came with the package, for `tiny`: the version of each by its strategy."""
+    monkeypatch.setattr(bundled_routers, "ROUTERS", tmp_path / "package")
+    folder = tmp_path / "package" / "tiny"
+    strategies = ("capacity", "reasoning")
+    return {each: write_router(folder / each, each, profile="tiny") for each in strategies}
+
+
+async def versions(house, **changes):
+    """Of the routers that get to the engine, for some changed options."""
+    house.triton.loaded.set()
+    life = house.start(replace(house.options, **changes))
+    await health_becomes(await house.address(), "SERVING")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
+    return house.routers.versions()
+
+
+async def test_bundled_routers_serve_unasked(house, bundle):
+    assert await versions(house) == {**bundle, "implementation": "fixed-mid"}
+
+
+async def test_a_named_router_takes_the_place_of_the_bundled_one(house, bundle, tmp_path):
+    mine = write_router(tmp_path / "mine", "capacity", Tier.HIGH, profile="tiny")
+    assert mine != bundle["capacity"]
+    served = await versions(house, routers=(tmp_path / "mine",))
+    assert served == {**bundle, "capacity": mine, "implementation": "fixed-mid"}
+
+
+async def test_without_the_bundled_ones_a_router_is_served_by_its_name(house, bundle):
+    served = await versions(house, routers=(Path("tiny/capacity"),), bundled_routers=False)
+    assert served == dict.fromkeys(served, "fixed-mid") | {"capacity": bundle["capacity"]}
 
 
 async def test_a_faulty_router_is_told_before_listening(house, tmp_path):

@@ -36,6 +36,11 @@ def test_options_override_the_file(tmp_path):
     assert (config.ppo.clip, config.ppo.epochs, config.policy.hidden) == (0.1, 3, 9)
 
 
+def test_groups_of_features_are_named_with_commas():
+    assert parsed().feature_groups == ()
+    assert parsed("--feature-groups", "question,kept").feature_groups == ("question", "kept")
+
+
 def test_one_lambda_alone_overrides_what_the_file_says_of_lambdas(tmp_path):
     file = toml(tmp_path, 'cost_weights = [0.1, 0.5]\ncost_weight_draw = "between"\n')
     config = parsed("--config", file, "--cost-weight", "0.3")

@@ -54,7 +54,7 @@ def walk(env, places, seed, choose=None):
         assert not masked.all(dim=1).any()
         return torch.tensor([draw.choice(np.flatnonzero(~row)) for row in masked.numpy()])
 
-    weights = torch.linspace(0, 1, len(places))
+    weights = np.linspace(0, 1, len(places))
     return env.walk(np.asarray(places), weights, choose or any_open, draw)
 
 

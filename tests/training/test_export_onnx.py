@@ -9,7 +9,7 @@ import torch
 
 from budgetmem.errors import ConfigError
 from budgetmem.features import NAMES
-from budgetmem.router_artifact import load
+from budgetmem.router_artifact import encoder_sha256, load
 from training import export_onnx
 from training.export_onnx import OPSET, PARITY, export, parity, read_checkpoint
 from training.policies import ConditionedPolicy, PolicyShape
@@ -18,7 +18,11 @@ SHAPE = PolicyShape(dimension=6, features=5, projection=4, hidden=8)
 CARD = {
     "strategy": "reasoning",
     "profile": "small",
-    "encoder": {"name": "minilm-l6-v2", "dimension": 6},
+    "encoder": {
+        "name": "minilm-l6-v2",
+        "dimension": 6,
+        "sha256": encoder_sha256("minilm-l6-v2"),
+    },
     "features": list(NAMES[:5]),
     "cost_weight": {"min": 0.0, "max": 0.9},
     "training": {"dataset": "LoCoMo", "questions": 60, "config": {"ppo": {"clip": 0.2}}},
@@ -72,6 +76,7 @@ def test_the_readme_tells_the_card(tmp_path):
     text = (tmp_path / "README.md").read_text()
     for part in (
         f"# Router `{version}`",
+        f"SHA-256 of its model `{CARD['encoder']['sha256']}`",
         "| questions | 60 |",
         "| config.ppo.clip | 0.2 |",
         "| score | 0.4123 |",
@@ -104,7 +109,9 @@ def test_the_same_policy_has_the_same_version(tmp_path):
     assert one.card.version == again.card.version != other.card.version
 
 
-@pytest.mark.parametrize("harm", ["parity", "weights", "features", "cost_weight", "key", "json"])
+@pytest.mark.parametrize(
+    "harm", ["parity", "weights", "features", "encoder", "cost_weight", "key", "json"]
+)
 def test_what_could_not_serve_leaves_the_old_router(tmp_path, monkeypatch, harm):
     before = export(policy(), CARD, tmp_path).card
     made, card = policy(seed=1), dict(CARD)
@@ -115,6 +122,8 @@ def test_what_could_not_serve_leaves_the_old_router(tmp_path, monkeypatch, harm)
             made.trunk[0].weight[0, 0] = torch.nan
     if harm == "features":
         card["features"] = list(NAMES[:4])
+    if harm == "encoder":
+        card["encoder"] = {"name": "minilm-l6-v2", "dimension": 6}
     if harm == "cost_weight":
         card["cost_weight"] = {"min": 1, "max": 0}
     if harm == "key":
@@ -125,6 +134,7 @@ def test_what_could_not_serve_leaves_the_old_router(tmp_path, monkeypatch, harm)
         "parity": "differ from PyTorch's by nan",
         "weights": "not finite",
         "features": r"\[n, 5\], but by its card",
+        "encoder": "encoder.sha256: Field required",
         "cost_weight": "`min` is above `max`",
         "key": "lacks licence",
         "json": "cannot be written as JSON",

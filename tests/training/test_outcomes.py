@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetmem.errors import InvalidInput
+from budgetmem.errors import ConfigError, InvalidInput
 from training.outcomes import Leaf, Node, OutcomeFile, Outcomes, Writer, read
 from training.paths import DEPTHS, LETTERS
 
@@ -162,6 +162,21 @@ def test_children_are_the_tiers_by_which_recorded_paths_go_on():
     assert tree.children("L") == (1, 2)
     assert tree.children("M") == ()
     assert tree.children("LMHLL") == ()
+
+
+def test_a_file_can_be_narrowed_to_groups_of_features():
+    file = OutcomeFile(SETTING, FEATURES, (one(),))
+    narrow = file.with_groups(["b"])
+    assert narrow.features == ("b.two",)
+    assert narrow.setting == file.setting
+    assert {node.features for node in narrow.outcomes[0].nodes.values()} == {(-1.0,)}
+    assert narrow.outcomes[0].leaves == file.outcomes[0].leaves
+    assert file.with_groups(["b", "a"]) == file.with_groups([]) == file
+
+
+def test_a_group_that_no_feature_is_of_is_named():
+    with pytest.raises(ConfigError, match="feature_groups: no c among a, b"):
+        OutcomeFile(SETTING, FEATURES, (one(),)).with_groups(["a", "c"])
 
 
 def test_outcomes_made_by_hand_are_checked_too():

@@ -68,13 +68,13 @@ def a_walk(
     """Episodes of random questions and lambdas, and their rewards."""
     random, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     places = random.integers(len(environment.questions), size=count)
-    weights = torch.from_numpy(random.choice([CHEAP, DEAR], count).astype(np.float32))
+    weights = random.choice([CHEAP, DEAR], count)
 
     def choose(seen: Observation, masked: torch.Tensor) -> torch.Tensor:
         return sample(policy, seen, masked, generator)[0]
 
     episodes = environment.walk(places, weights, choose, random)
-    return episodes, torch.from_numpy(episodes.scores - weights.numpy() * episodes.costs)
+    return episodes, torch.from_numpy(episodes.scores - weights * episodes.costs)
 
 
 def tuned(**changes: object) -> PPOConfig:
@@ -95,7 +95,7 @@ def test_learns_which_question_deserves_what_at_which_lambda(changes: dict):
     everything = np.arange(len(environment.questions))
     hard = torch.from_numpy(everything % 2 == 1)
     for cost_weight, best in ((CHEAP, 0.9), (DEAR, 0.5)):
-        weights = torch.full((len(everything),), cost_weight)
+        weights = np.full(len(everything), cost_weight)
         walked = environment.walk(
             everything, weights, partial(greedy, policy), np.random.default_rng(0)
         )

@@ -93,6 +93,7 @@ def test_the_paper_s_mode_from_episodes():
         tiers=torch.tensor(buffer["actions"]).T,
         scores=np.array(buffer["reward"]),
         costs=np.array(buffer["cost"]),
+        cost_weights=np.full(8, 0.5),
     )
     given = PPO(policy, PAPER, torch.Generator()).update(
         episodes,

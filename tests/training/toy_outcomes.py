@@ -75,7 +75,8 @@ def environment(count: int, history: str = "h0") -> RecordedEnvironment:
 
 def splits() -> Splits:
     hashes = {"outcomes": "aa", "validation": "bb", "data": "cc"}
-    return Splits(environment(12), environment(6, "h1"), FEATURES, SETTING, hashes)
+    recorded = environment(12)
+    return Splits(recorded, environment(6, "h1"), recorded, None, FEATURES, SETTING, hashes)
 
 
 def write(path, file: OutcomeFile):

@@ -63,6 +63,12 @@ def test_zero_is_a_ceiling_and_absence_is_none():
     assert decode_query(query(), Limits(), MODULES).budget == Budget()
 
 
+def test_a_cost_weight_of_zero_is_not_the_absence_of_one():
+    for given in (None, 0.0):
+        message = encode_query("h", "q", budget=Budget(cost_weight=given))
+        assert decode_query(message, Limits(), MODULES).budget.cost_weight == given
+
+
 def test_a_pinned_module_overrides_the_tier_for_all():
     message = encode_query("h", "q", budget=Budget({"entity": Tier.LOW}), tier=Tier.HIGH)
     found = decode_query(message, Limits(), MODULES).budget.tiers

@@ -8,7 +8,7 @@ from datetime import timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetmem.info import Limits, RouterVersion
+from budgetmem.info import CostWeights, Limits, RouterVersion
 from budgetmem.pipeline import RetrievedEvent, StepEvent
 from budgetmem.tiers import Tier
 from budgetmem.types import (
@@ -63,7 +63,7 @@ memories = st.builds(Memory, text, found, st.lists(chunks, max_size=2).map(tuple
 budgets = st.builds(
     Budget,
     st.dictionaries(st.sampled_from(MODULES), tiers),
-    amount,
+    st.none() | amount,
     st.none() | amount,
     st.none() | amount,
 )
@@ -105,7 +105,10 @@ def test_reloaded_routers(routers):
     assert admin.decode_reloaded(admin.encode_reloaded(routers)) == routers
 
 
-@given(names)
-def test_the_routers_of_a_server(routers):
-    told = replace(INFO, routers=routers)
+ranges = st.dictionaries(text, st.builds(CostWeights, amount, amount), max_size=2)
+
+
+@given(names, ranges)
+def test_the_routers_of_a_server(routers, cost_weights):
+    told = replace(INFO, routers=routers, cost_weights=cost_weights)
     assert info.decode_info(info.encode_info(told)) == told

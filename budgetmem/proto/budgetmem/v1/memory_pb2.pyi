@@ -304,7 +304,9 @@ class Budget(_message.Message):
     tier: Global___Tier.ValueType
     """One tier for every module. TIER_UNSPECIFIED: the router chooses."""
     cost_weight: _builtins.float
-    """The weight of cost against quality (the paper's lambda), finite and >= 0. Not given: 0."""
+    """The weight of cost against quality (the paper's lambda), finite and >= 0, and within what the
+    strategy's router was trained for (GetInfo tells it). Not given: the least of that, 0 as a rule.
+    """
     max_cost_usd: _builtins.float
     """Hard ceiling of the whole request in USD, the answer included. Not given: none."""
     max_latency_ms: _builtins.float
@@ -748,7 +750,7 @@ class ExtractRequest(_message.Message):
     """When the question is asked, ISO 8601; dates such as "last week" count from it. Empty: unknown."""
     @_builtins.property
     def budget(self) -> Global___Budget:
-        """What the request may cost. Absent: no ceiling, cost weight 0."""
+        """What the request may cost. Absent: no ceiling, and no cost weight is given."""
 
     @_builtins.property
     def retrieval(self) -> Global___Retrieval:
@@ -1210,6 +1212,27 @@ class GetInfoResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class CostWeightsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___CostWeights: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___CostWeights | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VERSION_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     ABOUT_FIELD_NUMBER: _builtins.int
@@ -1223,6 +1246,7 @@ class GetInfoResponse(_message.Message):
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     ROUTERS_FIELD_NUMBER: _builtins.int
+    COST_WEIGHTS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the server."""
     profile: _builtins.str
@@ -1265,6 +1289,12 @@ class GetInfoResponse(_message.Message):
     def routers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Version of the router of every strategy, by the strategy's name."""
 
+    @_builtins.property
+    def cost_weights(self) -> _containers.MessageMap[_builtins.str, Global___CostWeights]:
+        """The cost weights that a trained router takes, by its strategy. A strategy that is not here has a
+        fixed router, which weighs nothing.
+        """
+
     def __init__(
         self,
         *,
@@ -1281,14 +1311,41 @@ class GetInfoResponse(_message.Message):
         retrieval: Global___RetrievalInfo | None = ...,
         limits: Global___Limits | None = ...,
         routers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        cost_weights: _abc.Mapping[_builtins.str, Global___CostWeights] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "limits", b"limits", "retrieval", b"retrieval", "tagger", b"tagger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "answerer", b"answerer", "backbones", b"backbones", "encoder", b"encoder", "limits", b"limits", "modules", b"modules", "profile", b"profile", "retrieval", b"retrieval", "router", b"router", "routers", b"routers", "strategies", b"strategies", "tagger", b"tagger", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "answerer", b"answerer", "backbones", b"backbones", "cost_weights", b"cost_weights", "encoder", b"encoder", "limits", b"limits", "modules", b"modules", "profile", b"profile", "retrieval", b"retrieval", "router", b"router", "routers", b"routers", "strategies", b"strategies", "tagger", b"tagger", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetInfoResponse: _TypeAlias = GetInfoResponse  # noqa: Y015
+
+@_typing.final
+class CostWeights(_message.Message):
+    """The cost weights that a router was trained for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    min: _builtins.float
+    """The least one."""
+    max: _builtins.float
+    """The greatest one."""
+    def __init__(
+        self,
+        *,
+        min: _builtins.float = ...,
+        max: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max", b"max", "min", b"min"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CostWeights: _TypeAlias = CostWeights  # noqa: Y015
 
 @_typing.final
 class Price(_message.Message):
