@@ -25,7 +25,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.machine import describe
 from budgetmem.features import NAMES, observe
 from budgetmem.policy_router import CAPACITY, PolicyRouter, RowLayout
-from budgetmem.router_artifact import Artifact
+from budgetmem.router_artifact import Artifact, encoder_sha256
 from budgetmem.router_book import random_decisions
 from budgetmem.router_graph import OUTPUT
 from budgetmem.scheduling.decisions import DecisionBatcher
@@ -66,7 +66,11 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     card = {
         "strategy": "capacity",
         "profile": "small",
-        "encoder": {"name": "minilm-l6-v2", "dimension": DIMENSION},
+        "encoder": {
+            "name": "minilm-l6-v2",
+            "dimension": DIMENSION,
+            "sha256": encoder_sha256("minilm-l6-v2"),
+        },
         "features": list(NAMES[:FEATURES]),
         "cost_weight": {"min": 0.0, "max": 0.9},
         "training": {},

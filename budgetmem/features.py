@@ -22,6 +22,7 @@ from budgetmem.stages import STAGES
 from budgetmem.text import keywords, words
 from budgetmem.tiers import Tier
 from budgetmem.types import Chunk, Finding, Step, Workspace
+from budgetmem.vectors import mean_direction
 
 Values = Mapping[str, float]
 
@@ -201,6 +202,24 @@ def observe(state: State, names: Sequence[str] = NAMES) -> NDArray[np.float32]:
     """The named features of a state: float32 [len(names)]."""
     values = all_features(state)
     return np.array([values[name] for name in names], dtype=np.float32)
+
+
+def router_inputs(
+    state: State, stage: str, dimension: int, names: Sequence[str]
+) -> tuple[Vectors, Vectors, NDArray[np.float32]]:
+    """What a router sees of the state in which a stage waits: float32 [dimension] twice (the query,
+    and the direction of the chunks that stand for the state) and its features [len(names)].
+
+    A vector is all zeros where it was not made, since the encoder was not to be paid.
+    """
+    absent = np.zeros(dimension, dtype=np.float32)
+    chunks = state_chunks(state.work, stage)
+    found = [state.vectors[chunk.id] for chunk in chunks if chunk.id in state.vectors]
+    return (
+        absent if state.query is None else state.query,
+        mean_direction(found) if found else absent,
+        observe(state, names),
+    )
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budgetmem.errors import BackboneUnavailable, InvalidInput
-from budgetmem.features import State, observe, state_chunks
+from budgetmem.features import router_inputs
 from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.router import Decision, FixedRouter
@@ -20,7 +20,6 @@ from budgetmem.router_graph import OUTPUT, Feeds
 from budgetmem.scheduling.decisions import DecisionBatcher, Rows
 from budgetmem.tiers import Tier
 from budgetmem.types import Choice
-from budgetmem.vectors import mean_direction
 
 CAPACITY = 4096
 """Decisions that may wait for the batch before them; three a request at most."""
@@ -150,7 +149,7 @@ class PolicyRouter:
             if not self._waiting:
                 self._idle.set()
         return [
-            Choice(Tier(tier), (low, mid, high), each.masked)
+            Choice(Tier(tier), (low, mid, high), each.masked, self._cost_weight(each))
             for each, tier, (low, mid, high) in zip(
                 decisions, tiers.tolist(), probabilities.tolist(), strict=True
             )
@@ -163,19 +162,14 @@ class PolicyRouter:
         for row, each in zip(rows, decisions, strict=True):
             key = (id(each.state), each.stage)
             if key not in seen:
-                seen[key] = self._see(each.state, each.stage)
+                seen[key] = np.concatenate(
+                    router_inputs(
+                        each.state, each.stage, self._layout.dimension, self._card.features
+                    )
+                )
             row[:-2] = seen[key]
             row[-2:] = _PLACES[each.module], self._cost_weight(each)
         return rows
-
-    def _see(self, state: State, stage: str) -> NDArray[np.float32]:
-        """Query, state and features of a row, one after the other; zeros for absent vectors."""
-        absent = np.zeros(self._layout.dimension, dtype=np.float32)
-        chunks = state_chunks(state.work, stage)
-        found = [state.vectors[chunk.id] for chunk in chunks if chunk.id in state.vectors]
-        query = absent if state.query is None else state.query
-        mean = mean_direction(found) if found else absent
-        return np.concatenate([query, mean, observe(state, self._card.features)])
 
     def _cost_weight(self, decision: Decision) -> float:
         known, given = self._card.cost_weight, decision.cost_weight

@@ -32,19 +32,25 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Style:
-    """How a module is asked. `reasoning_tokens` come on top of the output limit of the reply."""
+    """How a module is asked: in how many sentences it reasons first, at most.
 
+    `reasoning_tokens` come on top of the output limit of the reply; they are more than so many
+    sentences take, or the reply would be cut short for them.
+    """
+
+    sentences: int
     reasoning_tokens: int
 
 
 STYLES: Mapping[str, Style] = {
-    "direct": Style(0),
-    "stepwise": Style(64),
-    "reflective": Style(96),
+    "direct": Style(sentences=0, reasoning_tokens=0),
+    "stepwise": Style(sentences=2, reasoning_tokens=96),
+    "reflective": Style(sentences=3, reasoning_tokens=160),
 }
 
-CHARACTERS_PER_TOKEN = 4
-"""A generous mean for English, so that the reasoning field rather than the reply is cut short."""
+SENTENCE = r"[^.!?\"\\\n\r\t]+[.!?] ?"
+"""Ends at the first mark that ends one, and needs no escape in JSON. Bounding sentences takes a
+grammar a few states; bounding characters takes one for each (docs/decisions/0008)."""
 
 
 def module_prompt(module: Module, style: str, work: Workspace) -> Prompt:
@@ -70,10 +76,10 @@ def reply_schema(module: Module, style: str, work: Workspace) -> Mapping[str, An
     The grammar then refuses a number that no shown chunk has, which small models like to write.
     """
     schema = _numbered_up_to(module.schema, len(module.reads(work)))
-    budget = STYLES[style].reasoning_tokens
-    if budget == 0:
+    sentences = STYLES[style].sentences
+    if sentences == 0:
         return schema
-    reasoning = {"type": "string", "maxLength": budget * CHARACTERS_PER_TOKEN}
+    reasoning = {"type": "string", "pattern": f"^({SENTENCE}){{1,{sentences}}}$"}
     return {
         **schema,
         "properties": {"reasoning": reasoning, **schema["properties"]},

@@ -144,12 +144,14 @@ class Choice:
     """A router's decision for one module.
 
     `probabilities` are over (Low, Mid, High) and sum to 1; `masked` names the tiers that a
-    ceiling forbade, and why.
+    ceiling forbade, and why. `cost_weight` is the lambda that was applied; None where none was: the
+    tier was pinned, or the router weighs nothing.
     """
 
     tier: Tier
     probabilities: tuple[float, float, float]
     masked: Mapping[Tier, str] = field(default_factory=dict)
+    cost_weight: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from budgetmem.errors import NotFound, ServerUnavailable
 from budgetmem.history import IngestReport
-from budgetmem.info import RouterVersion, ServerInfo
+from budgetmem.info import CostWeights, RouterVersion, ServerInfo
 from budgetmem.pipeline import ExtractRequest, Observer
 from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Answer, Memory, Turn
@@ -42,6 +42,8 @@ class Routers(Protocol):
 
     def versions(self) -> Mapping[str, str]: ...
 
+    def cost_weights(self) -> Mapping[str, CostWeights]: ...
+
     async def reload(self, strategy: str) -> Sequence[RouterVersion]: ...
 
 
@@ -57,7 +59,11 @@ class Engine:
     @property
     def info(self) -> ServerInfo:
         """What the server runs at this moment."""
-        return replace(self.described, routers=self.routers.versions())
+        return replace(
+            self.described,
+            routers=self.routers.versions(),
+            cost_weights=self.routers.cost_weights(),
+        )
 
 
 class EngineSlot:

@@ -137,6 +137,7 @@ async def test_pins_go_before_the_policy_and_masks_before_pins(artifact, executo
     assert [choices[at].tier for at in (0, 2)] == [HIGH, MID]
     assert [choices[at].probabilities for at in (0, 2)] == [(0, 0, 1), (0, 1, 0)]
     assert choices[2].masked == masked
+    assert [each.cost_weight for each in choices] == [None, 0.3, None]
     assert watched.batches == [1]
     (alone,) = await router.choose([decision("temporal")])
     assert choices[1] == alone
@@ -169,7 +170,9 @@ async def test_without_a_cost_weight_the_least_counts(tmp_path, executor):
     folder = write_router(tmp_path, cost_weight={"min": 0.2, "max": 0.5})
     router = PolicyRouter(load(folder), executor=executor)
     asked = [decision(cost_weight=weight) for weight in (None, 0.2, 0.5)]
-    absent, least, most = [each.probabilities for each in await router.choose(asked)]
+    choices = await router.choose(asked)
+    assert [each.cost_weight for each in choices] == [0.2, 0.2, 0.5]
+    absent, least, most = [each.probabilities for each in choices]
     assert absent == pytest.approx(least, abs=1e-6)
     assert absent != pytest.approx(most, abs=1e-3)
     with pytest.raises(InvalidInput, match=r"0 is not within 0.2 to 0.5"):

@@ -1,3 +1,5 @@
+import json
+import re
 from datetime import datetime
 
 import pytest
@@ -42,7 +44,18 @@ def test_a_style_that_reasons_does_so_first_and_within_bounds(module):
     schema = reply_schema(module, "reflective", WORK)
     assert next(iter(schema["properties"])) == "reasoning"
     assert schema["required"][0] == "reasoning"
-    assert schema["properties"]["reasoning"]["maxLength"] > 0
+    pattern = schema["properties"]["reasoning"]["pattern"]
+    sentence = "Ana moved in May."
+    assert re.search(pattern, " ".join([sentence] * 3))
+    for beyond in (" ".join([sentence] * 4), "", "no end", 'a "quote".', "two\nlines."):
+        assert not re.search(pattern, beyond)
+
+
+@pytest.mark.parametrize("module", MODULES.values(), ids=lambda module: module.name)
+@pytest.mark.parametrize("style", STYLES)
+def test_no_schema_counts_characters(module, style):
+    """A grammar compiler makes a state of each: seconds in which the engine stands still."""
+    assert "Length" not in json.dumps(reply_schema(module, style, WORK))
 
 
 def test_a_reply_can_only_number_the_chunks_that_are_shown():

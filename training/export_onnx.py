@@ -18,8 +18,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor, nn
-from torch.onnx import symbolic_helper
 
 from budgetmem.errors import BudgetMemError, ConfigError
 from budgetmem.modules import MODULES
@@ -149,7 +147,7 @@ def export(policy: ConditionedPolicy, card: Card, folder: Path) -> Artifact:
 
 def write_onnx(policy: ConditionedPolicy, path: Path) -> None:
     """The policy without its critic, for any number of rows; it must be in eval mode."""
-    with warnings.catch_warnings(), _plain_squeezes():
+    with warnings.catch_warnings():
         # The newer exporter needs another package; the older one warns that it is older, and that
         # it leaves some constants as they are.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -200,24 +198,6 @@ class _Logits(nn.Module):
             nothing = torch.cat([query[:, :0], state[:, :0]], 1)
             logits = logits + nothing.sum(1, keepdim=True)
         return logits.reshape(-1, len(Tier))
-
-
-@contextmanager
-def _plain_squeezes() -> Iterator[None]:
-    """Exports a squeeze as one, which fails on a dimension that is not 1.
-
-    The exporter's own leaves such a dimension alone, by a branch; a router's graph may have none.
-    """
-
-    @symbolic_helper.parse_args("v", "i")  # type: ignore[untyped-decorator]
-    def squeeze(graph: Any, value: Any, axis: int) -> Any:  # noqa: ANN401 - torch has no types here
-        return graph.op("Squeeze", value, graph.op("Constant", value_t=torch.tensor([axis])))
-
-    torch.onnx.register_custom_op_symbolic("aten::squeeze", squeeze, OPSET)
-    try:
-        yield
-    finally:
-        torch.onnx.unregister_custom_op_symbolic("aten::squeeze", OPSET)
 
 
 def _difference(

@@ -19,16 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from budgetmem.backbone import Vectors
 from budgetmem.config import load_profile
 from budgetmem.errors import BackboneError, InvalidInput
-from budgetmem.features import observe, state_chunks
+from budgetmem.features import router_inputs
 from budgetmem.modules import MODULES
 from budgetmem.pipeline import Pipeline
 from budgetmem.router import Decision
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Choice
-from budgetmem.vectors import mean_direction
 from training.datasets import Question
 from training.environment import Chooser, Episodes
 from training.policies import Observation
@@ -210,19 +208,12 @@ def _on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
 
 
 def observation(decision: Decision, dimension: int, features: Sequence[str]) -> Observation:
-    """One decision as a policy sees it, a single row; zeros for vectors that were not made."""
-    state = decision.state
-    held = [
-        state.vectors[chunk.id]
-        for chunk in state_chunks(state.work, decision.stage)
-        if chunk.id in state.vectors
-    ]
-    nothing: Vectors = np.zeros(dimension, dtype=np.float32)
-    query = nothing if state.query is None else state.query
+    """One decision as a policy sees it, a single row."""
+    query, state, numbers = router_inputs(decision.state, decision.stage, dimension, features)
     return Observation(
         query=torch.from_numpy(query).unsqueeze(0),
-        state=torch.from_numpy(mean_direction(held) if held else nothing).unsqueeze(0),
-        features=torch.from_numpy(observe(state, features)).unsqueeze(0),
+        state=torch.from_numpy(state).unsqueeze(0),
+        features=torch.from_numpy(numbers).unsqueeze(0),
         module=torch.tensor([PLACES[decision.module]]),
         cost_weight=torch.tensor([decision.cost_weight], dtype=torch.float32),
     )

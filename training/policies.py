@@ -121,7 +121,7 @@ class ConditionedPolicy(nn.Module):
         """Logits [n, tiers] and values [n]."""
         hidden = self._see(seen.query, seen.state, seen.features)
         known = torch.cat([hidden, seen.cost_weight.unsqueeze(1)], 1)
-        values = _own(self.critic(known).unsqueeze(2), seen.module).squeeze(1)
+        values = _own(self.critic(known).unsqueeze(2), seen.module)[:, 0]
         return self._logits(hidden, seen.module, seen.cost_weight), values
 
     def _see(self, query: Tensor, state: Tensor, features: Tensor) -> Tensor:
@@ -142,4 +142,4 @@ class ConditionedPolicy(nn.Module):
 def _own(of_modules: Tensor, module: Tensor) -> Tensor:
     """Of [n, modules, k], the [n, k] of each row's own module."""
     place = module.view(-1, 1, 1).expand(-1, 1, of_modules.shape[2])
-    return of_modules.gather(1, place).squeeze(1)
+    return of_modules.gather(1, place)[:, 0]

@@ -19,7 +19,16 @@ from training.outcomes import OutcomeFile, Outcomes
 from training.reward import Reward
 from training.vectors import embedded
 
-_NEEDED = ("dataset", "sha256", "split", "profile", "strategy", "encoder")
+_NEEDED = (
+    "dataset",
+    "sha256",
+    "split",
+    "profile",
+    "strategy",
+    "max_tokens",
+    "backbones",
+    "encoder",
+)
 _MAY_DIFFER = ("split", "constants")
 
 

@@ -70,17 +70,17 @@ def sweep(config: TrainConfig, splits: Splits, console: Console, train: Train) -
 
 
 def baselines(splits: Splits, cost_weight: float, scales: Reward) -> list[Walked]:
-    """On the validation questions: one tier for all modules, the constant path that is best on
-    the training questions, a random recorded path, and the oracle."""
+    """On the validation questions: one tier for all modules, the constant path that is best there
+    (chosen after the fact, so it is flattered), a random recorded path, and the oracle.
+
+    Constant paths are those that were recorded for every validation question.
+    """
     known = {each.name: each for each in constants(splits.validation, cost_weight, scales)}
     uniform = [known[name] for name in map(spell, map(constant, Tier)) if name in known]
-    learned = [
-        each for each in constants(splits.training, cost_weight, scales) if each.name in known
-    ]
-    best = [known[max(learned, key=lambda each: each.reward).name]] if learned else []
+    best = max(known.values(), key=lambda each: each.reward, default=None)
     return [
         *uniform,
-        *(replace(each, name=f"best constant, {each.name}") for each in best),
+        *([] if best is None else [replace(best, name=f"best constant, {best.name}")]),
         random_path(splits.validation, cost_weight, scales),
         oracle(splits.validation, cost_weight, scales),
     ]

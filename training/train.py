@@ -28,6 +28,7 @@ from rich.console import Console
 from torch import Tensor
 
 from budgetmem.errors import BudgetMemError, ConfigError
+from budgetmem.router_artifact import encoder_sha256
 from budgetmem.tiers import Tier
 from training import checkpoints, evaluation
 from training.checkpoints import Checkpoint
@@ -209,7 +210,11 @@ def card(
     return {
         "strategy": setting["strategy"],
         "profile": setting["profile"],
-        "encoder": {"name": setting["encoder"], "dimension": splits.training.dimension},
+        "encoder": {
+            "name": setting["encoder"],
+            "dimension": splits.training.dimension,
+            "sha256": encoder_sha256(setting["encoder"]),
+        },
         "features": list(splits.features),
         "cost_weight": {"min": min(config.cost_weights), "max": max(config.cost_weights)},
         "training": {
@@ -217,6 +222,8 @@ def card(
             "sha256": setting["sha256"],
             "outcomes_sha256": splits.hashes["outcomes"],
             "questions": len(splits.training.questions),
+            "max_tokens": setting["max_tokens"],
+            "backbones": setting["backbones"],
             "seed": config.seed,
             "updates": run.update,
             "config": config.settings(),

@@ -27,6 +27,8 @@ def serving(profile: str, data_dir: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="budgetmem-load-") as folder:
         port_file = Path(folder) / "port"
         command = [sys.executable, "-m", "server", "--profile", profile, "--json-logs"]
+        # Loads are measured on tiers that do not depend on what a router was trained on.
+        command.append("--no-bundled-routers")
         command += ["--port", "0", "--port-file", str(port_file)]
         command += ["--data-dir", str(data_dir), "--drain", str(DRAIN_S)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

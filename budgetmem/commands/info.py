@@ -56,12 +56,16 @@ def _show(info: ServerInfo) -> None:
     print_rows(header, models + task_models)
     typer.echo()
     print_rows(
-        ("strategy", "router", "low", "mid", "high"),
-        [
-            (s.name, info.routers.get(s.name, info.router), s.low, s.mid, s.high)
-            for s in info.strategies
-        ],
+        ("strategy", "router", "cost weights", "low", "mid", "high"),
+        [(s.name, *_router(s.name, info), s.low, s.mid, s.high) for s in info.strategies],
     )
+
+
+def _router(strategy: str, info: ServerInfo) -> tuple[str, str]:
+    """Its version, and the cost weights that it takes; none for a fixed one."""
+    known = info.cost_weights.get(strategy)
+    version = info.routers.get(strategy, info.router)
+    return version, "" if known is None else f"{known.min:g} to {known.max:g}"
 
 
 def _price(price: ModelPrice) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,21 +31,36 @@ app = typer.Typer(
 )
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="Where router.onnx and router.json are.")
+    Path,
+    typer.Argument(metavar="FOLDER", help="A router's folder, or a bundled one: small/capacity."),
 ]
 
 
 @app.command()
-def info(folder: Folder, as_json: AsJson = False) -> None:
+def info(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="A router's folder, or a bundled one: small/capacity. Default: lists those.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what a trained router is for, what it was trained on and how well it did.
 
     \b
-    budgetmem router info routers/capacity
+    budgetmem router info
+    budgetmem router info small/capacity
     budgetmem router info routers/capacity --json
     """
+    from budgetmem.bundled_routers import bundled_routers, router_folder
     from budgetmem.router_artifact import load
 
-    card = load(folder).card
+    if folder is None:
+        _list({name: load(path).card for name, path in bundled_routers().items()}, as_json)
+        return
+    card = load(router_folder(folder)).card
     if as_json:
         print_json(card.model_dump(mode="json"))
     else:
@@ -65,10 +81,11 @@ def check(
     budgetmem router check routers/capacity
     budgetmem router check routers/capacity --profile small && budgetmem router reload capacity
     """
+    from budgetmem.bundled_routers import router_folder
     from budgetmem.config import load_profile
     from budgetmem.router_artifact import check_for, load
 
-    artifact = load(folder)
+    artifact = load(router_folder(folder))
     asyncio.run(_try_out(artifact))
     warning = None if profile is None else check_for(artifact, load_profile(profile))
     card = artifact.card
@@ -119,6 +136,23 @@ async def _try_out(artifact: Artifact) -> None:
 
     with ThreadPoolExecutor(1) as executor:
         await try_out(PolicyRouter(artifact, executor=executor), artifact.card)
+
+
+def _list(cards: Mapping[str, RouterCard], as_json: bool) -> None:
+    from budgetmem.commands.tables import print_rows
+
+    if as_json:
+        print_json({name: card.version for name, card in cards.items()})
+    elif cards:
+        print_rows(
+            ("name", "router", "cost weight"),
+            [
+                (name, card.version, f"{card.cost_weight.min:g} to {card.cost_weight.max:g}")
+                for name, card in cards.items()
+            ],
+        )
+    else:
+        typer.echo("no trained router comes with this installation; name a folder")
 
 
 def _show(card: RouterCard) -> None:

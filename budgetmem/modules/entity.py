@@ -14,7 +14,7 @@ from budgetmem.modules.lines import Line, lines, sentence_lines, third_person
 from budgetmem.text import keywords
 from budgetmem.types import Chunk, Finding, Workspace
 
-_FIELDS = {"subject": 40, "relation": 40, "object": 100}
+_FIELDS = ("subject", "relation", "object")
 
 _NAME = r"[^\W\d_a-z][\w'’.\-]*(?:\s+(?:(?:of|de|the|van|von)\s+)?[^\W\d_a-z][\w'’\-]*){0,4}"
 _AUXILIARY = (
@@ -55,7 +55,7 @@ class Entity:
         return {}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        return read_findings(reply, "relations", tuple(_FIELDS), work, _from_reply)
+        return read_findings(reply, "relations", _FIELDS, work, _from_reply)
 
 
 async def by_patterns(work: Workspace, tools: Tools) -> tuple[Finding, ...]:

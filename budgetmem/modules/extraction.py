@@ -21,13 +21,17 @@ MAX_ITEMS = 6
 Describe = Callable[[Mapping[str, str], Chunk], Finding]
 
 
-def list_schema(key: str, lengths: Mapping[str, int]) -> dict[str, Any]:
-    """`{key: [{field: string of bounded length, ..., "memory": number}, ...]}`."""
-    strings = {name: {"type": "string", "maxLength": most} for name, most in lengths.items()}
+def list_schema(key: str, fields: Sequence[str]) -> dict[str, Any]:
+    """`{key: [{field: string, ..., "memory": number}, ...]}`.
+
+    No string has a `maxLength`: a grammar compiler makes a state of every character, which takes
+    seconds (docs/decisions/0008). The output limit bounds the reply.
+    """
+    strings = {name: {"type": "string"} for name in fields}
     item = {
         "type": "object",
         "properties": {**strings, "memory": {"type": "integer", "minimum": 1}},
-        "required": [*lengths, "memory"],
+        "required": [*fields, "memory"],
         "additionalProperties": False,
     }
     return {

@@ -69,7 +69,7 @@ class Summary:
         "properties": {
             "quotes": {
                 "type": "array",
-                "items": {"type": "string", "maxLength": 140},
+                "items": {"type": "string"},
                 "minItems": 3,
                 "maxItems": 5,
             }

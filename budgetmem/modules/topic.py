@@ -24,7 +24,7 @@ TELLING = 2
 CANDIDATES = 40
 """Phrases that are looked up at most."""
 
-_FIELDS = {"topic": 40, "fact": 140}
+_FIELDS = ("topic", "fact")
 
 
 class Topic:
@@ -45,7 +45,7 @@ class Topic:
         return {}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        return read_findings(reply, "facts", tuple(_FIELDS), work, _from_reply)
+        return read_findings(reply, "facts", _FIELDS, work, _from_reply)
 
 
 async def by_keyphrases(work: Workspace, tools: Tools) -> tuple[Finding, ...]:

@@ -25,7 +25,12 @@ def decode_usage(message: pb.Usage) -> Usage:
 
 def encode_choice(choice: Choice) -> pb.Choice:
     masked = [pb.MaskedTier(tier=TIERS[t], reason=why) for t, why in choice.masked.items()]
-    return pb.Choice(tier=TIERS[choice.tier], probabilities=choice.probabilities, masked=masked)
+    return pb.Choice(
+        tier=TIERS[choice.tier],
+        probabilities=choice.probabilities,
+        masked=masked,
+        cost_weight=choice.cost_weight,
+    )
 
 
 def decode_choice(message: pb.Choice) -> Choice:
@@ -34,6 +39,7 @@ def decode_choice(message: pb.Choice) -> Choice:
         tier=decode_tier(message.tier, "choice.tier"),
         probabilities=(low, mid, high),
         masked={decode_tier(m.tier, "choice.masked"): m.reason for m in message.masked},
+        cost_weight=message.cost_weight if message.HasField("cost_weight") else None,
     )
 
 

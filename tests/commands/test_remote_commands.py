@@ -120,12 +120,22 @@ def test_answer_and_info(run):
         "tier": "low",
         "probabilities": [1.0, 0.0, 0.0],
         "masked": {"high": "too dear"},
+        "cost_weight": None,
     }
     shown = run("info").stdout
     assert "backbone_low" in shown
     strategy = ["capacity", "fixed-mid", "ask", "a", "ask", "b", "ask", "c"]
     assert strategy in [line.split() for line in shown.splitlines()]
     assert json.loads(run("info", "--json").stdout)["limits"]["query_bytes"] == 32768
+
+
+def test_info_tells_the_range_of_a_trained_router(run):
+    assert json.loads(run("info", "--json").stdout)["cost_weights"] == {}
+    run("router", "reload")
+    strategy = ["capacity", "capacity-00000001", "0", "to", "0.9", "ask", "a", "ask", "b"]
+    assert strategy in [line.split()[:9] for line in run("info").stdout.splitlines()]
+    found = json.loads(run("info", "--json").stdout)
+    assert found["cost_weights"] == {"capacity": {"min": 0.0, "max": 0.9}}
 
 
 def test_a_bad_field_is_named(run):

@@ -81,6 +81,20 @@ def test_info_tells_the_card(run, folder):
     assert json.loads(run("info", str(folder), "--json").stdout)["version"] == version
 
 
+def test_info_lists_the_bundled_routers(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("budgetmem.bundled_routers.ROUTERS", tmp_path)
+    version = write_router(tmp_path / "small" / "capacity")
+    assert run("info").stdout.splitlines()[1].split()[:2] == ["small/capacity", version]
+    assert json.loads(run("info", "--json").stdout) == {"small/capacity": version}
+    assert version in run("info", "small/capacity").stdout
+    assert run("check", "small/capacity").exit_code == 0
+
+
+def test_info_says_so_if_none_is_bundled(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("budgetmem.bundled_routers.ROUTERS", tmp_path)
+    assert "no trained router" in run("info").stdout
+
+
 def test_check_of_a_sound_router(run, folder):
     version = write_router(folder)
     result = run("check", str(folder), "--profile", "small")

@@ -7,7 +7,7 @@ import pytest
 
 from budgetmem.client import AsyncClient, Client
 from budgetmem.errors import ConfigError, InvalidInput, ServerUnavailable
-from budgetmem.info import RouterVersion
+from budgetmem.info import CostWeights, RouterVersion
 from budgetmem.proto.budgetmem.v1 import admin_pb2 as pb
 from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import AdminServiceStub
 from tests.server.fake_engine import running
@@ -25,6 +25,7 @@ def test_a_reload_tells_the_versions_and_info_shows_them_at_once(server, client)
         RouterVersion("capacity", "fixed-mid", "capacity-00000001"),
     )
     assert client.info().routers == {"capacity": "capacity-00000001"}
+    assert client.info().cost_weights == {"capacity": CostWeights(0.0, 0.9)}
     client.reload_routers()
     assert server.routers.asked == ["capacity", ""]
 

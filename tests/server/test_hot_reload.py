@@ -16,6 +16,7 @@ import pytest
 from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError, InvalidInput
+from budgetmem.info import CostWeights
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget
@@ -83,7 +84,9 @@ async def test_requests_in_flight_keep_their_router_and_new_ones_get_the_new(fol
         assert (router.strategy, router.old_version, router.version) == ("capacity", old, new)
         receipt = await asked(client)
         assert (receipt.router, tiers_of(receipt)) == (new, {HIGH})
-        assert (await client.info()).routers["capacity"] == new
+        info = await client.info()
+        assert info.routers["capacity"] == new
+        assert info.cost_weights == {"capacity": CostWeights(0.0, 1.0)}
         gate.opened.set()
         receipts = await asyncio.gather(*slow)
     assert {receipt.router for receipt in receipts} == {old}
@@ -213,6 +216,8 @@ async def test_pins_ceilings_and_the_cost_weight_meet_a_trained_router(folder):
         share = [each.steps[0].choice.probabilities[HIGH] for each in (dear, cheap)]
         assert share[0] > share[1]
         assert cheap.notes == ()
+        assert [each.steps[0].choice.cost_weight for each in (dear, cheap, pinned)] == [0, 1, None]
+        assert pinned.steps[1].choice.cost_weight == 0
         fixed = await asked(client, strategy="implementation", cost_weight=0.5)
         assert fixed.router == "fixed-mid"
         assert fixed.notes[0].startswith("cost_weight: no effect")

@@ -1,4 +1,4 @@
-"""From a dataset to a router that can serve, by the commands, on a real Triton with tiny weights."""
+"""From a dataset to a router that serves, by the commands, on a real Triton with tiny weights."""
 
 import asyncio
 import json

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from budgetmem.errors import ConfigError, InvalidInput
+from budgetmem.router_artifact import encoder_sha256
 from tests.training import toy_outcomes as toys
 from training import checkpoints, splits, train
 from training.config import PAPER_COST_WEIGHTS
@@ -155,7 +156,12 @@ def test_best_has_all_that_the_export_needs(tmp_path):
     assert best["shape"]["features"] == len(toys.FEATURES)
     card = json.loads(json.dumps(best["card"], allow_nan=False))
     assert card["strategy"] == "capacity"
-    assert card["encoder"] == {"name": "toy-encoder", "dimension": toys.DIMENSION}
+    assert card["encoder"] == {
+        "name": "minilm-l6-v2",
+        "dimension": toys.DIMENSION,
+        "sha256": encoder_sha256("minilm-l6-v2"),
+    }
+    assert card["training"]["max_tokens"] == toys.SETTING["max_tokens"]
     assert card["features"] == list(toys.FEATURES)
     assert card["cost_weight"] == {"min": 0, "max": 0.9}
     assert [each["cost_weight"] for each in card["metrics"]["by_cost_weight"]] == [

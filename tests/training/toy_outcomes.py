@@ -29,7 +29,8 @@ SETTING = {
     "profile": "small",
     "strategy": "capacity",
     "max_tokens": 800,
-    "encoder": "toy-encoder",
+    "backbones": {"low": "toy"},
+    "encoder": "minilm-l6-v2",
 }
 
 

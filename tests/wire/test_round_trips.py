@@ -43,7 +43,11 @@ findings = st.builds(Finding, text, text, ids, names, st.none() | real)
 found = st.dictionaries(text, st.lists(findings, max_size=2).map(tuple), max_size=3)
 usages = st.builds(Usage, count, count, amount, amount, count, count, count)
 choices = st.builds(
-    Choice, tiers, st.tuples(amount, amount, amount), st.dictionaries(tiers, text, max_size=3)
+    Choice,
+    tiers,
+    st.tuples(amount, amount, amount),
+    st.dictionaries(tiers, text, max_size=3),
+    st.none() | amount,
 )
 fallbacks = st.lists(st.builds(Fallback, text, text), max_size=2).map(tuple)
 steps = st.builds(Step, text, choices, text, usages, fallbacks, st.none() | real, st.none() | text)

@@ -448,8 +448,11 @@ class Choice(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     PROBABILITIES_FIELD_NUMBER: _builtins.int
     MASKED_FIELD_NUMBER: _builtins.int
+    COST_WEIGHT_FIELD_NUMBER: _builtins.int
     tier: Global___Tier.ValueType
     """The tier that was chosen."""
+    cost_weight: _builtins.float
+    """The cost weight that was applied. Absent: the tier was pinned, or the router weighs nothing."""
     @_builtins.property
     def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """The probabilities of Low, Mid and High, in this order; they sum to 1."""
@@ -464,12 +467,15 @@ class Choice(_message.Message):
         tier: Global___Tier.ValueType = ...,
         probabilities: _abc.Iterable[_builtins.float] | None = ...,
         masked: _abc.Iterable[Global___MaskedTier] | None = ...,
+        cost_weight: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_weight", b"_cost_weight", "cost_weight", b"cost_weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["masked", b"masked", "probabilities", b"probabilities", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_weight", b"_cost_weight", "cost_weight", b"cost_weight", "masked", b"masked", "probabilities", b"probabilities", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cost_weight: _TypeAlias = _typing.Literal["cost_weight"]  # noqa: Y015
+    _WhichOneofArgType__cost_weight: _TypeAlias = _typing.Literal["_cost_weight", b"_cost_weight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_weight) -> _WhichOneofReturnType__cost_weight | None: ...
 
 Global___Choice: _TypeAlias = Choice  # noqa: Y015
 
