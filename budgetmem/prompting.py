@@ -18,6 +18,7 @@ from budgetmem import dates
 from budgetmem.errors import NotFound
 from budgetmem.modules.base import Module
 from budgetmem.periods import prose
+from budgetmem.schemas import sentences
 from budgetmem.text import escape, quote_lines
 from budgetmem.types import Chunk, Workspace
 
@@ -48,10 +49,6 @@ STYLES: Mapping[str, Style] = {
     "reflective": Style(sentences=3, reasoning_tokens=160),
 }
 
-SENTENCE = r"[^.!?\"\\\n\r\t]+[.!?] ?"
-"""Ends at the first mark that ends one, and needs no escape in JSON. Bounding sentences takes a
-grammar a few states; bounding characters takes one for each (docs/decisions/0008)."""
-
 
 def module_prompt(module: Module, style: str, work: Workspace) -> Prompt:
     """The prompt of one LLM rung over the chunks that the module reads."""
@@ -76,13 +73,12 @@ def reply_schema(module: Module, style: str, work: Workspace) -> Mapping[str, An
     The grammar then refuses a number that no shown chunk has, which small models like to write.
     """
     schema = _numbered_up_to(module.schema, len(module.reads(work)))
-    sentences = STYLES[style].sentences
-    if sentences == 0:
+    most = STYLES[style].sentences
+    if most == 0:
         return schema
-    reasoning = {"type": "string", "pattern": f"^({SENTENCE}){{1,{sentences}}}$"}
     return {
         **schema,
-        "properties": {"reasoning": reasoning, **schema["properties"]},
+        "properties": {"reasoning": sentences(most), **schema["properties"]},
         "required": ["reasoning", *schema["required"]],
     }
 

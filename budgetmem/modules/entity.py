@@ -11,10 +11,11 @@ from budgetmem.dates import annotate
 from budgetmem.modules.base import LocalRung, Tools
 from budgetmem.modules.extraction import by_coverage, by_similarity, list_schema, read_findings
 from budgetmem.modules.lines import Line, lines, sentence_lines, third_person
+from budgetmem.schemas import STRING
 from budgetmem.text import keywords
 from budgetmem.types import Chunk, Finding, Workspace
 
-_FIELDS = ("subject", "relation", "object")
+_FIELDS = {"subject": STRING, "relation": STRING, "object": STRING}
 
 _NAME = r"[^\W\d_a-z][\w'’.\-]*(?:\s+(?:(?:of|de|the|van|von)\s+)?[^\W\d_a-z][\w'’\-]*){0,4}"
 _AUXILIARY = (
@@ -55,7 +56,7 @@ class Entity:
         return {}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        return read_findings(reply, "relations", _FIELDS, work, _from_reply)
+        return read_findings(reply, "relations", tuple(_FIELDS), work, _from_reply)
 
 
 async def by_patterns(work: Workspace, tools: Tools) -> tuple[Finding, ...]:

@@ -21,16 +21,11 @@ MAX_ITEMS = 6
 Describe = Callable[[Mapping[str, str], Chunk], Finding]
 
 
-def list_schema(key: str, fields: Sequence[str]) -> dict[str, Any]:
-    """`{key: [{field: string, ..., "memory": number}, ...]}`.
-
-    No string has a `maxLength`: a grammar compiler makes a state of every character, which takes
-    seconds (docs/decisions/0008). The output limit bounds the reply.
-    """
-    strings = {name: {"type": "string"} for name in fields}
+def list_schema(key: str, fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`{key: [{field: ..., "memory": number}, ...]}`, of the schema of each field."""
     item = {
         "type": "object",
-        "properties": {**strings, "memory": {"type": "integer", "minimum": 1}},
+        "properties": {**fields, "memory": {"type": "integer", "minimum": 1}},
         "required": [*fields, "memory"],
         "additionalProperties": False,
     }

@@ -16,6 +16,7 @@ from budgetmem.modules.lines import Line, lines, sentence_lines
 from budgetmem.modules.ranking import best, coverage, diverse, similarity
 from budgetmem.periods import prose
 from budgetmem.replies import read_list
+from budgetmem.schemas import SENTENCE
 from budgetmem.text import escape, keywords, one_line, unescape
 from budgetmem.types import Chunk, Finding, Workspace
 
@@ -69,7 +70,7 @@ class Summary:
         "properties": {
             "quotes": {
                 "type": "array",
-                "items": {"type": "string"},
+                "items": SENTENCE,
                 "minItems": 3,
                 "maxItems": 5,
             }

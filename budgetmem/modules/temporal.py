@@ -16,10 +16,11 @@ from budgetmem.modules.extraction import (
     read_findings,
 )
 from budgetmem.modules.lines import Line, lines, sentence_lines, third_person
+from budgetmem.schemas import SENTENCE, STRING
 from budgetmem.text import keywords, one_line
 from budgetmem.types import Chunk, Finding, Workspace
 
-_FIELDS = ("event", "date")
+_FIELDS = {"event": SENTENCE, "date": STRING}
 _CLAUSE_BREAK = re.compile(
     r"\s*[;–—]\s*|\s+-+\s+|,?\s+(?:but|because|while|although|and then)\s+|,\s+(?:so\s+)?"
 )
@@ -53,7 +54,7 @@ class Temporal:
         return {}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        return read_findings(reply, "events", _FIELDS, work, _from_reply)
+        return read_findings(reply, "events", tuple(_FIELDS), work, _from_reply)
 
 
 async def by_rules(work: Workspace, tools: Tools) -> tuple[Finding, ...]:

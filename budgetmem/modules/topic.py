@@ -12,6 +12,7 @@ from budgetmem.modules.base import LocalRung, Tools
 from budgetmem.modules.extraction import list_schema, read_findings
 from budgetmem.modules.lines import Line, lines, sentence_lines
 from budgetmem.modules.ranking import Scores, coverage, diverse, similarity
+from budgetmem.schemas import SENTENCE, STRING
 from budgetmem.text import is_content, keyphrases, keywords, one_line, words
 from budgetmem.types import Chunk, Finding, Workspace
 
@@ -24,7 +25,7 @@ TELLING = 2
 CANDIDATES = 40
 """Phrases that are looked up at most."""
 
-_FIELDS = ("topic", "fact")
+_FIELDS = {"topic": STRING, "fact": SENTENCE}
 
 
 class Topic:
@@ -45,7 +46,7 @@ class Topic:
         return {}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        return read_findings(reply, "facts", _FIELDS, work, _from_reply)
+        return read_findings(reply, "facts", tuple(_FIELDS), work, _from_reply)
 
 
 async def by_keyphrases(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
