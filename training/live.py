@@ -29,9 +29,9 @@ from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Choice
 from training.datasets import Question
 from training.environment import Chooser, Episodes
+from training.models import LiveOptions, open_walker
 from training.policies import Observation
 from training.splits import Splits
-from training.walking import LiveOptions, open_walker
 from training.walks import Walker
 
 T = TypeVar("T")
@@ -159,7 +159,7 @@ def live(options: LiveOptions, splits: Splits) -> Iterator[LiveEnvironment]:
     """The training questions of `splits`, to be walked on a live Triton while the block lasts.
 
     They are asked as they were when they were recorded: same profile, strategy and retrieval.
-    Raises as `training.walking.open_walker`, and InvalidInput for questions that the dataset lacks.
+    Raises as `training.models.open_walker`, and InvalidInput for questions that the dataset lacks.
     """
     setting, dataset = splits.setting, splits.dataset
     asked = {q.id: q for q in dataset.questions(str(setting["split"]))}

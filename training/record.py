@@ -34,10 +34,10 @@ from budgetmem.features import NAMES
 from budgetmem.tiers import STRATEGIES
 from training import outcomes
 from training.datasets import DATASETS, Dataset, Question, open_dataset
+from training.models import add_live_options, live_options, open_walker
 from training.paths import planned
 from training.recording import Tally
 from training.sampling import interleaved
-from training.walking import add_live_options, live_options, open_walker
 from training.walks import Walker
 
 

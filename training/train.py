@@ -35,13 +35,13 @@ from training.checkpoints import Checkpoint
 from training.config import TrainConfig, add_options, read
 from training.evaluation import Walked
 from training.live import live
+from training.models import add_live_options, live_options
 from training.policies import ConditionedPolicy, Observation, PolicyShape
 from training.ppo import PPO, behaviour, sample
 from training.progress import Progress, table
 from training.reward import Reward
 from training.splits import Splits, read_splits
 from training.sweep import sweep
-from training.walking import add_live_options, live_options
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 

@@ -22,6 +22,14 @@ from training.walks import Walker
 
 TENANT = "training"
 
+PATIENCE_S = 3600.0
+"""Nobody waits for a single walk: calls that share a prefix wait for the first of them however long
+a busy backbone takes to read it, rather than that all of them read it."""
+
+TURN_S = 120.0
+"""A turn on a shared device lasts until long replies have ended, rather than that they compete with
+those of the next backbone."""
+
 
 @dataclass(frozen=True)
 class LiveOptions:
@@ -61,6 +69,18 @@ def live_options(args: argparse.Namespace) -> LiveOptions:
     return LiveOptions(args.triton_url, args.data_dir, args.recording, args.concurrency)
 
 
+def patient_profile(profile: Profile) -> Profile:
+    """The profile with a scheduler for throughput alone."""
+    scheduling = profile.scheduling.model_copy(
+        update={
+            "leader_timeout_s": PATIENCE_S,
+            "age_cap_s": PATIENCE_S,
+            "device_turn_s": TURN_S,
+        }
+    )
+    return profile.model_copy(update={"scheduling": scheduling})
+
+
 @asynccontextmanager
 async def open_walker(
     options: LiveOptions,
@@ -77,7 +97,8 @@ async def open_walker(
     come up.
     """
     with closing(Recording(options.recording)) as recording:
-        async with loaded(profile, options.triton_url, show_progress=True) as (models, _):
+        patient = patient_profile(profile)
+        async with loaded(patient, options.triton_url, show_progress=True) as (models, _):
             kept = recorded(models, profile, recording)
             engine = build_engine(profile, kept, options.data_dir)
             turns = dataset.histories()
