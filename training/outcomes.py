@@ -11,10 +11,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -117,17 +118,37 @@ class OutcomeFile:
         )
 
 
-def _open(path: Path, mode: Literal["rt", "at"]) -> IO[str]:
-    """Plain or, by its name, compressed; what is appended to the latter is a gzip member more."""
-    if path.suffix == ".gz":
-        return gzip.open(path, mode, encoding="utf-8")
-    return path.open(mode, encoding="utf-8")
+def _whole(path: Path) -> tuple[str, int]:
+    """The finished lines of a file, and how many of its bytes hold them.
+
+    Of a compressed file every line is a gzip member of its own. Raises InvalidInput for one that is
+    damaged; UnicodeDecodeError is a ValueError of text that is none.
+    """
+    held = path.read_bytes() if path.exists() else b""
+    if path.suffix != ".gz":
+        size = held.rfind(b"\n") + 1
+        return held[:size].decode(), size
+    text, size = b"", 0
+    while size < len(held):
+        member = zlib.decompressobj(wbits=31)
+        try:
+            line = member.decompress(held[size:])
+        except zlib.error as exc:
+            raise InvalidInput(str(path), f"is no gzip file, or damaged: {exc}") from exc
+        if not member.eof:
+            break
+        text += line
+        size = len(held) - len(member.unused_data)
+    return text.decode(), size
 
 
 def read(path: Path) -> OutcomeFile:
-    """Reads a file. Raises InvalidInput naming the line that is malformed."""
-    with _open(path, "rt") as file:
-        lines = file.read().splitlines()
+    """Reads a file. Raises InvalidInput naming the line that is malformed, or that was cut off."""
+    text, size = _whole(path)
+    lines = text.splitlines()
+    if size < path.stat().st_size:
+        wrong = "is cut off" if lines else "is not the header of outcomes, or cut off"
+        raise InvalidInput(f"{path}:{len(lines) + 1}", f"{wrong}: recording on mends it")
     if not lines:
         raise InvalidInput(str(path), "is empty")
     header = _header(lines[0], f"{path}:1")
@@ -152,22 +173,23 @@ class Writer:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         header = _line({"setting": setting, "features": features})
-        held = _first_line(path)
-        if not held.endswith("\n") and header.startswith(held):
-            path.unlink(missing_ok=True)
+        text, size = _whole(path)
+        if not text and _begins(path, header):
+            path.write_bytes(b"")
             self._append(header)
-        elif _header(held, f"{path}:1") != _header(header, "header"):
+        elif _header(text.partition("\n")[0], f"{path}:1") != _header(header, "header"):
             raise InvalidInput(str(path), "holds outcomes of another setting: name another file")
         else:
-            _cut_unfinished(path)
+            os.truncate(path, size)
 
     def write(self, outcomes: Outcomes) -> None:
         """Raises ValueError for a number that is not finite."""
         self._append(_line(asdict(outcomes)))
 
     def _append(self, line: str) -> None:
-        with _open(self._path, "at") as file:
-            file.write(line)
+        written = line.encode()
+        with self._path.open("ab") as file:
+            file.write(gzip.compress(written) if self._path.suffix == ".gz" else written)
 
 
 def _line(values: Mapping[str, Any]) -> str:
@@ -190,18 +212,10 @@ def _header(line: str, at: str) -> _Header:
         raise InvalidInput(at, f"is not the header of outcomes: {exc.errors()[0]}") from exc
 
 
-def _first_line(path: Path) -> str:
-    """With its end, if it has one; empty for a file that is not there."""
-    if not path.exists():
-        return ""
-    with _open(path, "rt") as file:
-        return file.readline()
-
-
-def _cut_unfinished(path: Path) -> None:
-    """Cuts what follows the last line's end. (Of a compressed file no line can be cut.)"""
-    if path.suffix != ".gz":
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+def _begins(path: Path, header: str) -> bool:
+    """Whether a file without a finished line is absent, or begins as one with this header."""
+    held = path.read_bytes() if path.exists() else b""
+    return path.suffix == ".gz" or header.encode().startswith(held)
 
 
 def _outcomes(line: str, features: int, at: str) -> Outcomes:

@@ -72,18 +72,33 @@ def test_outcomes_of_another_setting_are_not_mixed_in(tmp_path, changed):
     assert path.read_bytes() == before
 
 
-def test_a_writer_that_was_killed_leaves_a_file_that_goes_on(tmp_path):
+@pytest.mark.parametrize("name", ["toy.jsonl", "toy.jsonl.gz"])
+def test_a_writer_that_was_killed_leaves_a_file_that_goes_on(tmp_path, name):
     """Wherever it was cut off: in the header, in a line, before its end."""
-    path = tmp_path / "toy.jsonl"
-    Writer(path, SETTING, FEATURES).write(one("q0"))
-    Writer(path, SETTING, FEATURES).write(one("q1"))
+    path = tmp_path / name
+    ends = []
+    writer = Writer(path, SETTING, FEATURES)
+    for question in ("q0", "q1"):
+        ends.append(path.stat().st_size)
+        writer.write(one(question))
     whole = path.read_bytes()
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
-        lines = whole[:end].count(b"\n")
+        if end not in (0, *ends):
+            with pytest.raises(InvalidInput, match="cut off"):
+                read(path)
         Writer(path, SETTING, FEATURES).write(one("q2"))
         found = [each.question for each in read(path).outcomes]
-        assert found == [*["q0", "q1"][: max(lines - 1, 0)], "q2"]
+        assert found == [*["q0", "q1"][: sum(end >= at for at in [*ends[1:], len(whole)])], "q2"]
+
+
+def test_a_damaged_compressed_file_is_named(tmp_path):
+    path = tmp_path / "toy.jsonl.gz"
+    path.write_bytes(b"my notes")
+    for attempt in (lambda: read(path), lambda: Writer(path, SETTING, FEATURES)):
+        with pytest.raises(InvalidInput, match="no gzip file"):
+            attempt()
+    assert path.read_bytes() == b"my notes"
 
 
 @pytest.mark.parametrize("content", ["my notes", "{}\n", '{"setting": 3}\n', "[]\n{}\n"])
