@@ -9,7 +9,12 @@ SERVING := $(VENV)/.serving
 TESTING := $(VENV)/.testing
 CPP = $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test test-cpp lint format bench serve assets clean
+# LoCoMo's file, for `make recordings` and `make routers`.
+DATA ?= locomo10.json
+OUTCOMES := training/recordings/small
+RECORD = $(BIN)/python training/record.py --data $(DATA)
+
+.PHONY: demo test test-cpp lint format bench recordings routers serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 	$(BIN)/budgetmem assets pull $(PROFILE)
@@ -40,6 +45,25 @@ format: $(TESTING)
 
 bench: $(TESTING)
 	$(BIN)/python -m benchmarks.retrieval --help
+
+recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, goes on where it was cut off
+	$(BIN)/budgetmem assets pull small
+	$(RECORD) --strategy capacity --split train --questions 100 --output $(OUTCOMES)-capacity-train.jsonl.gz
+	$(RECORD) --strategy capacity --split validation --constants --questions 30 --output $(OUTCOMES)-capacity-validation.jsonl.gz
+	$(RECORD) --strategy implementation --split train --questions 150 --output $(OUTCOMES)-implementation-train.jsonl.gz
+	$(RECORD) --strategy implementation --split validation --constants --questions 40 --output $(OUTCOMES)-implementation-validation.jsonl.gz
+	$(RECORD) --strategy reasoning --split train --questions 60 --output $(OUTCOMES)-reasoning-train.jsonl.gz
+	$(RECORD) --strategy reasoning --split validation --constants --questions 20 --output $(OUTCOMES)-reasoning-validation.jsonl.gz
+
+routers: $(TESTING)  ## Trains the bundled routers on the recordings, and exports them
+	for strategy in capacity implementation reasoning; do \
+	    $(BIN)/python training/train.py --sweep --data $(DATA) --out build/runs/$$strategy \
+	        --outcomes $(OUTCOMES)-$$strategy-train.jsonl.gz \
+	        --validation $(OUTCOMES)-$$strategy-validation.jsonl.gz \
+	        --licence "Apache-2.0. Trained on LoCoMo, whose data are CC BY-NC 4.0." && \
+	    $(BIN)/python training/export_onnx.py build/runs/$$strategy/conditioned/best.pt \
+	        budgetmem/routers/small/$$strategy || exit 1; \
+	done
 
 serve: $(SERVING)
 	$(BIN)/budgetmem assets pull $(PROFILE)

@@ -7,7 +7,9 @@ escaped, and indented under its number, so that it cannot close its tag or pose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -48,6 +50,20 @@ STYLES: Mapping[str, Style] = {
     "stepwise": Style(sentences=2, reasoning_tokens=96),
     "reflective": Style(sentences=3, reasoning_tokens=160),
 }
+
+
+def fingerprint(modules: Iterable[Module]) -> str:
+    """A hash of all that LLMs are asked and held to: texts, styles and schemas. 16 hex digits.
+
+    Numbers that were measured with one are not to be mixed with those of another.
+    """
+    asked = [
+        [module.name, module.schema, style, vars(STYLES[style]), _template(module.name, style)]
+        for module in modules
+        for style in STYLES
+    ]
+    text = json.dumps([asked, _template("answer", "direct")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def module_prompt(module: Module, style: str, work: Workspace) -> Prompt:

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.modules import MODULES
-from budgetmem.prompting import STYLES, answer_prompt, module_prompt, reply_schema
+from budgetmem.prompting import (
+    STYLES,
+    Style,
+    answer_prompt,
+    fingerprint,
+    module_prompt,
+    reply_schema,
+)
 from budgetmem.types import Chunk, Workspace
 from tests.fakes import CHUNKS
 
@@ -49,6 +56,15 @@ def test_a_style_that_reasons_does_so_first_and_within_bounds(module):
     assert re.search(pattern, " ".join([sentence] * 3))
     for beyond in (" ".join([sentence] * 4), "", "no end", 'a "quote".', "two\nlines."):
         assert not re.search(pattern, beyond)
+
+
+def test_a_fingerprint_is_of_everything_that_is_asked(monkeypatch):
+    usual = fingerprint(MODULES.values())
+    assert re.fullmatch("[0-9a-f]{16}", usual)
+    assert fingerprint(MODULES.values()) == usual
+    assert fingerprint(list(MODULES.values())[1:]) != usual
+    monkeypatch.setitem(STYLES, "direct", Style(sentences=1, reasoning_tokens=0))
+    assert fingerprint(MODULES.values()) != usual
 
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=lambda module: module.name)

@@ -28,9 +28,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from budgetmem.config import Profile, load_profile
+from budgetmem.config import ENCODER, TAGGER, Profile, load_profile
 from budgetmem.errors import BackboneError, BudgetMemError
 from budgetmem.features import NAMES
+from budgetmem.modules import MODULES
+from budgetmem.prompting import fingerprint
 from budgetmem.tiers import STRATEGIES
 from training import outcomes
 from training.datasets import DATASETS, Dataset, Question, open_dataset
@@ -135,10 +137,20 @@ def _setting(args: argparse.Namespace, profile: Profile, dataset: Dataset) -> di
         "profile": profile.name,
         "strategy": args.strategy,
         "max_tokens": args.max_tokens or profile.retrieval.max_tokens,
+        "retrieval": profile.retrieval.model_dump(mode="json", exclude={"max_tokens"}),
+        "prompts": fingerprint(MODULES.values()),
+        "generation": profile.generation.model_dump(mode="json"),
         "constants": args.constants,
         "backbones": {key: each.asset or each.hub for key, each in profile.backbones.items()},
+        "prices": prices(profile),
         "encoder": profile.encoder.asset,
     }
+
+
+def prices(profile: Profile) -> dict[str, list[float]]:
+    """USD per million tokens, in and out, by model."""
+    priced = {**profile.backbones, ENCODER: profile.encoder, TAGGER: profile.tagger}
+    return {key: [each.price.input, each.price.output] for key, each in priced.items()}
 
 
 def _arguments() -> argparse.Namespace:

@@ -45,6 +45,9 @@ from training.sweep import sweep
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
+TOLD_APART = ("strategy", "profile", "encoder", "constants")
+"""Of the recording's setting, what a router's card has elsewhere, or not at all."""
+
 
 def main() -> None:
     """Trains to the end. Exit code 1 for bad input, 130 if it was stopped."""
@@ -218,12 +221,9 @@ def card(
         "features": list(splits.features),
         "cost_weight": {"min": min(config.cost_weights), "max": max(config.cost_weights)},
         "training": {
-            "dataset": setting["dataset"],
-            "sha256": setting["sha256"],
+            **{name: value for name, value in setting.items() if name not in TOLD_APART},
             "outcomes_sha256": splits.hashes["outcomes"],
             "questions": len(splits.training.questions),
-            "max_tokens": setting["max_tokens"],
-            "backbones": setting["backbones"],
             "seed": config.seed,
             "updates": run.update,
             "config": config.settings(),

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import hashlib
 import io
+import json
 from dataclasses import dataclass, field
 
 import pytest
@@ -98,5 +99,8 @@ def test_the_setting_says_what_changes_the_figures(tmp_path):
     assert setting["strategy"] == "capacity"
     assert setting["encoder"] == SMALL.encoder.asset
     assert set(setting["backbones"]) == set(SMALL.backbones)
+    assert setting["prices"]["high"] == [0.02886, 0.02886]
+    assert set(setting["prices"]) == {*SMALL.backbones, "encoder", "tagger"}
+    assert json.loads(json.dumps(setting)) == setting
     args.max_tokens = 99
     assert _setting(args, SMALL, dataset)["max_tokens"] == 99
