@@ -83,6 +83,9 @@ class CostWeights:
     min: float
     max: float
 
+    def __contains__(self, cost_weight: float) -> bool:
+        return self.min <= cost_weight <= self.max
+
 
 @dataclass(frozen=True)
 class RouterVersion:

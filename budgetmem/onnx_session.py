@@ -48,23 +48,29 @@ class OnnxSession:
         return dict(zip(outputs, values, strict=True))
 
 
-def open_session(path: Path, device: str = "auto", *, intra_op_threads: int = 0) -> OnnxSession:
+def open_session(
+    path: Path, device: str = "auto", *, intra_op_threads: int = 0, content: bytes | None = None
+) -> OnnxSession:
     """Opens an ONNX file on `device`: `cpu`, `cuda`, `cuda:N`, or `auto` (CUDA if it is there).
 
-    `intra_op_threads` 0 uses all cores. Idle threads sleep rather than spin, because they share
-    the cores with others. Raises AssetError for a missing or broken file, and ConfigError for an
-    unknown device, and where CUDA was asked for by name but did not come up.
+    `content` is what the file had when it was read, for callers that have checked it: the file is
+    then not read again, and `path` is for messages. `intra_op_threads` 0 uses all cores. Idle
+    threads sleep rather than spin, because they share the cores with others. Raises AssetError for
+    a missing or broken file, and ConfigError for an unknown device, and where CUDA was asked for by
+    name but did not come up.
     """
     import onnxruntime as ort  # noqa: PLC0415 - an optional dependency
 
-    if not path.is_file():
+    if content is None and not path.is_file():
         raise AssetError(f"{path}: no such ONNX file")
     options = ort.SessionOptions()
     options.intra_op_num_threads = intra_op_threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     wanted = _providers(device, ort.get_available_providers())
     try:
-        session = ort.InferenceSession(str(path), options, providers=wanted)
+        session = ort.InferenceSession(
+            str(path) if content is None else content, options, providers=wanted
+        )
     except (*_errors()[0], *_errors()[1]) as exc:
         raise AssetError(f"{path}: ONNX Runtime cannot open it: {exc}") from exc
     provider = session.get_providers()[0]

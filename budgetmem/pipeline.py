@@ -22,7 +22,7 @@ from budgetmem.modules import MODULES
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt
 from budgetmem.retrieval import RANKINGS
-from budgetmem.router import Decision, Router, Routers
+from budgetmem.router import Decision, Router, Routers, check_cost_weight
 from budgetmem.rungs import Rungs, Task
 from budgetmem.stages import STAGES
 from budgetmem.tiers import STRATEGIES, Rung, Tier
@@ -136,8 +136,9 @@ class Pipeline:
     async def extract(self, request: ExtractRequest, observe: Observer | None = None) -> Memory:
         """The memory for one question.
 
-        Raises InvalidInput (strategy, pinned modules), NotFound (history), BackboneUnavailable
-        (a model server is gone). Ceilings never raise: what does not fit runs on a lower rung.
+        Raises InvalidInput (strategy, pinned modules, cost weight), NotFound (history),
+        BackboneUnavailable (a model server is gone). Ceilings never raise: what does not fit runs
+        on a lower rung.
         """
         ledger = Ledger(request.budget, self._clock, request.arrived)
         return await self._walk(request, self._rungs(request), ledger, observe)
@@ -170,6 +171,7 @@ class Pipeline:
         self, request: ExtractRequest, rungs: Rungs, ledger: Ledger, observe: Observer | None
     ) -> Memory:
         cells, router = _cells(request), self._routers.of(request.strategy)
+        check_cost_weight(router, request.budget.cost_weight)
         walk = _Walk(
             budget=request.budget,
             cells=cells,
@@ -292,7 +294,7 @@ def _cells(request: ExtractRequest) -> Mapping[Tier, Rung]:
 
 
 def _unweighed(request: ExtractRequest, router: Router) -> tuple[str, ...]:
-    if router.uses_cost_weight or not request.budget.cost_weight:
+    if router.cost_weights is not None or not request.budget.cost_weight:
         return ()
     return (f"cost_weight: no effect, {request.strategy} has no trained router here",)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetmem.errors import BackboneUnavailable, InvalidInput
+from budgetmem.errors import BackboneUnavailable
 from budgetmem.features import router_inputs
 from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
-from budgetmem.router import Decision, FixedRouter
+from budgetmem.router import Decision, FixedRouter, check_cost_weight
 from budgetmem.router_artifact import Artifact
 from budgetmem.router_graph import OUTPUT, Feeds
 from budgetmem.scheduling.decisions import DecisionBatcher, Rows
@@ -92,11 +92,6 @@ class PolicyRouter:
         return self._card.strategy
 
     @property
-    def uses_cost_weight(self) -> bool:
-        """Always: the policy is conditioned on it."""
-        return True
-
-    @property
     def cost_weights(self) -> CostWeights:
         """Those that it was trained for."""
         return CostWeights(self._card.cost_weight.min, self._card.cost_weight.max)
@@ -172,13 +167,6 @@ class PolicyRouter:
         return rows
 
     def _cost_weight(self, decision: Decision) -> float:
-        known, given = self._card.cost_weight, decision.cost_weight
-        if given is None:
-            return known.min
-        if given not in known:
-            raise InvalidInput(
-                "budget.cost_weight",
-                f"{given:g} is not within {known.min:g} to {known.max:g}, for which the router "
-                f"{self.version} was trained",
-            )
-        return given
+        check_cost_weight(self, decision.cost_weight)
+        given = decision.cost_weight
+        return self._card.cost_weight.min if given is None else given

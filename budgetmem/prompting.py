@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from string import Template
@@ -53,17 +54,29 @@ STYLES: Mapping[str, Style] = {
 
 
 def fingerprint(modules: Iterable[Module]) -> str:
-    """A hash of all that LLMs are asked and held to: texts, styles and schemas. 16 hex digits.
+    """A hash of all that LLMs are asked and held to: of the prompts and schemas for an example.
 
-    Numbers that were measured with one are not to be mixed with those of another.
+    Numbers that were measured with one are not to be mixed with those of another. 16 hex digits.
     """
+    example = Workspace.start("When did Ana move?", _EXAMPLE, datetime(2023, 7, 1))
     asked = [
-        [module.name, module.schema, style, vars(STYLES[style]), _template(module.name, style)]
+        [
+            module_prompt(module, style, example).text,
+            # As a string: the order of properties is the order in which they are written.
+            json.dumps(reply_schema(module, style, example)),
+            STYLES[style].reasoning_tokens,
+        ]
         for module in modules
         for style in STYLES
     ]
-    text = json.dumps([asked, _template("answer", "direct")], sort_keys=True)
+    text = json.dumps([asked, answer_prompt(_EXAMPLE[0].text, example).text])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_EXAMPLE = (
+    Chunk("1", "1", datetime(2023, 5, 8), ("1",), "Ana: I <moved> to Lisbon yesterday.", 9, 0.5),
+    Chunk("2", "2", None, ("2",), "Ben: Is it warm there?\nAna: It is!", 9, 0.25),
+)
 
 
 def module_prompt(module: Module, style: str, work: Workspace) -> Prompt:

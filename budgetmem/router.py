@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from budgetmem.errors import InvalidInput
 from budgetmem.features import State
+from budgetmem.info import CostWeights
 from budgetmem.tiers import Tier
 from budgetmem.types import Choice
 
@@ -34,8 +36,8 @@ class Router(Protocol):
     def version(self) -> str: ...
 
     @property
-    def uses_cost_weight(self) -> bool:
-        """Whether a decision's cost weight has an effect; if not, receipts say so."""
+    def cost_weights(self) -> CostWeights | None:
+        """Those that a decision may have; None if they have no effect, and receipts then say so."""
         ...
 
     async def choose(self, decisions: Sequence[Decision]) -> Sequence[Choice]: ...
@@ -45,6 +47,18 @@ class Routers(Protocol):
     """The router of each strategy. A request asks once, and keeps what it got to its end."""
 
     def of(self, strategy: str) -> Router: ...
+
+
+def check_cost_weight(router: Router, cost_weight: float | None) -> None:
+    """Raises InvalidInput for a cost weight that the router was not trained for."""
+    known = router.cost_weights
+    if known is None or cost_weight is None or cost_weight in known:
+        return
+    raise InvalidInput(
+        "budget.cost_weight",
+        f"{cost_weight:g} is not within {known.min:g} to {known.max:g}, for which the router "
+        f"{router.version} was trained",
+    )
 
 
 def nearest_allowed(wanted: Tier, masked: Mapping[Tier, str]) -> Tier:
@@ -74,9 +88,9 @@ class FixedRouter:
         return f"fixed-{self.default.label}"
 
     @property
-    def uses_cost_weight(self) -> bool:
-        """Never: it weighs nothing."""
-        return False
+    def cost_weights(self) -> None:
+        """None: it weighs nothing."""
+        return None
 
     async def choose(self, decisions: Sequence[Decision]) -> Sequence[Choice]:
         """One choice a decision, with all probability on the chosen tier."""

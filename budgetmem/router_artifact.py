@@ -253,6 +253,6 @@ def _open(path: Path, card: RouterCard) -> OnnxSession:
     except ConfigError as exc:
         raise ConfigError(f"{path}: {exc}") from exc
     try:
-        return open_session(path, "cpu", intra_op_threads=1)
+        return open_session(path, "cpu", intra_op_threads=1, content=content)
     except AssetError as exc:
         raise ConfigError(f"{exc}: {AGAIN}") from exc

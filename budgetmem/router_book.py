@@ -59,7 +59,10 @@ class RouterBook:
         self._trained = {**self._trained, **fresh}
 
     async def close(self) -> None:
-        """Closes the trained routers; those of requests that still run refuse further decisions."""
+        """Closes the trained routers that are in place: they refuse further decisions.
+
+        Requests that still have an exchanged one must have ended.
+        """
         await asyncio.gather(*(router.close() for router in self._trained.values()))
 
 

@@ -85,15 +85,23 @@ def _check_operators(model: ModelProto, opset: int) -> None:
 
 
 def _weights(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
-    """All tensors in the file, by name: initial values, and those of constants."""
+    """All tensors in the file, by name: initial values, and those of constants.
+
+    Raises ConfigError for numbers that are no tensors and not finite, and for sparse weights.
+    """
     if graph.sparse_initializer:
         raise ConfigError(f"it has sparse weights, which no router has: {AGAIN}")
     for tensor in graph.initializer:
         yield tensor.name, tensor
     for node in graph.node:
         for attribute in node.attribute:
+            name = node.name or node.op_type
             if attribute.HasField("t"):
-                yield node.name or node.op_type, attribute.t
+                yield name, attribute.t
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                raise ConfigError(f"{name!r} has sparse weights, which no router has: {AGAIN}")
+            if not np.isfinite([attribute.f, *attribute.floats]).all():
+                raise ConfigError(f"the numbers of {name!r} are not finite: {FAILED}")
 
 
 def _check_weights(name: str, tensor: TensorProto) -> None:

@@ -69,7 +69,7 @@ def main() -> None:
             console.print(f"ingested {report.added} turns as {report.chunks} chunks")
             info = client.info()
             strategy = choose_strategy(args.strategy, info)
-            weights = args.cost_weights if strategy in trained_strategies(info) else []
+            weights = cost_weights(args.cost_weights, info, strategy)
             rows = ask(client, plan(questions, weights), strategy, console)
     show(console, info, strategy, rows)
     write(args.output, info, strategy, ready_seconds, rows)
@@ -122,6 +122,15 @@ def trained_strategies(info: ServerInfo) -> list[str]:
 def choose_strategy(wanted: str | None, info: ServerInfo) -> str:
     """The wanted one, else the first that has a trained router, else the first."""
     return wanted or [*trained_strategies(info), *STRATEGIES][0]
+
+
+def cost_weights(wanted: Sequence[float], info: ServerInfo, strategy: str) -> list[float]:
+    """Those wanted that the strategy's router takes, or the ends of its range; none without one."""
+    if strategy not in trained_strategies(info):
+        return []
+    known = info.cost_weights[strategy]
+    inside = [weight for weight in wanted if known.min <= weight <= known.max]
+    return inside or sorted({known.min, known.max})
 
 
 def plan(questions: Sequence[Question], cost_weights: Sequence[float]) -> list[Job]:

@@ -58,7 +58,7 @@ class ServedRouters:
                     f"{named[router.strategy]} and {folder} are both routers of the strategy "
                     f"{router.strategy!r}: name one of them"
                 )
-            named[router.strategy] = folder.resolve()
+            named[router.strategy] = folder.absolute()
             routers.append(router)
         self._folders = named
         self._book.install(routers)

@@ -129,7 +129,7 @@ class Capricious:
     random: random.Random
     obedience: float
     version: str = "capricious"
-    uses_cost_weight: bool = False
+    cost_weights: None = None
 
     def of(self, strategy):
         return self

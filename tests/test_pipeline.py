@@ -7,6 +7,7 @@ import pytest
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import Profile, load_profile
 from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, InvalidInput
+from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.pipeline import Event, ExtractRequest, RetrievedEvent, StepEvent
 from budgetmem.router import FixedRouter
@@ -277,7 +278,7 @@ class Trained:
     """As FixedRouter, but the cost weight has an effect."""
 
     version = "capacity-00000001"
-    uses_cost_weight = True
+    cost_weights = CostWeights(0.0, 0.9)
     choose = FixedRouter().choose
 
     def of(self, strategy: str):
@@ -295,3 +296,12 @@ class Trained:
 async def test_a_cost_weight_without_effect_is_noted(strategy, cost_weight, notes):
     memory = await pipeline(routers=Trained()).extract(request(strategy, cost_weight=cost_weight))
     assert memory.receipt.notes == notes
+
+
+@pytest.mark.parametrize("pinned", [{}, dict.fromkeys(MODULES, Tier.LOW)])
+async def test_a_cost_weight_out_of_range_is_refused_before_anything_is_spent(pinned):
+    backbones = scripted()
+    asked = replace(request("capacity"), budget=Budget(tiers=pinned, cost_weight=0.95))
+    with pytest.raises(InvalidInput, match=r"budget\.cost_weight.*0\.95 is not within 0 to 0\.9"):
+        await pipeline(backbones, routers=Trained()).extract(asked)
+    assert not any(each.requests for each in backbones.values())

@@ -277,7 +277,6 @@ async def test_nothing_to_choose(artifact, executor):
     router = PolicyRouter(artifact, executor=executor)
     assert await router.choose([]) == []
     assert router.version == artifact.card.version
-    assert router.uses_cost_weight
     assert router.strategy == "capacity"
     assert router.cost_weights == CostWeights(0.0, 0.9)
 

@@ -177,7 +177,7 @@ class Faulty:
     """A router that answers what it is told, another time each call."""
 
     version = "faulty-1"
-    uses_cost_weight = True
+    cost_weights = CostWeights(0.0, 0.9)
 
     def __init__(self, *answers):
         self.answers = list(answers)

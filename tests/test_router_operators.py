@@ -92,6 +92,8 @@ def test_the_operator_set_is_that_of_the_card(sets, found):
 def test_weights_and_constants_are_finite(value):
     refused(model(node(), weights=[tensor(), tensor(value, "bias")]), "'bias' are not finite")
     refused(model(node("Constant", value=tensor(value))), "'Constant' are not finite")
+    refused(model(node("Constant", value_float=float(value))), "'Constant' are not finite")
+    refused(model(node("Constant", value_floats=[0.0, float(value)])), "'Constant' are not finite")
 
 
 def test_weights_in_other_files_are_refused():
@@ -106,6 +108,10 @@ def test_sparse_weights_are_refused():
     made = model(node())
     made.graph.sparse_initializer.add()
     refused(made, "sparse weights")
+    constant = node("Constant")
+    constant.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
+    constant.attribute[0].sparse_tensor.dims.append(1)
+    refused(model(constant), "sparse weights")
 
 
 def test_weights_that_cannot_be_read():

@@ -5,7 +5,7 @@
 
 Trains every variant with every seed and compares the best policies of each, question by question,
 with those of the configuration as it is. All are rewarded by one and the same yardstick. What was
-trained before is not trained again. Writes OUT/ablation.json.
+trained before is not trained again. It learns from recordings, not live. Writes OUT/ablation.json.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from budgetmem.features import GROUPS
 from training import checkpoints
 from training.config import TrainConfig, add_options, read
 from training.evaluation import bootstrap
+from training.ppo import PAPER
 from training.reward import Reward
 from training.splits import read_splits
 from training.train import train, validate
@@ -35,21 +36,40 @@ from training.train import train, validate
 RESULTS = "ablation.json"
 AS_IT_IS = "as configured"
 
-VARIANTS: Mapping[str, Mapping[str, Any]] = {
-    AS_IT_IS: {},
-    "without embeddings": {"policy": {"embeddings": False}},
-    **{
-        f"without {left_out} features": {
-            "feature_groups": tuple(group for group in GROUPS if group != left_out)
-        }
-        for left_out in GROUPS
-    },
-    "question features alone": {"feature_groups": ("question",), "policy": {"embeddings": False}},
-    "one ratio and one value": {"ppo": {"ratio": "joint", "critic": "filter"}},
-    "without alignment": {"alignment": False},
-    "lambda drawn between": {"cost_weights": (0.0, 0.9), "cost_weight_draw": "between"},
-}
-"""What is changed, by name; tables are merged into the configuration's."""
+Changes = Mapping[str, Any]
+"""Fields of a TrainConfig. Tables are merged into the configuration's."""
+
+
+def variants(config: TrainConfig) -> dict[str, Changes]:
+    """What is changed in the configuration, by name.
+
+    Groups of features are left out of those that it has, unless it has no other.
+    """
+    groups = config.feature_groups or tuple(GROUPS)
+    fewer = {name: tuple(group for group in groups if group != name) for name in groups}
+    return {
+        AS_IT_IS: {},
+        "without embeddings": {"policy": {"embeddings": False}},
+        **{
+            f"without {name} features": {"feature_groups": left}
+            for name, left in fewer.items()
+            if left  # none named would mean all of them
+        },
+        "question features alone": {
+            "feature_groups": ("question",),
+            "policy": {"embeddings": False},
+        },
+        "the paper's form": {
+            "ppo": {
+                "ratio": PAPER.ratio,
+                "critic": PAPER.critic,
+                "value_clip": PAPER.value_clip,
+            },
+            "policy": {"dropout": 0.0},
+        },
+        "without alignment": {"alignment": False},
+        "lambda drawn between": {"cost_weights": (0.0, 0.9), "cost_weight_draw": "between"},
+    }
 
 
 def main() -> None:
@@ -66,7 +86,7 @@ def main() -> None:
     console = Console(stderr=True)
     torch.set_num_threads(1)
     try:
-        compare(read(options), _chosen(options.variant), options.seeds, console)
+        compare(read(options), options.variant, options.seeds, console)
     except BudgetMemError as exc:
         console.print(f"error: {exc}", markup=False, soft_wrap=True)
         sys.exit(1)
@@ -96,13 +116,23 @@ class Measured:
         }
 
 
-def compare(config: TrainConfig, variants: Sequence[str], seeds: int, console: Console) -> None:
-    """Trains `variants`, the configuration itself first, and writes and shows how they compare."""
+def compare(config: TrainConfig, names: Sequence[str] | None, seeds: int, console: Console) -> None:
+    """Trains the named variants (None: all of them), the configuration itself first, and writes and
+    shows how they compare.
+
+    Raises ConfigError for an unknown variant, a live configuration, no seed at all, or if
+    `config.out` cannot be a folder.
+    """
+    if config.live:
+        raise ConfigError("live: an ablation learns from recordings, leave out --live")
+    if seeds < 1:
+        raise ConfigError(f"--seeds: is {seeds}, it must be at least 1")
+    chosen = _chosen(names, list(variants(config)))
+    checkpoints.make_folder(config.out)
     scales = read_splits(config).yardstick(config)
-    found = {name: measure(config, name, seeds, scales, console) for name in variants}
+    found = {name: measure(config, name, seeds, scales, console) for name in chosen}
     reports = {name: each.report(found[AS_IT_IS]) for name, each in found.items()}
     whole = {"settings": config.settings(), "seeds": seeds, "variants": reports}
-    config.out.mkdir(parents=True, exist_ok=True)
     checkpoints.write(config.out / RESULTS, json.dumps(whole, indent=2).encode())
     console.print(_table(reports))
 
@@ -112,9 +142,10 @@ def measure(
 ) -> Measured:
     """One variant, trained with the seeds that follow the configuration's."""
     walked = []
-    changed = merged(config.model_dump(), VARIANTS[name])
+    changed = merged(config.model_dump(), variants(config)[name])
+    letters = name.replace(" ", "-").replace("'", "")
     for seed in range(config.seed, config.seed + seeds):
-        folder = config.out / f"{name.replace(' ', '-')}-{seed}"
+        folder = config.out / f"{letters}-{seed}"
         variant = TrainConfig.model_validate({**changed, "seed": seed, "out": folder})
         splits = read_splits(variant)
         policy = train(variant, splits, console)
@@ -128,7 +159,7 @@ def measure(
     )
 
 
-def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(settings: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """The settings with the changes; a table is merged, all else replaced."""
     tables = {
         name: merged(settings[name], change)
@@ -138,10 +169,10 @@ def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     return {**settings, **changes, **tables}
 
 
-def _chosen(names: Sequence[str] | None) -> list[str]:
-    if unknown := sorted(set(names or ()) - set(VARIANTS)):
-        raise ConfigError(f"--variant: {unknown[0]!r} is not one of {', '.join(VARIANTS)}")
-    return [name for name in VARIANTS if not names or name in (AS_IT_IS, *names)]
+def _chosen(names: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    if unknown := sorted(set(names or ()) - set(known)):
+        raise ConfigError(f"--variant: {unknown[0]!r} is not one of {', '.join(known)}")
+    return [name for name in known if not names or name in (AS_IT_IS, *names)]
 
 
 def _table(reports: Mapping[str, Mapping[str, Any]]) -> Table:

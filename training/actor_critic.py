@@ -1,7 +1,7 @@
 """The paper's router: one actor-critic for all modules, on embeddings alone, at a fixed lambda.
 
 Sizes, activations and initial weights are those of arXiv 2602.06025 and its reference
-implementation, whose weights it loads.
+implementation, whose weights it loads. It is here for the parity tests: train.py does not train it.
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ def returns_and_advantages(
 ) -> tuple[Tensor, Tensor]:
     """Of n experiences in a row, by generalised advantage estimation (arXiv 1506.02438).
 
+    It is here for the parity tests: training itself has one reward, at an episode's end.
+
     All are [n], `done` is bool: nothing that follows counts. After the last the value is 0. As in
     the reference implementation, the value of an experience that is done is not looked ahead to
     (that paper's formula does); where all are done, as when it trains, this changes nothing.

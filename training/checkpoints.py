@@ -52,8 +52,11 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Raises InvalidInput if the file is truncated, damaged, or no checkpoint."""
-    header, _, payload = path.read_bytes().partition(b"\n")
+    """Raises InvalidInput if the file cannot be read, is truncated, damaged, or no checkpoint."""
+    try:
+        header, _, payload = path.read_bytes().partition(b"\n")
+    except OSError as exc:
+        raise InvalidInput(str(path), f"cannot be read: {exc.strerror}") from exc
     if not header.startswith(MAGIC):
         raise InvalidInput(
             str(path), "is no checkpoint of this version of train.py: name another --out"
@@ -70,6 +73,14 @@ def check_same_run(checkpoint: Checkpoint, settings: State, data: State) -> None
         raise ConfigError(
             f"the checkpoint is of another run ({'; '.join(found)}): name another --out"
         )
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder to write to, unless it is there. Raises ConfigError if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be made a folder: {exc.strerror}") from exc
 
 
 def save_torch(path: Path, content: State) -> None:

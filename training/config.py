@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from budgetmem.errors import ConfigError
+from training.datasets import options_of
 from training.policies import PolicyShape
 from training.ppo import PPOConfig
 
@@ -32,7 +33,7 @@ CostWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[int, Field(gt=0)]
 Settings = Mapping[str, Any]
 
-WHERE = ("outcomes", "validation", "data", "out", "checkpoint_every")
+WHERE = ("outcomes", "validation", "data", "data_options", "out", "checkpoint_every")
 """Fields that do not change what is learned; the content of files is compared by its hash."""
 
 
@@ -42,6 +43,11 @@ def _known(table: object) -> object:
     if isinstance(table, Mapping) and (unknown := sorted(set(table) - names)):
         raise ValueError(f"unknown: {', '.join(unknown)}")
     return table
+
+
+def _pairs(table: object) -> object:
+    """`name=value,name=value` as a mapping. A value with a comma in it needs a TOML table."""
+    return options_of(filter(None, _items(table))) if isinstance(table, str) else table
 
 
 class _Table(BaseModel):
@@ -54,7 +60,8 @@ class PolicyConfig(_Table):
     projection: Positive = Field(default=32, description="width of the embeddings' projection")
     hidden: Positive = Field(default=64, description="width of the hidden layers")
     embeddings: bool = Field(default=True, description="whether the policy sees embeddings")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="of the embeddings' projection")
+    # With dropout an update's first ratios are not 1: it learns with it, but acted without.
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of the embeddings' projection")
 
     def shape(self, dimension: int, features: int) -> PolicyShape:
         """With the sizes that the data has."""
@@ -72,6 +79,9 @@ class TrainConfig(_Table):
     outcomes: Path = Field(description="recorded outcomes to learn from")
     validation: Path = Field(description="recorded outcomes to choose the best policy by")
     data: Path = Field(description="the dataset's file that they were recorded from")
+    data_options: Annotated[Mapping[str, str], BeforeValidator(_pairs)] = Field(
+        default={}, description="options of the dataset: name=value, with commas"
+    )
     out: Path = Field(description="folder for checkpoint.pt, best.pt and TensorBoard events")
     cost_weights: tuple[CostWeight, ...] = Field(
         default=PAPER_COST_WEIGHTS, min_length=1, description="lambdas, with commas"
@@ -228,4 +238,6 @@ def _value(text: str) -> str | None:
 def _text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(each if isinstance(each, str) else f"{each:g}" for each in value)
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={each}" for name, each in value.items())
     return "none" if value is None else str(value)

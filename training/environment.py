@@ -20,7 +20,7 @@ from budgetmem.backbone import Vectors
 from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier
 from budgetmem.vectors import mean_direction
-from training.outcomes import OutcomeFile, Outcomes
+from training.outcomes import OutcomeFile
 from training.paths import LETTERS, MODULE_COUNT
 from training.policies import Observation
 
@@ -77,10 +77,14 @@ class Environment(Protocol):
 
 @dataclass(frozen=True)
 class Embedded:
-    """The vectors of the questions and of the chunks that were retrieved for them."""
+    """The vectors of questions, by their ids, and of chunks, by those of a question and a chunk.
+
+    A chunk's vector is that of what the question found in it: two questions that retrieve the same
+    chunk need not have the same vector of it.
+    """
 
     queries: Mapping[str, Vectors]
-    chunks: Mapping[str, Vectors]
+    chunks: Mapping[tuple[str, str], Vectors]
 
 
 class RecordedEnvironment:
@@ -108,7 +112,7 @@ class RecordedEnvironment:
                 self.cost[(place, *path)] = leaf.cost_usd
             self._nodes.append({name: len(features) + at for at, name in enumerate(each.nodes)})
             features += [node.features for node in each.nodes.values()]
-            states += [_state(node.chunks, vectors, each) for node in each.nodes.values()]
+            states += [_state(node.chunks, vectors, each.question) for node in each.nodes.values()]
         self._features = torch.tensor(features, dtype=torch.float32)
         self._states = torch.from_numpy(np.stack(states))
         self._known = ~np.isnan(self.score)
@@ -193,8 +197,14 @@ def _vector(vectors: Mapping[str, Vectors], name: str) -> Vectors:
     return vectors[name]
 
 
-def _state(chunks: Sequence[str], vectors: Embedded, outcomes: Outcomes) -> Vectors:
-    found = [vectors.chunks[name] for name in chunks if name in vectors.chunks]
-    if not found:
-        raise InvalidInput(outcomes.question, "none of its chunks has a vector: other data?")
-    return mean_direction(found)
+def _state(chunks: Sequence[str], vectors: Embedded, question: str) -> Vectors:
+    """The direction of a state's chunks. With some of them left out it would be another state's."""
+    if not chunks:
+        raise InvalidInput(question, "has a state without chunks: was nothing retrieved?")
+    for chunk in chunks:
+        if (question, chunk) not in vectors.chunks:
+            raise InvalidInput(
+                question,
+                f"its chunk {chunk!r} has no vector: was the recording made from other data?",
+            )
+    return mean_direction([vectors.chunks[question, chunk] for chunk in chunks])

@@ -41,6 +41,7 @@ from budgetmem.router_artifact import (
 )
 from budgetmem.router_graph import INPUTS, OUTPUT
 from budgetmem.tiers import Tier
+from training.checkpoints import make_folder
 from training.policies import ConditionedPolicy, PolicyShape
 from training.router_readme import readme
 
@@ -119,13 +120,13 @@ def export(policy: ConditionedPolicy, card: Card, folder: Path) -> Artifact:
     """Writes the router's folder, and returns what a server loads of it.
 
     `card` has `CARD_KEYS`; format, opset, modules, hash and version are added. Raises ConfigError
-    if a field is missing, if a logit differs from PyTorch's by more than `PARITY`, or if the router
-    could not serve; what was in the folder then stays.
+    if a field is missing, if the folder cannot be made, if a logit differs from PyTorch's by more
+    than `PARITY`, or if the router could not serve; what was in the folder then stays.
     """
     if missing := [key for key in CARD_KEYS if key not in card]:
         raise ConfigError(f"the card lacks {', '.join(missing)}: export a checkpoint of train.py")
     policy = copy.deepcopy(policy).eval()  # the caller's may be in training, and stays so
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as name:
         fresh = Path(name)
         write_onnx(policy, fresh / ONNX_FILE)

@@ -27,6 +27,7 @@ from budgetmem.errors import (
     ReplyError,
 )
 from budgetmem.replies import read_text
+from budgetmem.schemas import sentences
 from budgetmem.text import escape, one_line, quote_lines
 
 SCORES = (0.0, 0.5, 1.0)
@@ -35,7 +36,7 @@ SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {
         # First, so that the score rests on it; short, so that the score is not cut off.
-        "explanation": {"type": "string", "maxLength": 320},
+        "explanation": sentences(2),
         "score": {"enum": [0, 0.5, 1]},
     },
     "required": ["explanation", "score"],

@@ -8,10 +8,11 @@ seed or variant is free wherever it goes a known way.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from budgetmem.config import load_profile
-from budgetmem.errors import BackboneError, InvalidInput
+from budgetmem.errors import BackboneError, DeadlineExceeded, InvalidInput, Overloaded
 from budgetmem.features import router_inputs
+from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.pipeline import Pipeline
 from budgetmem.router import Decision
@@ -31,12 +32,24 @@ from training.datasets import Question
 from training.environment import Chooser, Episodes
 from training.models import LiveOptions, open_walker
 from training.policies import Observation
+from training.ppo import Sampler
 from training.splits import Splits
-from training.walks import Walker
+from training.vectors import recorded_profile
+from training.walks import Walker, gather_or_cancel
 
 T = TypeVar("T")
 
 PLACES = {name: place for place, name in enumerate(MODULES)}
+
+Failure = BackboneError | DeadlineExceeded | Overloaded
+"""Why a question has no episode."""
+FAILURES = (BackboneError, DeadlineExceeded, Overloaded)
+
+MOST_FAILED = 0.5
+"""The share of an update's questions that may fail. Which ones do may depend on the tiers that were
+chosen: what is left then tells less and less of what the policy would come to."""
+
+ANY_COST_WEIGHT = CostWeights(0.0, math.inf)
 
 
 @dataclass
@@ -50,7 +63,7 @@ class Acting:
     masked: dict[str, Tensor] = field(default_factory=dict)
     tiers: dict[str, Tensor] = field(default_factory=dict)
     version: str = "training"
-    uses_cost_weight: bool = True
+    cost_weights: CostWeights = ANY_COST_WEIGHT
 
     def of(self, strategy: str) -> Acting:
         """Itself."""
@@ -62,6 +75,9 @@ class Acting:
             [observation(each, self.dimension, self.features) for each in decisions]
         )
         masked = torch.tensor([[tier in each.masked for tier in Tier] for each in decisions])
+        # If no tier fits, the pipeline runs its floor, and calls it Low. Nothing is chosen there:
+        # with one tier open nothing is learned of it.
+        masked[masked.all(1), Tier.LOW] = False
         chosen = self.choose_tiers(seen, masked)
         for row, decision in enumerate(decisions):
             only = torch.tensor([row])
@@ -77,7 +93,7 @@ class LiveEnvironment:
 
     `dimension` and `features` say what a policy sees. The models belong to `loop`, which runs in
     another thread than `walk`. A question whose models fail even after the recording's retries is
-    left out of the episodes and counted in `failures`: it is no reward of 0.
+    left out of the episodes: it is no reward of 0.
     """
 
     walker: Walker
@@ -86,7 +102,6 @@ class LiveEnvironment:
     features: Sequence[str]
     loop: asyncio.AbstractEventLoop
     concurrency: int = 6
-    failures: list[str] = field(default_factory=list)
 
     def walk(
         self,
@@ -95,27 +110,46 @@ class LiveEnvironment:
         choose: Chooser,
         random: np.random.Generator,
     ) -> Episodes:
-        """Episodes of the places whose models did not fail, in order. All of the pipeline is free
-        to choose: nothing is drawn from `random`.
+        """Episodes of the places whose models did not fail, in order.
 
-        Raises BackboneError if every question fails.
+        Walks overtake each other. So that what one draws does not depend on that, a Sampler gets a
+        seed for each of them, drawn from `random`; any other `choose` has to do without. Raises
+        BackboneError if more than `MOST_FAILED` of the questions fail.
         """
-        return _on(self.loop, self._walk(places, cost_weights, choose))
+        seeds = random.integers(2**63, size=len(places)).tolist()
+        if isinstance(choose, Sampler):
+            choosers: list[Chooser] = [choose.seeded(seed) for seed in seeds]
+        else:
+            choosers = [choose] * len(places)
+        return _on(self.loop, self._walk(places, cost_weights, choosers))
 
     async def _walk(
-        self, places: NDArray[np.int64], cost_weights: NDArray[np.float64], choose: Chooser
+        self,
+        places: NDArray[np.int64],
+        cost_weights: NDArray[np.float64],
+        choosers: Sequence[Chooser],
     ) -> Episodes:
         slots = asyncio.Semaphore(self.concurrency)
-        pairs = zip(places.tolist(), cost_weights.tolist(), strict=True)
-        walked = await asyncio.gather(
-            *(self._one(self.questions[place], weight, choose, slots) for place, weight in pairs)
+        each = zip(places.tolist(), cost_weights.tolist(), choosers, strict=True)
+        walked = await gather_or_cancel(
+            [
+                self._one(self.questions[place], weight, choose, slots)
+                for place, weight, choose in each
+            ]
         )
-        return _episodes([each for each in walked if each is not None])
+        ended = [one for one in walked if isinstance(one, _Ended)]
+        failed = [one for one in walked if not isinstance(one, _Ended)]
+        if len(failed) > MOST_FAILED * len(walked):
+            raise BackboneError(
+                f"{len(failed)} of {len(walked)} questions could not be walked, the first one "
+                f"because: {failed[0]}"
+            )
+        return _episodes(ended)
 
     async def _one(
         self, question: Question, weight: float, choose: Chooser, slots: asyncio.Semaphore
-    ) -> _Ended | None:
-        """One walk; None if its models failed."""
+    ) -> _Ended | Failure:
+        """One walk, or why it failed."""
         walker = self.walker
         acting = Acting(choose, self.dimension, self.features)
         pipeline = Pipeline(walker.profile, walker.models, walker.retriever, acting)
@@ -123,9 +157,8 @@ class LiveEnvironment:
         async with slots:
             try:
                 answer = await pipeline.answer(request)
-            except BackboneError:
-                self.failures.append(question.id)
-                return None
+            except FAILURES as exc:
+                return exc
         score = walker.dataset.score(question, answer.text)
         return _Ended(acting, score, answer.receipt.total.cost_usd, weight)
 
@@ -141,8 +174,6 @@ class _Ended:
 
 
 def _episodes(ended: Sequence[_Ended]) -> Episodes:
-    if not ended:
-        raise BackboneError("no question could be walked: are the models there?")
     acted = [each.acting for each in ended]
     return Episodes(
         seen=Observation.join([each.seen[name] for name in MODULES for each in acted]),
@@ -169,14 +200,16 @@ def live(options: LiveOptions, splits: Splits) -> Iterator[LiveEnvironment]:
     opened = open_walker(
         options,
         questions,
-        profile=load_profile(str(setting["profile"])),
+        profile=recorded_profile(setting),
         dataset=dataset,
         strategy=str(setting["strategy"]),
         max_tokens=int(setting["max_tokens"]),
     )
     with _loop() as loop:
-        walker, _ = _on(loop, opened.__aenter__())
+        # Whatever of it was opened when Ctrl-C came is on the stack, or has closed itself.
+        stack = AsyncExitStack()
         try:
+            walker, _ = _on(loop, stack.enter_async_context(opened))
             yield LiveEnvironment(
                 walker=walker,
                 questions=questions,
@@ -186,25 +219,64 @@ def live(options: LiveOptions, splits: Splits) -> Iterator[LiveEnvironment]:
                 concurrency=options.concurrency,
             )
         finally:
-            _on(loop, opened.__aexit__(None, None, None))
+            _on(loop, stack.aclose())
 
 
 @contextmanager
 def _loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop that runs in a thread of its own."""
+    """An event loop that runs in a thread of its own. At the end nothing is left running on it."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="models")
     thread.start()
     try:
         yield loop
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        try:
+            _on(loop, _end_all())
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+async def _end_all() -> None:
+    """Cancels and awaits all other tasks of the loop, and closes its asynchronous generators."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def _on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run_coroutine_threadsafe(work, loop).result()
+    """What `work` gives, on the loop of another thread.
+
+    If the waiting is interrupted (Ctrl-C), the work is cancelled and waited for before that goes
+    on: it may have models to stop. A second Ctrl-C does not wait.
+    """
+    begun: list[asyncio.Task[T]] = []
+    ended = Event()
+
+    def begin() -> None:
+        task = loop.create_task(work)
+        task.add_done_callback(lambda _: ended.set())
+        begun.append(task)
+
+    def cancel() -> None:
+        if begun:
+            begun[0].cancel()
+        else:  # the loop keeps the order of its calls: it will not begin any more
+            work.close()
+            ended.set()
+
+    try:
+        loop.call_soon_threadsafe(begin)
+        ended.wait()
+    except BaseException:
+        loop.call_soon_threadsafe(cancel)
+        ended.wait()
+        raise
+    return begun[0].result()
 
 
 def observation(decision: Decision, dimension: int, features: Sequence[str]) -> Observation:

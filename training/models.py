@@ -6,6 +6,8 @@ What `training/record.py` and `training/train.py --live` have in common, their o
 from __future__ import annotations
 
 import argparse
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -14,13 +16,17 @@ from pathlib import Path
 import platformdirs
 
 from budgetmem.config import Profile
+from budgetmem.errors import BudgetMemError
 from server.assembly import build_engine
 from server.serving import loaded
+from server.triton_process import EmbeddedTriton
+from training.arguments import positive
 from training.datasets import Dataset, Question
 from training.recording import Recording, Tally, recorded
+from training.setting import TENANT
 from training.walks import Walker
 
-TENANT = "training"
+logger = logging.getLogger(__name__)
 
 PATIENCE_S = 3600.0
 """Nobody waits for a single walk: calls that share a prefix wait for the first of them however long
@@ -51,7 +57,7 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("models")
     group.add_argument("--triton-url", help="use this Triton instead of an embedded one")
     group.add_argument(
-        "--concurrency", type=int, default=6, help="questions at once (default: %(default)s)"
+        "--concurrency", type=positive, default=6, help="questions at once (default: %(default)s)"
     )
     group.add_argument(
         "--data-dir", type=Path, default=cache / "histories", help="histories; default: %(default)s"
@@ -93,12 +99,16 @@ async def open_walker(
 ) -> AsyncIterator[tuple[Walker, Tally]]:
     """A walker for these questions, whose histories are ingested, and its tally of replies.
 
+    An embedded Triton that dies is started anew, and calls are retried for longer than that takes.
     Raises AssetError for what is not downloaded, BackboneUnavailable for a Triton that does not
-    come up.
+    come up, ConfigError for a recording that cannot be opened.
     """
     with closing(Recording(options.recording)) as recording:
         patient = patient_profile(profile)
-        async with loaded(patient, options.triton_url, show_progress=True) as (models, _):
+        async with (
+            loaded(patient, options.triton_url, show_progress=True) as (models, own),
+            kept_alive(own),
+        ):
             kept = recorded(models, profile, recording)
             engine = build_engine(profile, kept, options.data_dir)
             turns = dataset.histories()
@@ -114,3 +124,26 @@ async def open_walker(
                 max_tokens=max_tokens,
             )
             yield walker, kept.tally
+
+
+@asynccontextmanager
+async def kept_alive(own: EmbeddedTriton | None) -> AsyncIterator[None]:
+    """Starts the embedded Triton anew whenever it ends by itself, while the block lasts. One that
+    does not come up again is told in the log, and left: calls fail, and are counted."""
+    watching = asyncio.create_task(_restarted(own))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _restarted(own: EmbeddedTriton | None) -> None:
+    while own is not None:
+        code = await own.wait_exit()
+        logger.error("Triton ended with code %d: starting it anew", code)
+        try:
+            await own.restart()
+        except (BudgetMemError, OSError):
+            logger.exception("Triton does not come up again")
+            return

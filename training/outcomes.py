@@ -22,6 +22,9 @@ from pydantic import TypeAdapter, ValidationError
 from budgetmem.errors import ConfigError, InvalidInput
 from training.paths import DEPTHS, LETTERS, MODULE_COUNT
 
+COSTS = MODULE_COUNT + 2
+"""Of a leaf: those of the modules, and of retrieval and the answer."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -118,16 +121,39 @@ class OutcomeFile:
         )
 
 
-def _whole(path: Path) -> tuple[str, int]:
-    """The finished lines of a file, and how many of its bytes hold them.
+@dataclass(frozen=True)
+class _Held:
+    """What a file holds: the text of its finished lines, how many bytes they take, whether more
+    follows them, and what can be read of that: the beginning of a line whose writer was killed."""
 
-    Of a compressed file every line is a gzip member of its own. Raises InvalidInput for one that is
-    damaged; UnicodeDecodeError is a ValueError of text that is none.
+    text: str
+    size: int
+    cut_off: bool
+    rest: str
+
+
+def _held(path: Path) -> _Held:
+    """Of a compressed file every line is a gzip member of its own. A file that is not there is as
+    an empty one.
+
+    Raises InvalidInput for a file that is damaged or no text, ConfigError for a folder.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file of outcomes")
     held = path.read_bytes() if path.exists() else b""
-    if path.suffix != ".gz":
-        size = held.rfind(b"\n") + 1
-        return held[:size].decode(), size
+    text, size, rest = (_members if path.suffix == ".gz" else _lines)(held, path)
+    try:
+        return _Held(text.decode(), size, size < len(held), rest.decode())
+    except UnicodeDecodeError as exc:
+        raise InvalidInput(str(path), f"is no text in UTF-8: {exc}") from exc
+
+
+def _lines(held: bytes, path: Path) -> tuple[bytes, int, bytes]:
+    size = held.rfind(b"\n") + 1
+    return held[:size], size, held[size:]
+
+
+def _members(held: bytes, path: Path) -> tuple[bytes, int, bytes]:
     text, size = b"", 0
     while size < len(held):
         member = zlib.decompressobj(wbits=31)
@@ -136,17 +162,17 @@ def _whole(path: Path) -> tuple[str, int]:
         except zlib.error as exc:
             raise InvalidInput(str(path), f"is no gzip file, or damaged: {exc}") from exc
         if not member.eof:
-            break
+            return text, size, line
         text += line
         size = len(held) - len(member.unused_data)
-    return text.decode(), size
+    return text, size, b""
 
 
 def read(path: Path) -> OutcomeFile:
     """Reads a file. Raises InvalidInput naming the line that is malformed, or that was cut off."""
-    text, size = _whole(path)
-    lines = text.splitlines()
-    if size < path.stat().st_size:
+    held = _held(path)
+    lines = held.text.splitlines()
+    if held.cut_off:
         wrong = "is cut off" if lines else "is not the header of outcomes, or cut off"
         raise InvalidInput(f"{path}:{len(lines) + 1}", f"{wrong}: recording on mends it")
     if not lines:
@@ -166,21 +192,22 @@ class Writer:
     """Appends outcomes to a file, a line each, which begins with a header.
 
     The last line of a file that is there may be unfinished, if its writer was killed: it goes.
-    Raises InvalidInput for a file that is something else, or of another setting.
+    Raises InvalidInput for a file that is something else, or of another setting, ConfigError for a
+    folder.
     """
 
     def __init__(self, path: Path, setting: Mapping[str, Any], features: Sequence[str]) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         header = _line({"setting": setting, "features": features})
-        text, size = _whole(path)
-        if not text and _begins(path, header):
+        held = _held(path)
+        if not held.text and header.startswith(held.rest):
             path.write_bytes(b"")
             self._append(header)
-        elif _header(text.partition("\n")[0], f"{path}:1") != _header(header, "header"):
+        elif _header(held.text.partition("\n")[0], f"{path}:1") != _header(header, "header"):
             raise InvalidInput(str(path), "holds outcomes of another setting: name another file")
         else:
-            os.truncate(path, size)
+            os.truncate(path, held.size)
 
     def write(self, outcomes: Outcomes) -> None:
         """Raises ValueError for a number that is not finite."""
@@ -212,12 +239,6 @@ def _header(line: str, at: str) -> _Header:
         raise InvalidInput(at, f"is not the header of outcomes: {exc.errors()[0]}") from exc
 
 
-def _begins(path: Path, header: str) -> bool:
-    """Whether a file without a finished line is absent, or begins as one with this header."""
-    held = path.read_bytes() if path.exists() else b""
-    return path.suffix == ".gz" or header.encode().startswith(held)
-
-
 def _outcomes(line: str, features: int, at: str) -> Outcomes:
     try:
         outcomes = _LINE.validate_json(line)
@@ -228,15 +249,18 @@ def _outcomes(line: str, features: int, at: str) -> Outcomes:
 
 
 def _check(outcomes: Outcomes, features: int, at: str) -> None:
-    """Raises InvalidInput unless every leaf can be walked to, and every node has its features."""
+    """Raises InvalidInput unless every leaf can be walked to and has its costs, and every node has
+    its features."""
     if not outcomes.leaves:
         raise InvalidInput(f"{at}.leaves", "is empty")
-    for name in outcomes.leaves:
+    for name, leaf in outcomes.leaves.items():
         way = {name[:depth] for depth in DEPTHS.values()}
         if not set(name) <= set(LETTERS):
             raise InvalidInput(f"{at}.leaves", f"{name!r} is not spelled in {LETTERS}")
         if len(name) != MODULE_COUNT or not way <= set(outcomes.nodes):
             raise InvalidInput(f"{at}.leaves", f"{name!r} has no nodes on its way")
+        if len(leaf.costs_usd) != COSTS:
+            raise InvalidInput(f"{at}.leaves[{name!r}].costs_usd", f"must be {COSTS} costs")
     for name, node in outcomes.nodes.items():
         if len(node.features) != features:
             raise InvalidInput(f"{at}.nodes[{name!r}]", f"must have {features} features")

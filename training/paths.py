@@ -50,9 +50,9 @@ def planned(question: str, constants: bool = False) -> tuple[Path, ...]:
     """The paths of one question: two of the three stages vary fully, one is held.
 
     A stage that varies has three choices: the tiers of the filter or the summary, or three rows of
-    tiers for the stage between them that give each of its modules every tier once (a Latin square).
+    tiers for the stage between them that give each of its modules every tier once.
     So a plan has nine paths, and every decision that is not held can be compared with its
-    alternatives. What is held, and where, and the square are drawn anew for every question, from
+    alternatives. What is held, and where, and the rows are drawn anew for every question, from
     its id. `constants` adds the paths of one tier for all modules.
     """
     draw = random.Random(f"paths of {question}")

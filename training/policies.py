@@ -64,7 +64,7 @@ class PolicyShape:
     projection: int = 32
     hidden: int = 64
     embeddings: bool = True
-    dropout: float = 0.1
+    dropout: float = 0.0
 
 
 class ConditionedPolicy(nn.Module):

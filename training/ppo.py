@@ -89,7 +89,8 @@ class PPOConfig:
 
 
 PAPER = PPOConfig(value_clip=0.2, ratio="joint", critic="filter")
-"""What the paper does, on the whole batch at once."""
+"""What the paper does, on the whole batch at once: an update then agrees with the reference
+implementation, and the ablation's "the paper's form" takes its choices from here."""
 
 
 class PPO:
@@ -122,7 +123,9 @@ class PPO:
         _check("rewards", rewards, tiers.shape[1:])
         kept = values[:1] if self.config.critic == "filter" else values
         returns = rewards.to(kept.dtype).expand_as(kept)
-        advantages = returns - (kept[:1] if self.config.ratio == "joint" else kept)
+        advantages = returns - kept
+        if self.config.ratio == "joint":
+            advantages = advantages[:1]
         return self.learn(
             Batch(
                 seen=episodes.seen,
@@ -143,6 +146,14 @@ class PPO:
         (before clipping); `approx_kl` (the mean of ratio - 1 - log ratio) over the last epoch; and
         `explained_variance` of the returns by the values after the update, 0 if all returns are
         equal. Nothing at all ({}) for no episodes.
+
+        Of a decision with one open tier nothing can be learned but its value, and a walk of planned
+        paths has many: entropy and, with a ratio for each decision, policy loss, approximate KL
+        divergence and clip fraction are means over the decisions with more than one (0 if there is
+        none). So `value_coefficient` and `entropy_coefficient` weigh the same however many are
+        forced: against a mean over all decisions the value loss, which remains one, weighs less.
+        With a joint ratio an episode counts as a whole, forced or not; there the entropy weighs
+        more.
         """
         count = batch.tiers.shape[1]
         if count == 0:
@@ -194,14 +205,17 @@ class PPO:
         logits, values = self.policy.evaluate(batch.seen)
         distribution = _log_softmax(logits.view(batch.masked.shape), batch.masked)
         log_ratio = _of_tiers(distribution, batch.tiers) - batch.log_probs
-        if config.ratio == "joint":
+        joint = config.ratio == "joint"
+        if joint:
             log_ratio = log_ratio.sum(0, keepdim=True)
+        several = (~batch.masked).sum(-1) > 1
+        counted = torch.ones_like(log_ratio, dtype=torch.bool) if joint else several
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
         gain = torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
-        policy_loss = -gain.mean()
+        policy_loss = -_mean_of(gain, counted)
         value_loss = self._value_loss(values.view(batch.tiers.shape)[: len(batch.values)], batch)
-        entropy = _entropy(distribution, batch.masked).mean()
+        entropy = _mean_of(_entropy(distribution, batch.masked), several)
         loss = (
             policy_loss
             + config.value_coefficient * value_loss
@@ -215,8 +229,8 @@ class PPO:
             "policy_loss": policy_loss.item(),
             "value_loss": value_loss.item(),
             "entropy": entropy.item(),
-            "approx_kl": (ratio - 1 - log_ratio).mean().item(),
-            "clip_fraction": ((ratio - 1).abs() > config.clip).float().mean().item(),
+            "approx_kl": _mean_of(ratio - 1 - log_ratio, counted).item(),
+            "clip_fraction": _mean_of(((ratio - 1).abs() > config.clip).float(), counted).item(),
             "grad_norm": norm.item(),
         }
 
@@ -229,29 +243,39 @@ class PPO:
         return error.mean()
 
 
-def sample(
-    policy: Policy, seen: Observation, masked: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Draws tiers (int64 [n]) of n decisions, with their log-probabilities and values (both [n]).
+@dataclass(frozen=True)
+class Sampler:
+    """A Chooser that draws tiers as probable as the policy has them, from `generator`.
 
-    `masked` is bool [n, tiers]. The policy must not be in training mode: its dropout would not come
-    from `generator`. Raises InvalidInput if a decision has no tier left.
+    The policy must not be in training mode: its dropout would not come from `generator`.
     """
-    distribution, values = _evaluate(policy, seen, masked)
-    tiers = torch.multinomial(distribution.exp(), 1, generator=generator).squeeze(1)
-    return tiers, _of_tiers(distribution, tiers), values
+
+    policy: Policy
+    generator: torch.Generator
+
+    def __call__(self, seen: Observation, masked: Tensor) -> Tensor:
+        """Tiers of n decisions, int64 [n]; `masked` is bool [n, tiers].
+
+        Raises InvalidInput if a decision has no tier left.
+        """
+        distribution, _ = _evaluate(self.policy, seen, masked)
+        return torch.multinomial(distribution.exp(), 1, generator=self.generator).squeeze(1)
+
+    def seeded(self, seed: int) -> Sampler:
+        """The same policy with a generator of its own: what it draws depends on no other draw."""
+        return Sampler(self.policy, torch.Generator().manual_seed(seed))
 
 
 def greedy(policy: Policy, seen: Observation, masked: Tensor) -> Tensor:
-    """The most probable tier of n decisions that is not masked, int64 [n]. Raises as `sample`."""
+    """The most probable tier of n decisions that is not masked, int64 [n]. Raises as Sampler."""
     return _evaluate(policy, seen, masked)[0].argmax(1)
 
 
 def behaviour(policy: Policy, episodes: Episodes) -> tuple[Tensor, Tensor]:
     """Log-probabilities and values, both [modules, n], of decisions that the policy took.
 
-    The same as `sample` gave as long as the policy has not learned since; so a Chooser need not
-    keep them.
+    The same as when they were taken as long as the policy has not learned since; so a Chooser need
+    not keep them. They are without dropout.
     """
     shape = episodes.tiers.shape
     distribution, values = _evaluate(policy, episodes.seen, episodes.masked.flatten(0, 1))
@@ -277,6 +301,12 @@ def _of_tiers(distribution: Tensor, tiers: Tensor) -> Tensor:
 def _entropy(distribution: Tensor, masked: Tensor) -> Tensor:
     # A masked tier adds 0, and not 0 times infinity.
     return -(distribution.exp() * distribution.masked_fill(masked, 0.0)).sum(-1)
+
+
+def _mean_of(values: Tensor, counted: Tensor) -> Tensor:
+    """The mean of those that count; without any 0, of which a gradient can be taken too."""
+    chosen = values[counted]
+    return chosen.mean() if len(chosen) else 0 * values.sum()
 
 
 def _mean(steps: list[dict[str, float]]) -> dict[str, float]:

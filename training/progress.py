@@ -29,8 +29,8 @@ class Events(Protocol):
 class Progress:
     """Shows the updates of one run, as a context manager. `done` updates were made before.
 
-    Metrics are shown by name: `reward`, `cost_usd`, and the tier ratios `tier/low` and so on; all
-    of them become TensorBoard scalars in `out`/tensorboard.
+    Metrics are shown by name: `reward`, `cost_usd`, the tier ratios `tier/low` and so on, and the
+    sum of `failed` if there is any; all of them become TensorBoard scalars in `out`/tensorboard.
     """
 
     def __init__(self, console: Console, out: Path, updates: int, done: int) -> None:
@@ -39,6 +39,7 @@ class Progress:
         self._done = done
         self._started = perf_counter()
         self._shown = ""
+        self._failed = 0
         self._events = _events(out / EVENTS, done, console)
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
@@ -68,7 +69,11 @@ class Progress:
     def learned(self, update: int, metrics: Mapping[str, float]) -> None:
         """After an update, counted from 1."""
         tiers = " ".join(f"{tier.label} {metrics[f'tier/{tier.label}']:.0%}" for tier in Tier)
-        self._shown = f"reward {metrics['reward']:.3f}, USD {metrics['cost_usd']:.3g}, {tiers}"
+        self._failed += int(metrics["failed"])
+        failed = f", {self._failed} failed" if self._failed else ""
+        self._shown = (
+            f"reward {metrics['reward']:.3f}, USD {metrics['cost_usd']:.3g}, {tiers}{failed}"
+        )
         self._bar.update(self._task, completed=update, shown=self._shown)
         self._write("train", update, metrics)
 

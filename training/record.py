@@ -3,6 +3,9 @@
     python training/record.py --data locomo10.json --strategy implementation --questions 150 \\
         --output outcomes.jsonl.gz
 
+    python training/record.py --dataset hotpotqa --data folder --data-option train=train.jsonl \\
+        --data-option validation=dev.jsonl --strategy capacity --output outcomes.jsonl.gz
+
 Walks the planned paths of each question with the pipeline that serves, against live Triton and
 through the tier scheduler. Every reply goes to the recording at once, and every question's
 outcomes to the output when its paths are done: a run that was cut off goes on where it stopped,
@@ -28,19 +31,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from budgetmem.config import ENCODER, TAGGER, Profile, load_profile
-from budgetmem.errors import BackboneError, BudgetMemError
+from budgetmem.config import load_profile
+from budgetmem.errors import BackboneError, BudgetMemError, DeadlineExceeded, Overloaded
 from budgetmem.features import NAMES
-from budgetmem.modules import MODULES
-from budgetmem.prompting import fingerprint
 from budgetmem.tiers import STRATEGIES
 from training import outcomes
-from training.datasets import DATASETS, Dataset, Question, open_dataset
+from training.arguments import positive
+from training.datasets import DATASETS, Question, open_dataset, options_of
 from training.models import add_live_options, live_options, open_walker
 from training.paths import planned
 from training.recording import Tally
 from training.sampling import interleaved
-from training.walks import Walker
+from training.setting import check_embeds_queries, setting_of
+from training.walks import Walker, gather_or_cancel
 
 
 def main() -> None:
@@ -62,9 +65,19 @@ def main() -> None:
 
 async def _record(args: argparse.Namespace, console: Console) -> int:
     profile = load_profile(args.profile)
-    dataset = open_dataset(args.dataset, args.data)
+    check_embeds_queries(profile)
+    dataset = open_dataset(args.dataset, args.data, **options_of(args.data_option))
     chosen = interleaved(dataset.questions(args.split), args.seed)[: args.questions]
-    writer = outcomes.Writer(args.output, _setting(args, profile, dataset), NAMES)
+    setting = setting_of(
+        profile,
+        dataset,
+        dataset_name=args.dataset,
+        split=args.split,
+        strategy=args.strategy,
+        max_tokens=args.max_tokens,
+        constants=args.constants,
+    )
+    writer = outcomes.Writer(args.output, setting, NAMES)
     done = {each.question for each in outcomes.read(args.output).outcomes}
     todo = [question for question in chosen if question.id not in done]
     console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
@@ -116,41 +129,17 @@ class Recorder:
                     self.console.print(f"{question.id}: {failure or told}", markup=False)
                 return failure is not None
 
-            return sum(await asyncio.gather(*(run(question) for question in questions)))
+            return sum(await gather_or_cancel([run(question) for question in questions]))
 
     async def _walk(self, question: Question) -> str | None:
         async with self.slots:
             try:
                 paths = planned(question.id, self.constants)
                 found = await self.walker.outcomes(question, paths)
-            except BackboneError as exc:
+            except (BackboneError, DeadlineExceeded, Overloaded) as exc:
                 return str(exc)
         self.writer.write(found)
         return None
-
-
-def _setting(args: argparse.Namespace, profile: Profile, dataset: Dataset) -> dict[str, object]:
-    return {
-        "dataset": args.dataset,
-        "sha256": dataset.sha256,
-        "split": args.split,
-        "profile": profile.name,
-        "strategy": args.strategy,
-        "max_tokens": args.max_tokens or profile.retrieval.max_tokens,
-        "retrieval": profile.retrieval.model_dump(mode="json", exclude={"max_tokens"}),
-        "prompts": fingerprint(MODULES.values()),
-        "generation": profile.generation.model_dump(mode="json"),
-        "constants": args.constants,
-        "backbones": {key: each.asset or each.hub for key, each in profile.backbones.items()},
-        "prices": prices(profile),
-        "encoder": profile.encoder.asset,
-    }
-
-
-def prices(profile: Profile) -> dict[str, list[float]]:
-    """USD per million tokens, in and out, by model."""
-    priced = {**profile.backbones, ENCODER: profile.encoder, TAGGER: profile.tagger}
-    return {key: [each.price.input, each.price.output] for key, each in priced.items()}
 
 
 def _arguments() -> argparse.Namespace:
@@ -164,14 +153,23 @@ def _arguments() -> argparse.Namespace:
         help=f"one of {', '.join(DATASETS)}, or MODULE:CLASS; default: locomo",
     )
     parser.add_argument("--data", type=Path, required=True, help="the dataset's file or folder")
+    parser.add_argument(
+        "--data-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the dataset (docs/datasets.md); may be repeated",
+    )
     parser.add_argument("--split", default="train", choices=["train", "validation"])
     parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))
-    parser.add_argument("--questions", type=int, default=150)
+    parser.add_argument("--questions", type=positive, default=150)
     parser.add_argument(
         "--constants", action="store_true", help="walk the paths of one tier for all modules too"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
-    parser.add_argument("--max-tokens", type=int, help="retrieval budget; default: the profile's")
+    parser.add_argument(
+        "--max-tokens", type=positive, help="retrieval budget; default: the profile's"
+    )
     parser.add_argument("--profile", default="small")
     parser.add_argument("--output", type=Path, required=True, help="outcomes, a JSON line each")
     add_live_options(parser)

@@ -35,9 +35,14 @@ from budgetmem.backbone import (
 )
 from budgetmem.config import Profile
 from budgetmem.errors import BackboneUnavailable, ConfigError
+from training.setting import identity
 
-ATTEMPTS = 5
+ATTEMPTS = 7
 """How often a call is tried before its failure is the caller's."""
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 8.0, 60.0
+"""Waits between attempts double. Together they are four minutes: on a slow machine an embedded
+Triton needs one or two to be there again."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -52,13 +57,10 @@ class Recording:
     """Replies in an SQLite file, by key. Raises ConfigError for a file that is none of these."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute(_SCHEMA)
-        except sqlite3.DatabaseError as exc:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _opened(path)
+        except (OSError, sqlite3.DatabaseError) as exc:
             raise ConfigError(f"{path} is not a recording: {exc}") from exc
 
     def get(self, key: bytes) -> bytes | None:
@@ -79,6 +81,18 @@ class Recording:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(_SCHEMA)
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
 
 
 @dataclass
@@ -126,7 +140,7 @@ class _Desk:
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(BackboneUnavailable),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential(max=30),
+            wait=wait_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
             before_sleep=self._count_retry,
             reraise=True,
         )
@@ -166,7 +180,8 @@ class RecordedBackbone:
             self.identity,
             prompt=request.prompt,
             max_tokens=request.max_tokens,
-            schema=request.schema,
+            # As text: the order of its properties is that of the reply.
+            schema=json.dumps(request.schema),
             temperature=request.temperature,
             stop=list(request.stop),
         )
@@ -178,9 +193,14 @@ class RecordedBackbone:
 
 @dataclass(frozen=True)
 class RecordedEncoder:
-    """An encoder whose vectors are kept, text by text."""
+    """An encoder whose vectors are kept, text by text.
+
+    `identity` says which weights answer, `max_tokens` how much of a text they read.
+    """
 
     encoder: Encoder
+    identity: str
+    max_tokens: int
     desk: _Desk
 
     @property
@@ -203,7 +223,8 @@ class RecordedEncoder:
         async def work() -> bytes:
             return bytes((await self.encoder.embed([text])).astype("<f4").tobytes())
 
-        reply = await self.desk.reply(key_of(self.name, text=text), self.name, work)
+        key = key_of(self.identity, text=text, max_tokens=self.max_tokens)
+        reply = await self.desk.reply(key, self.identity, work)
         return np.frombuffer(reply, dtype="<f4")
 
     def remembered(self, texts: Sequence[str]) -> int:
@@ -213,9 +234,10 @@ class RecordedEncoder:
 
 @dataclass(frozen=True)
 class RecordedTagger:
-    """A tagger whose annotations are kept, text by text."""
+    """A tagger whose annotations are kept, text by text. `identity` says which weights answer."""
 
     tagger: Tagger
+    identity: str
     desk: _Desk
 
     @property
@@ -229,7 +251,7 @@ class RecordedTagger:
         async def work() -> bytes:
             return json.dumps(asdict((await self.tagger.annotate([text]))[0])).encode()
 
-        reply = await self.desk.reply(key_of(self.name, text=text), self.name, work)
+        reply = await self.desk.reply(key_of(self.identity, text=text), self.identity, work)
         fields = json.loads(reply)
         return Annotation(
             entities=tuple(Entity(**each) for each in fields["entities"]),
@@ -271,8 +293,10 @@ def _in_front(models: Models, unbound: Models, profile: Profile, desk: _Desk) ->
             key: RecordedBackbone(backbone, _weights(profile, key), desk)
             for key, backbone in models.backbones.items()
         },
-        encoder=RecordedEncoder(models.encoder, desk),
-        tagger=RecordedTagger(models.tagger, desk),
+        encoder=RecordedEncoder(
+            models.encoder, identity(profile.encoder.asset), profile.encoder.max_tokens, desk
+        ),
+        tagger=RecordedTagger(models.tagger, identity(profile.tagger.asset), desk),
         tally=desk.tally,
         _models=unbound,
         _profile=profile,
@@ -282,7 +306,8 @@ def _in_front(models: Models, unbound: Models, profile: Profile, desk: _Desk) ->
 
 def _weights(profile: Profile, key: str) -> str:
     entry = profile.backbones[key]
-    return f"{entry.engine}:{entry.asset or entry.hub}"
+    name = entry.hub if entry.asset is None else identity(entry.asset)
+    return f"{entry.engine}:{name}"
 
 
 def key_of(model: str, **read: object) -> bytes:

@@ -56,7 +56,8 @@ def read_splits(config: TrainConfig) -> Splits:
     """Reads outcomes and makes their vectors.
 
     Raises InvalidInput for files that cannot be read, are malformed, or do not belong together,
-    ConfigError for an unknown dataset, NotFound if the data is not there.
+    ConfigError for an unknown dataset or option, or a profile that is not as it was recorded,
+    NotFound if the data is not there.
     """
     hashes = {
         "outcomes": _sha256(config.outcomes),
@@ -69,7 +70,11 @@ def read_splits(config: TrainConfig) -> Splits:
     training = training.with_groups(config.feature_groups)
     validation = validation.with_groups(config.feature_groups)
     setting = training.setting
-    dataset = open_dataset(str(setting["dataset"]), config.data)
+    dataset = open_dataset(str(setting["dataset"]), config.data, **config.data_options)
+    if found := differences(setting.get("data_options", {}), dataset.facts):
+        raise InvalidInput(
+            "data_options", f"are not those that were recorded with ({'; '.join(found)})"
+        )
     hashes["data"] = dataset.sha256
     if setting["sha256"] != hashes["data"]:
         raise InvalidInput("data", f"{config.data} is not the file that was recorded from")

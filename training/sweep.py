@@ -29,7 +29,8 @@ def sweep(config: TrainConfig, splits: Splits, console: Console, train: Train) -
     """Trains them all in folders of `config.out`, shows a table, and writes sweep.json there.
 
     What was trained before is not trained again. All results are of the validation questions, by
-    one and the same reward. Raises ConfigError if `config` has a single lambda only.
+    one and the same reward; those of the policy of all lambdas at `config.selection`. Raises
+    ConfigError if `config` has a single lambda only.
     """
     if len(set(config.cost_weights)) == 1:
         raise ConfigError("--sweep trains for single lambdas itself: leave out --cost-weight")
@@ -44,16 +45,18 @@ def sweep(config: TrainConfig, splits: Splits, console: Console, train: Train) -
             policy, splits.validation, [weight], scales, name="fixed", orders=config.orders
         )
     policy = train(config.model_copy(update={"out": config.out / "conditioned"}), splits, console)
+    # Beyond the range that it was trained on, it would be judged by guesses.
     conditioned = evaluate(
         policy,
         splits.validation,
-        PAPER_COST_WEIGHTS,
+        config.selection,
         scales,
         name="conditioned",
         orders=config.orders,
     )
     seconds = perf_counter() - started
-    compared = [each for weight in PAPER_COST_WEIGHTS for each in baselines(splits, weight, scales)]
+    shown = sorted({*PAPER_COST_WEIGHTS, *config.selection})
+    compared = [each for weight in shown for each in baselines(splits, weight, scales)]
     results = [*fixed, *conditioned, *compared]
     trends = {"fixed": trend(fixed), "conditioned": trend(conditioned)}
     console.print(table("validation", results))
@@ -70,17 +73,17 @@ def sweep(config: TrainConfig, splits: Splits, console: Console, train: Train) -
 
 
 def baselines(splits: Splits, cost_weight: float, scales: Reward) -> list[Walked]:
-    """On the validation questions: one tier for all modules, the constant path that is best there
-    (chosen after the fact, so it is flattered), a random recorded path, and the oracle.
+    """On the validation questions: one tier for all modules, the best of these (chosen after the
+    fact, so it is flattered), a random recorded path, and the oracle.
 
-    Constant paths are those that were recorded for every validation question.
+    A uniform path is there if it was recorded for every validation question.
     """
     known = {each.name: each for each in constants(splits.validation, cost_weight, scales)}
     uniform = [known[name] for name in map(spell, map(constant, Tier)) if name in known]
-    best = max(known.values(), key=lambda each: each.reward, default=None)
+    best = max(uniform, key=lambda each: each.reward, default=None)
     return [
         *uniform,
-        *([] if best is None else [replace(best, name=f"best constant, {best.name}")]),
+        *([] if best is None else [replace(best, name=f"best uniform, {best.name}")]),
         random_path(splits.validation, cost_weight, scales),
         oracle(splits.validation, cost_weight, scales),
     ]

@@ -6,9 +6,9 @@
 One policy learns every lambda; `--cost-weight 0.3` trains one for that lambda alone, as the paper
 does, and `--sweep` seven of those and the conditioned one. `--live` walks the training questions by
 the pipeline itself, on a live Triton, wherever the policy goes; what models replied is kept, and
-asked once. OUT/best.pt is what
-training/export_onnx.py reads: the policy with the best reward, cost included, on the validation
-outcomes. The same command goes on where a run was cut off, and ends with the same weights.
+asked once. OUT/best.pt is what training/export_onnx.py reads: the policy with the best reward, cost
+included, on the validation outcomes. The same command goes on where a run was cut off, and ends
+with the same weights; a live one does if the models reply to a prompt as they did.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from torch import Tensor
 
 from budgetmem.errors import BudgetMemError, ConfigError
 from budgetmem.router_artifact import encoder_sha256
@@ -36,8 +35,8 @@ from training.config import TrainConfig, add_options, read
 from training.evaluation import Walked
 from training.live import live
 from training.models import add_live_options, live_options
-from training.policies import ConditionedPolicy, Observation, PolicyShape
-from training.ppo import PPO, behaviour, sample
+from training.policies import ConditionedPolicy, PolicyShape
+from training.ppo import PPO, Sampler, behaviour
 from training.progress import Progress, table
 from training.reward import Reward
 from training.splits import Splits, read_splits
@@ -45,7 +44,10 @@ from training.sweep import sweep
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
-TOLD_APART = ("strategy", "profile", "encoder", "constants")
+TOLD_APART = (
+    *("strategy", "profile", "encoder", "constants"),
+    *("engines", "templates", "contexts", "encoder_max_tokens"),
+)
 """Of the recording's setting, what a router's card has elsewhere, or not at all."""
 
 
@@ -84,10 +86,11 @@ def run_all(config: TrainConfig, splits: Splits, console: Console, *, whole_swee
 def train(config: TrainConfig, splits: Splits, console: Console) -> ConditionedPolicy:
     """Trains, from the last checkpoint on if there is one, and gives the best policy.
 
-    Raises ConfigError for a checkpoint of another run or if learning diverges, InvalidInput for a
-    damaged checkpoint.
+    Raises ConfigError for a checkpoint of another run, if `config.out` cannot be a folder or if
+    learning diverges, InvalidInput for a damaged checkpoint, BackboneError if too many live walks
+    fail.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
+    checkpoints.make_folder(config.out)
     run = begin(config, splits)
     kept = config.out / CHECKPOINT
     if kept.exists():
@@ -142,14 +145,15 @@ def new_policy(shape: PolicyShape, seed: int) -> ConditionedPolicy:
 
 
 def learn(run: Run, config: TrainConfig, splits: Splits) -> dict[str, float]:
-    """One update: walks a batch of questions, rewards the walks, learns from them."""
+    """One update: walks a batch of questions, rewards the walks, learns from them.
 
-    def choose(seen: Observation, masked: Tensor) -> Tensor:
-        return sample(run.policy, seen, masked, run.ppo.generator)[0]
-
+    Gives the metrics of `PPO.learn`, means over the episodes, and `failed`: how many questions of
+    the batch have no episode.
+    """
     rollouts = splits.rollouts
     places = draw_places(len(rollouts.questions), config.batch, run.random)
     cost_weights = draw_cost_weights(config, run.random)
+    choose = Sampler(run.policy, run.ppo.generator)
     episodes = rollouts.walk(places, cost_weights, choose, run.random)
     rewards = run.reward.rewards(episodes.scores, episodes.costs, episodes.cost_weights)
     log_probs, values = behaviour(run.policy, episodes)
@@ -162,6 +166,7 @@ def learn(run: Run, config: TrainConfig, splits: Splits) -> dict[str, float]:
         "reward": float(rewards.mean()),
         "score": float(episodes.scores.mean()),
         "cost_usd": float(episodes.costs.mean()),
+        "failed": float(len(places) - len(episodes.scores)),
         **{f"tier/{tier.label}": share for tier, share in taken.items()},
         **metrics,
     }

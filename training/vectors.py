@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from budgetmem.assets import asset_dir
 from budgetmem.backbone import Encoder, Vectors
 from budgetmem.config import Profile, load_profile
+from budgetmem.errors import ConfigError, InvalidInput
 from budgetmem.history import Histories
 from budgetmem.local_encoder import LocalEncoder
 from budgetmem.store.sqlite import SqliteStore
+from training.config import differences
 from training.datasets.base import Dataset, Question
 from training.environment import Embedded
 from training.outcomes import OutcomeFile
+from training.setting import TENANT, check_embeds_queries, of_profile
 
-TENANT = "training"
+FORMAT = 2
+"""Of the files in the cache; part of their names, so that older ones are left alone."""
 
 
 def embedded(
@@ -34,14 +41,15 @@ def embedded(
     """The vectors of the questions of a file and of the chunks retrieved for them.
 
     They are kept in `cache` (None: in the user's cache), by what they depend on. Raises ConfigError
-    or AssetError if the file's profile or its encoder is not there, InvalidInput for questions that
-    the dataset lacks.
+    or AssetError if the file's profile is not there or not as it was, or its encoder is not there,
+    InvalidInput for a question that the dataset lacks.
     """
+    profile = recorded_profile(file.setting)
+    check_embeds_queries(profile)
     cache = cache or platformdirs.user_cache_path("budgetmem") / "vectors"
     wanted = [each.question for each in file.outcomes]
     kept = cache / f"{_digest(file, wanted)}.npz"
     if not kept.exists():
-        profile = load_profile(str(file.setting["profile"]))
         encoder = encoder or LocalEncoder(asset_dir(profile.encoder.asset))
         found = asyncio.run(_embed(file, dataset, profile, encoder))
         cache.mkdir(parents=True, exist_ok=True)
@@ -49,10 +57,28 @@ def embedded(
             np.savez(partial, **_arrays(found))
         Path(partial.name).replace(kept)
     with np.load(kept) as arrays:
+        pairs = map(tuple, arrays["pairs"].tolist())
         return Embedded(
             queries=dict(zip(arrays["questions"].tolist(), arrays["queries"], strict=True)),
-            chunks=dict(zip(arrays["ids"].tolist(), arrays["chunks"], strict=True)),
+            chunks=dict(zip(pairs, arrays["chunks"], strict=True)),
         )
+
+
+def recorded_profile(setting: Mapping[str, Any]) -> Profile:
+    """The profile that outcomes were recorded with.
+
+    Raises ConfigError if it is not there, or naming what of it, of its weights or of the prompts is
+    not as it was: outcomes tell nothing of other models, and their vectors would not be the same.
+    """
+    profile = load_profile(str(setting["profile"]))
+    now = of_profile(profile)
+    held = {name: setting.get(name) for name in now}
+    if found := differences(held, now):
+        raise ConfigError(
+            f"the profile {profile.name} is not as the outcomes were recorded with it "
+            f"({'; '.join(found)}): record them anew"
+        )
+    return profile
 
 
 async def _embed(
@@ -60,6 +86,8 @@ async def _embed(
 ) -> Embedded:
     wanted = {each.question for each in file.outcomes}
     asked = [q for q in dataset.questions(str(file.setting["split"])) if q.id in wanted]
+    if missing := sorted(wanted - {question.id for question in asked}):
+        raise InvalidInput("outcomes", f"has a question that the dataset lacks: {missing[0]!r}")
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
         histories = Histories(SqliteStore(Path(folder)), encoder, profile.retrieval)
         turns = dataset.histories()
@@ -72,24 +100,24 @@ async def _retrieve_all(
     histories: Histories, asked: Sequence[Question], max_tokens: int
 ) -> Embedded:
     queries: dict[str, Vectors] = {}
-    chunks: dict[str, Vectors] = {}
+    chunks: dict[tuple[str, str], Vectors] = {}
     for question in asked:
         found = await histories.retrieve(TENANT, question.history, question.text, max_tokens)
         if found.query is not None:
             queries[question.id] = found.query
-        chunks.update(found.vectors)
+        chunks |= {(question.id, chunk): vector for chunk, vector in found.vectors.items()}
     return Embedded(queries, chunks)
 
 
-def _arrays(found: Embedded) -> dict[str, np.ndarray]:
+def _arrays(found: Embedded) -> dict[str, NDArray[Any]]:
     return {
         "questions": np.array(list(found.queries)),
         "queries": np.stack(list(found.queries.values())),
-        "ids": np.array(list(found.chunks)),
+        "pairs": np.array(list(found.chunks)),
         "chunks": np.stack(list(found.chunks.values())),
     }
 
 
 def _digest(file: OutcomeFile, questions: Sequence[str]) -> str:
-    parts = [str(sorted(file.setting.items(), key=str)), *questions]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    parts = json.dumps([FORMAT, file.setting, questions], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from budgetmem.backbone import Models
 from budgetmem.config import Profile
 from budgetmem.features import State, observe, state_chunks
+from budgetmem.info import CostWeights
 from budgetmem.pipeline import ExtractRequest, Pipeline, Retriever
 from budgetmem.router import Decision, FixedRouter
 from budgetmem.stages import STAGES
@@ -18,6 +20,8 @@ from training.metrics import evidence_recall
 from training.outcomes import Leaf, Node, Outcomes
 from training.paths import DEPTHS, Path, spell, tiers_of
 
+T = TypeVar("T")
+
 
 @dataclass
 class Watching:
@@ -25,7 +29,7 @@ class Watching:
 
     states: dict[str, State] = field(default_factory=dict)
     version: str = "pinned"
-    uses_cost_weight: bool = False
+    cost_weights: CostWeights | None = None
 
     def of(self, strategy: str) -> Watching:
         """Itself."""
@@ -54,8 +58,11 @@ class Walker:
     max_tokens: int | None = None
 
     async def outcomes(self, question: Question, paths: Sequence[Path]) -> Outcomes:
-        """Walks all paths of one question, side by side: they share much of their work."""
-        walked = await asyncio.gather(*(self.walk(question, path) for path in paths))
+        """Walks all paths of one question, side by side: they share much of their work.
+
+        When one fails the others are cancelled, and its error is raised.
+        """
+        walked = await gather_or_cancel([self.walk(question, path) for path in paths])
         nodes: dict[str, Node] = {}
         recall: dict[str, float | None] = {}
         for path, (answer, states) in zip(paths, walked, strict=True):
@@ -108,6 +115,17 @@ class Walker:
             answer_tokens=receipt.answer.input_tokens,
             fell=tuple(step.module for step in receipt.steps if step.fallbacks),
         )
+
+
+async def gather_or_cancel(runs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """As asyncio.gather, but one failure or cancellation cancels and awaits the others."""
+    tasks = [asyncio.create_task(run) for run in runs]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _node(state: State, stage: str) -> Node:

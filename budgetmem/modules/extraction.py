@@ -15,8 +15,12 @@ from budgetmem.types import Chunk, Finding, Workspace
 LIMIT = 8
 """Findings that a local rung returns at most."""
 
-MAX_ITEMS = 6
-"""Findings that an LLM may return; the output limit holds about as many."""
+MAX_ITEMS = 5
+"""Findings that an LLM may return, as the prompts say; the output limit holds about as many."""
+
+MAX_CHARACTERS = 160
+"""Of a field of a finding. A model may go on to the reply's limit, and one finding must not take
+the place of all that was said."""
 
 Describe = Callable[[Mapping[str, str], Chunk], Finding]
 
@@ -43,24 +47,35 @@ def read_findings(
     fields: Sequence[str],
     work: Workspace,
     describe: Describe,
+    *,
+    may_be_empty: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """Findings from a reply of the form of `list_schema`.
 
-    Items that lack a field, or whose memory number does not exist, are dropped. Raises
-    ReplyError if there is no list, or if it holds items and none is usable.
+    Items that lack a field, or whose memory number does not exist, are dropped, and long fields are
+    cut. Raises ReplyError if there is no list, or if it holds items and none is usable.
     """
     items = read_list(reply, key)
     found = []
     for item in items:
-        values = {field: read_text(item, field) for field in fields}
+        values = {field: _cut(read_text(item, field)) for field in fields}
         number = item.get("memory") if isinstance(item, Mapping) else None
         index = read_number(number, len(work.kept))
-        if all(values.values()) and index is not None:
+        given = all(values[field] or field in may_be_empty for field in fields)
+        if given and index is not None:
             found.append(describe(values, work.kept[index]))
     if items and not found:
         wanted = ", ".join([*fields, f"memory of 1 to {len(work.kept)}"])
         raise ReplyError(f"none of the {len(items)} items of {key!r} has {wanted}")
     return distinct(found)[:MAX_ITEMS]
+
+
+def _cut(text: str) -> str:
+    """The text up to MAX_CHARACTERS, at the end of a word if there is one."""
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    kept = text[: MAX_CHARACTERS + 1].rpartition(" ")[0] or text[:MAX_CHARACTERS]
+    return f"{kept} …"
 
 
 def distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -54,7 +54,9 @@ class Temporal:
         return {}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        return read_findings(reply, "events", tuple(_FIELDS), work, _from_reply)
+        return read_findings(
+            reply, "events", tuple(_FIELDS), work, _from_reply, may_be_empty=["date"]
+        )
 
 
 async def by_rules(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
@@ -129,8 +131,13 @@ def _untied(before: str) -> str:
 
 
 def _from_reply(values: Mapping[str, str], chunk: Chunk) -> Finding:
-    """A model may copy "yesterday", or an ISO date: both are resolved like a turn's own words."""
+    """A model may copy "yesterday", or an ISO date: both are resolved like a turn's own words.
+
+    Without a date it is the event alone.
+    """
     event, date = values["event"], values["date"]
+    if not date:
+        return Finding("temporal", event, (chunk.id,), {"event": event})
     found = resolve(date, chunk.time)
     whole = [e for e in found if e.text == date]
     fields = {"event": event, "date": whole[0].human if whole else date}

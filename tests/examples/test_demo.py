@@ -11,6 +11,7 @@ import pytest
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import load_profile
+from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget
@@ -117,6 +118,18 @@ def test_questions_are_of_as_many_types_as_there_are():
     questions = demo.read_questions(5)
     assert len({question.type for question in questions}) == 5
     assert len({question.id for question in demo.read_questions(20)}) == 20
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [((0.0, 0.9), [0.0, 0.3, 0.9]), ((0.1, 0.5), [0.3]), ((0.5, 0.5), [0.5]), ((1.0, 2.0), [1, 2])],
+)
+def test_lambdas_are_within_what_the_router_takes(known, expected):
+    info = replace(
+        INFO, routers={"capacity": "capacity-1"}, cost_weights={"capacity": CostWeights(*known)}
+    )
+    assert demo.cost_weights([0.0, 0.3, 0.9], info, "capacity") == expected
+    assert demo.cost_weights([0.0, 0.3, 0.9], info, "reasoning") == []
 
 
 def test_lambda_takes_the_time_that_pins_took():

@@ -77,6 +77,12 @@ def test_dates_of_replies_are_resolved(date: str, shown: str) -> None:
     assert found.chunk_ids == ("c1",)
 
 
+def test_an_event_without_a_date_is_the_event_alone() -> None:
+    reply = '{"events": [{"event": "Ada ran", "date": "", "memory": 1}]}'
+    (found,) = TEMPORAL.parse(reply, workspace("q"))
+    assert (found.text, found.fields) == ("Ada ran", {"event": "Ada ran"})
+
+
 def test_empty_and_unusable_replies() -> None:
     assert TEMPORAL.parse('{"events": []}', workspace("q")) == ()
     with pytest.raises(ReplyError):

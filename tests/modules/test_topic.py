@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import Tools
+from budgetmem.modules.extraction import MAX_CHARACTERS
 from budgetmem.modules.topic import Topic
 from tests.modules.conftest import workspace
 
@@ -36,6 +39,16 @@ def test_parses_facts_with_dates_resolved() -> None:
     (found,) = TOPIC.parse(reply, workspace("q"))
     assert found.text == "Ada made a bowl last week [the week before 8 May 2023]"
     assert found.fields["topic"] == "art"
+
+
+def test_a_fact_that_goes_on_is_cut_at_a_word() -> None:
+    fact = " ".join(["pottery"] * 60)
+    reply = json.dumps({"facts": [{"topic": "art", "fact": fact, "memory": 1}]})
+    (found,) = TOPIC.parse(reply, workspace("q"))
+    assert found.text == " ".join(["pottery"] * (MAX_CHARACTERS // 8)) + " …"
+    endless = json.dumps({"facts": [{"topic": "art", "fact": "x" * 999, "memory": 1}]})
+    (found,) = TOPIC.parse(endless, workspace("q"))
+    assert found.text == "x" * MAX_CHARACTERS + " …"
 
 
 def test_empty_and_unusable_replies() -> None:

@@ -54,6 +54,17 @@ async def test_two_folders_of_one_strategy_are_refused(tmp_path, folders, old):
     assert routers.versions() == dict.fromkeys(STRATEGIES, "fixed-mid")
 
 
+async def test_a_link_is_followed_anew_at_a_reload(tmp_path):
+    first, second = (tmp_path / name for name in ("v1", "v2"))
+    old, new = write_router(first, "capacity", LOW), write_router(second, "capacity", HIGH)
+    link = tmp_path / "current"
+    link.symlink_to(first)
+    async with serving_routers(PROFILE, [link]) as routers:
+        link.unlink()
+        link.symlink_to(second)
+        assert await routers.reload("capacity") == [RouterVersion("capacity", old, new)]
+
+
 async def test_a_reload_of_one_strategy_leaves_the_others(folders, old, routers):
     new = {name: write_router(folder, name, HIGH) for name, folder in folders.items()}
     assert await routers.reload("capacity") == [

@@ -65,6 +65,24 @@ def test_a_foreign_file_is_refused(tmp_path):
         checkpoints.load(path)
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.mkdir()
+    with pytest.raises(InvalidInput, match=r"checkpoint.pt: cannot be read: Is a directory"):
+        checkpoints.load(path)
+
+
+def test_a_folder_is_made_unless_it_is_there(tmp_path):
+    for _ in range(2):
+        checkpoints.make_folder(tmp_path / "one" / "other")
+    assert (tmp_path / "one" / "other").is_dir()
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file, file / "below"):
+        with pytest.raises(ConfigError, match=f"{path}: cannot be made a folder"):
+            checkpoints.make_folder(path)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -41,6 +41,21 @@ def test_groups_of_features_are_named_with_commas():
     assert parsed("--feature-groups", "question,kept").feature_groups == ("question", "kept")
 
 
+def test_options_of_the_dataset_are_pairs_or_a_table(tmp_path):
+    file = toml(tmp_path, '[data_options]\nquestions = "a, b.json"\nsplits = "c"\n')
+    assert parsed().data_options == {}
+    assert parsed("--config", file).data_options == {"questions": "a, b.json", "splits": "c"}
+    given_ = parsed("--config", file, "--data-options", "splits=d=e, oracle=yes")
+    assert given_.data_options == {"splits": "d=e", "oracle": "yes"}
+    assert "data_options" not in given_.settings()
+    assert parsed("--config", file, "--data-options", "").data_options == {}
+
+
+def test_ratios_start_at_one_unless_dropout_is_asked_for():
+    assert parsed().policy.dropout == 0
+    assert parsed("--policy-dropout", "0.1").policy.dropout == 0.1
+
+
 def test_one_lambda_alone_overrides_what_the_file_says_of_lambdas(tmp_path):
     file = toml(tmp_path, 'cost_weights = [0.1, 0.5]\ncost_weight_draw = "between"\n')
     config = parsed("--config", file, "--cost-weight", "0.3")
@@ -81,6 +96,8 @@ def test_selection_is_over_the_papers_lambdas_in_the_range(weights, expected):
         (["--ppo-clip", "x"], "ppo.clip"),
         (["--ppo-clip", "-1"], "clip = -1"),
         (["--policy-dropout", "1"], "policy.dropout"),
+        (["--data-options", "splits"], "'splits' is not of the form NAME=VALUE"),
+        (["--data-options", "a=b,a=c"], "a comes twice"),
     ],
 )
 def test_bad_values_are_named(options, named):
@@ -95,6 +112,7 @@ def test_bad_values_are_named(options, named):
         ("[ppo]\nclipp = 3", "clipp"),
         ("[policy]\nsize = 3", "size"),
         ("policy = 3", "policy"),
+        ("[data_options]\nsplits = 3", "data_options.splits"),
         ("updates = ", "not valid TOML"),
     ],
 )

@@ -33,7 +33,10 @@ def question(name: str, paths) -> Outcomes:
         for path in paths
         for depth in DEPTHS.values()
     }
-    leaves = {path: Leaf(number(path) / 243, (number(path) * 1e-6, 1e-7), 9) for path in paths}
+    rest = (0.0,) * MODULE_COUNT
+    leaves = {
+        path: Leaf(number(path) / 243, (number(path) * 1e-6, *rest, 1e-7), 9) for path in paths
+    }
     return Outcomes(name, "h", "c", nodes, leaves, {})
 
 
@@ -42,7 +45,11 @@ def environment(leaf_sets) -> RecordedEnvironment:
     unit = np.eye(DIMENSION, dtype=np.float32)
     vectors = Embedded(
         {each.question: unit[0] * (n + 1) for n, each in enumerate(asked)},
-        {f"c{depth}": unit[at] for at, depth in enumerate(DEPTHS.values())},
+        {
+            (each.question, f"c{depth}"): unit[at]
+            for each in asked
+            for at, depth in enumerate(DEPTHS.values())
+        },
     )
     return RecordedEnvironment(OutcomeFile({}, ("a",), asked), vectors)
 
@@ -161,16 +168,42 @@ def test_a_question_or_state_without_a_vector_is_named():
     file = OutcomeFile({}, ("a",), (asked,))
     vector = np.ones(DIMENSION, dtype=np.float32)
     with pytest.raises(InvalidInput, match="q0: has no vector"):
-        RecordedEnvironment(file, Embedded({}, {"c0": vector}))
-    with pytest.raises(InvalidInput, match="q0: none of its chunks has a vector"):
-        RecordedEnvironment(file, Embedded({"q0": vector}, {"c0": vector}))
+        RecordedEnvironment(file, Embedded({}, {("q0", "c0"): vector}))
+    with pytest.raises(InvalidInput, match="q0: its chunk 'c1' has no vector"):
+        RecordedEnvironment(file, Embedded({"q0": vector}, {("q0", "c0"): vector}))
 
 
-def test_a_state_is_the_mean_of_those_of_its_chunks_that_have_vectors():
-    node = Node((0.0,), ("c0", "c1", "gone"))
-    asked = question("q0", ["LLLLL"])
-    asked = replace(asked, nodes=dict.fromkeys(asked.nodes, node))
+def with_chunks(name: str, *chunks: str) -> Outcomes:
+    """A question with the same chunks in all of its states."""
+    asked = question(name, ["LLLLL"])
+    return replace(asked, nodes=dict.fromkeys(asked.nodes, Node((0.0,), chunks)))
+
+
+def test_a_state_is_the_mean_of_its_chunks():
     unit = np.eye(DIMENSION, dtype=np.float32)
-    vectors = Embedded({"q0": unit[0]}, {"c0": unit[0], "c1": unit[1]})
-    episodes = walk(RecordedEnvironment(OutcomeFile({}, ("a",), (asked,)), vectors), [0], 0)
+    vectors = Embedded({"q0": unit[0]}, {("q0", "c0"): unit[0], ("q0", "c1"): unit[1]})
+    file = OutcomeFile({}, ("a",), (with_chunks("q0", "c0", "c1"),))
+    episodes = walk(RecordedEnvironment(file, vectors), [0], 0)
     assert episodes.seen.state[0].tolist() == pytest.approx([0.5**0.5, 0.5**0.5, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "named"),
+    [
+        (("c0", "gone", "lost"), "its chunk 'gone' has no vector"),
+        ((), "has a state without chunks"),
+    ],
+)
+def test_a_state_with_some_of_its_chunks_would_be_another_state(chunks, named):
+    vector = np.ones(DIMENSION, dtype=np.float32)
+    file = OutcomeFile({}, ("a",), (with_chunks("q0", *chunks),))
+    with pytest.raises(InvalidInput, match=f"q0: {named}"):
+        RecordedEnvironment(file, Embedded({"q0": vector}, {("q0", "c0"): vector}))
+
+
+def test_two_questions_have_their_own_vectors_of_a_chunk():
+    unit = np.eye(DIMENSION, dtype=np.float32)
+    file = OutcomeFile({}, ("a",), (with_chunks("q0", "c"), with_chunks("q1", "c")))
+    vectors = Embedded({"q0": unit[0], "q1": unit[0]}, {("q0", "c"): unit[1], ("q1", "c"): unit[2]})
+    states = walk(RecordedEnvironment(file, vectors), [0, 1], 0).seen.state
+    assert states[:2].tolist() == [unit[1].tolist(), unit[2].tolist()]

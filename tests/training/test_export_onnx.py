@@ -145,6 +145,12 @@ def test_what_could_not_serve_leaves_the_old_router(tmp_path, monkeypatch, harm)
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "router").write_text("a file")
+    with pytest.raises(ConfigError, match="router: cannot be made a folder"):
+        export(policy(), CARD, tmp_path / "router")
+
+
 def test_parity_sees_another_policy(tmp_path):
     artifact = export(policy(), CARD, tmp_path)
     assert parity(policy(seed=1).eval(), artifact) > 0.01

@@ -130,6 +130,14 @@ def test_the_schema_refuses_the_rest(reply):
         jsonschema.validate(reply, SCHEMA)
 
 
+def test_the_explanation_is_bounded_by_sentences():
+    long = {"explanation": "One. Two. Three.", "score": 1}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(long, SCHEMA)
+    # A grammar that counts characters makes every request wait for it (docs/decisions/0008).
+    assert "maxLength" not in json.dumps(SCHEMA)
+
+
 def test_the_explanation_comes_before_the_score():
     assert list(SCHEMA["properties"]) == ["explanation", "score"]
 

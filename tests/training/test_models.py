@@ -1,10 +1,25 @@
-"""Walks on live models: the options, and a scheduler that waits for leaders."""
+"""Walks on live models: the options, a scheduler that waits for leaders, a Triton that dies."""
 
 import argparse
+import asyncio
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
+from budgetmem.backbone import HashEncoder, ModelSet, ScriptedTagger
 from budgetmem.config import load_profile
-from training.models import PATIENCE_S, add_live_options, live_options, patient_profile
+from budgetmem.errors import BackboneUnavailable, ConfigError
+from tests.fakes import scripted
+from training import models
+from training.models import (
+    PATIENCE_S,
+    LiveOptions,
+    add_live_options,
+    live_options,
+    open_walker,
+    patient_profile,
+)
 
 
 def parsed(*options: str):
@@ -30,3 +45,96 @@ def test_nothing_but_the_patience_of_the_scheduler_differs():
     patient = patient_profile(profile)
     assert patient.scheduling.leader_timeout_s == PATIENCE_S > profile.scheduling.leader_timeout_s
     assert patient.model_copy(update={"scheduling": profile.scheduling}) == profile
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def test_no_question_at_once_is_refused(count, capsys):
+    with pytest.raises(SystemExit):
+        parsed("--concurrency", count)
+    assert "--concurrency: must be a whole number above 0" in capsys.readouterr().err
+
+
+class Dying:
+    """An embedded Triton that dies on command, and comes up again unless it `stays_down`."""
+
+    def __init__(self, stays_down=False):
+        self.stays_down = stays_down
+        self.dead = asyncio.Event()
+        self.restarted = asyncio.Event()
+        self.restarts = 0
+
+    async def wait_exit(self):
+        await self.dead.wait()
+        return -9
+
+    async def restart(self):
+        self.restarts += 1
+        self.restarted.set()
+        if self.stays_down:
+            raise BackboneUnavailable("no Triton")
+        self.dead.clear()
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """Opens a walker on fakes, and on a Triton or none."""
+
+    def walker(own):
+        @asynccontextmanager
+        async def loaded(profile, triton_url, *, show_progress):
+            yield ModelSet(scripted(), HashEncoder(), ScriptedTagger()), own
+            assert not [task for task in asyncio.all_tasks() if "_restarted" in repr(task)]
+
+        monkeypatch.setattr(models, "loaded", loaded)
+        options = LiveOptions(None, tmp_path / "histories", tmp_path / "r.sqlite", 2)
+        return open_walker(
+            options,
+            [],
+            profile=load_profile("small"),
+            dataset=Nothing(),
+            strategy="capacity",
+            max_tokens=None,
+        )
+
+    return walker
+
+
+class Nothing:
+    """A dataset without histories."""
+
+    def histories(self):
+        return {}
+
+
+async def test_a_triton_that_dies_is_started_anew_while_walks_go_on(opened):
+    own = Dying()
+    async with opened(own):
+        for times in (1, 2):
+            own.dead.set()
+            await asyncio.wait_for(own.restarted.wait(), 5)
+            own.restarted.clear()
+            assert own.restarts == times
+    own.dead.set()
+    await asyncio.sleep(0.01)
+    assert own.restarts == 2
+
+
+async def test_one_that_does_not_come_up_again_is_told_and_left(opened, caplog):
+    own = Dying(stays_down=True)
+    async with opened(own):
+        own.dead.set()
+        await asyncio.wait_for(own.restarted.wait(), 5)
+        await asyncio.sleep(0.01)
+    assert own.restarts == 1
+    assert "Triton does not come up again" in caplog.text
+
+
+async def test_a_triton_elsewhere_is_not_watched(opened):
+    async with opened(None) as (walker, tally):
+        assert (walker.tenant, tally.made) == ("training", 0)
+
+
+async def test_a_folder_is_no_recording(opened, tmp_path):
+    (tmp_path / "r.sqlite").mkdir()
+    with pytest.raises(ConfigError, match=r"r\.sqlite is not a recording"):
+        await opened(None).__aenter__()

@@ -1,5 +1,6 @@
 """Outcome files: what is written is read, and a line that is wrong is named."""
 
+import gzip
 import json
 from dataclasses import replace
 
@@ -112,6 +113,49 @@ def test_a_file_that_is_something_else_is_named_and_left_alone(tmp_path, content
     assert path.read_text() == content
 
 
+NOTES = b"these are my notes, and nothing else. " * 50
+
+
+@pytest.mark.parametrize("end", [40, -1, None])
+def test_a_compressed_file_that_is_something_else_is_left_alone_although_cut_off(tmp_path, end):
+    path = tmp_path / "toy.jsonl.gz"
+    path.write_bytes(gzip.compress(NOTES, compresslevel=0)[:end])
+    before = path.read_bytes()
+    with pytest.raises(InvalidInput, match=r"toy\.jsonl\.gz:1: is not the header"):
+        Writer(path, SETTING, FEATURES)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["toy.jsonl", "toy.jsonl.gz"])
+def test_a_header_of_another_setting_is_left_alone_although_cut_off(tmp_path, name):
+    path = tmp_path / name
+    Writer(path, {**SETTING, "dataset": "another"}, FEATURES)
+    path.write_bytes(path.read_bytes()[:-1])
+    before = path.read_bytes()
+    with pytest.raises(InvalidInput, match="is not the header"):
+        Writer(path, SETTING, FEATURES)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\n", b"\xff\xfe", gzip.compress(b"{}\n")])
+@pytest.mark.parametrize("name", ["toy.jsonl", "toy.jsonl.gz"])
+def test_what_is_no_text_is_named_and_left_alone(tmp_path, name, content):
+    path = tmp_path / name
+    if path.suffix == ".gz":
+        content = gzip.compress(content)
+    path.write_bytes(content)
+    for attempt in (lambda: read(path), lambda: Writer(path, SETTING, FEATURES)):
+        with pytest.raises(InvalidInput, match="is no text in UTF-8"):
+            attempt()
+    assert path.read_bytes() == content
+
+
+def test_a_folder_is_named(tmp_path):
+    for attempt in (lambda: read(tmp_path), lambda: Writer(tmp_path, SETTING, FEATURES)):
+        with pytest.raises(ConfigError, match="is a folder: name a file"):
+            attempt()
+
+
 def test_an_empty_file_is_named(tmp_path):
     path = tmp_path / "toy.jsonl"
     path.touch()
@@ -127,7 +171,7 @@ def leaves(**changed):
     return lambda line: {**line, "leaves": changed}
 
 
-LEAF = {"score": 0.5, "costs_usd": [], "answer_tokens": 3}
+LEAF = {"score": 0.5, "costs_usd": [0.0] * 7, "answer_tokens": 3}
 MALFORMED = {
     "no JSON": lambda line: "half a li",
     "no object": lambda line: 3,
@@ -137,6 +181,7 @@ MALFORMED = {
     "short leaf": leaves(LM=LEAF),
     "other letters": leaves(LMHLX=LEAF),
     "score in words": leaves(LMHLL={**LEAF, "score": "good"}),
+    "six costs": leaves(LMHLL={**LEAF, "costs_usd": [0.0] * 6}),
     "one feature": lambda line: {
         **line, "nodes": {name: {**node, "features": [1]} for name, node in line["nodes"].items()}
     },

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetmem.errors import ConfigError, InvalidInput
+from training.config import PolicyConfig
 from training.environment import Embedded, Episodes, RecordedEnvironment
 from training.outcomes import Leaf, Node, OutcomeFile, Outcomes
 from training.paths import LETTERS
-from training.policies import ConditionedPolicy, Observation, PolicyShape
-from training.ppo import PAPER, PPO, PPOConfig, behaviour, greedy, sample
+from training.policies import ConditionedPolicy, PolicyShape
+from training.ppo import PAPER, PPO, PPOConfig, Sampler, behaviour, greedy
 
 # A toy: half of the questions are hard. An easy one is answered right at any tier; of a hard one
 # each module adds a fifth of the score at High, a tenth at Mid. A tier costs 0, 0.1 or 0.2.
@@ -42,22 +43,32 @@ def toy(questions: int = 12) -> RecordedEnvironment:
                 category="hard" if hard else "easy",
                 nodes=dict.fromkeys(names, node),
                 leaves={
-                    path: Leaf(share if hard else 1.0, (share,), 10)
+                    path: Leaf(share if hard else 1.0, (share, *[0.0] * 6), 10)
                     for path, share in spent.items()
                 },
                 recall={},
             )
         )
     unit = np.eye(4, dtype=np.float32)
-    vectors = Embedded({each.question: unit[0] for each in outcomes}, {"chunk": unit[1]})
+    vectors = Embedded(
+        {each.question: unit[0] for each in outcomes},
+        {(each.question, "chunk"): unit[1] for each in outcomes},
+    )
     return RecordedEnvironment(OutcomeFile({}, ("hard", "constant"), tuple(outcomes)), vectors)
 
 
-def a_policy(environment: RecordedEnvironment, seed: int = 0) -> ConditionedPolicy:
+def a_policy(
+    environment: RecordedEnvironment, seed: int = 0, dropout: float = 0.1
+) -> ConditionedPolicy:
     torch.manual_seed(seed)
-    policy = ConditionedPolicy(
-        PolicyShape(environment.dimension, environment.features.shape[1], projection=4, hidden=16)
+    shape = PolicyShape(
+        environment.dimension,
+        environment.features.shape[1],
+        projection=4,
+        hidden=16,
+        dropout=dropout,
     )
+    policy = ConditionedPolicy(shape)
     policy.standardise(environment.features)
     return policy.eval()
 
@@ -69,11 +80,7 @@ def a_walk(
     random, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     places = random.integers(len(environment.questions), size=count)
     weights = random.choice([CHEAP, DEAR], count)
-
-    def choose(seen: Observation, masked: torch.Tensor) -> torch.Tensor:
-        return sample(policy, seen, masked, generator)[0]
-
-    episodes = environment.walk(places, weights, choose, random)
+    episodes = environment.walk(places, weights, Sampler(policy, generator), random)
     return episodes, torch.from_numpy(episodes.scores - weights * episodes.costs)
 
 
@@ -249,20 +256,99 @@ def test_masked_tiers_are_neither_taken_nor_learned_from(seed: int, data: st.Dat
     for row in range(20):
         masked[row, data.draw(open_tiers)] = False
     generator = torch.Generator().manual_seed(seed)
-    tiers, log_probs, values = sample(policy, episodes.seen, masked, generator)
+    tiers = Sampler(policy, generator)(episodes.seen, masked)
     best = greedy(policy, episodes.seen, masked)
     rows = torch.arange(20)
     assert not masked[rows, tiers].any()
     assert not masked[rows, best].any()
 
     masked_walk = replace(episodes, masked=masked.view(5, 4, 3), tiers=tiers.view(5, 4))
-    again, estimates = behaviour(policy, masked_walk)
-    torch.testing.assert_close(again.flatten(), log_probs)
-    torch.testing.assert_close(estimates.flatten(), values)
-    metrics = PPO(policy, tuned(), generator).update(masked_walk, again, estimates, rewards)
-    allowed = (~masked).sum(1).double().log().mean().item()
+    log_probs, values = behaviour(policy, masked_walk)
+    config = tuned(minibatch=None)
+    metrics = PPO(policy, config, generator).update(masked_walk, log_probs, values, rewards)
+    count = (~masked).sum(1)
+    several = count[count > 1]
+    allowed = several.double().log().mean().item() if len(several) else 0.0
     assert -1e-6 <= metrics["entropy"] <= allowed + 1e-6
     assert all(bool(weight.isfinite().all()) for weight in policy.parameters())
+
+
+def forced(episodes: Episodes, modules: slice) -> Episodes:
+    """The episodes as if these modules had had no choice but what they took."""
+    masked = episodes.masked.clone()
+    taken = torch.nn.functional.one_hot(episodes.tiers, 3).bool()
+    masked[modules] = ~taken[modules]
+    return replace(episodes, masked=masked)
+
+
+def test_means_are_over_the_decisions_that_had_a_choice():
+    environment = toy(4)
+    policy = a_policy(environment)
+    with torch.no_grad():
+        policy.base.bias.normal_(std=2.0)
+    walked, rewards = a_walk(environment, policy, 0)
+    log_probs, _ = behaviour(policy, forced(walked, slice(1, None)))
+    assert not log_probs[1:].any()
+    values = torch.zeros(5, 32)
+    values[1:] = 7.0  # of forced decisions: they must not matter to the policy's loss
+    config = tuned(epochs=1, minibatch=None, normalise=False)
+
+    def metrics(log_probs: torch.Tensor, **changes: object) -> dict[str, float]:
+        ppo = PPO(a_policy(environment, dropout=0), replace(config, **changes), torch.Generator())
+        ppo.policy.load_state_dict(policy.state_dict())
+        return ppo.update(forced(walked, slice(1, None)), log_probs, values, rewards)
+
+    with torch.no_grad():
+        logits = policy.evaluate(walked.seen.rows(torch.arange(32)))[0]
+    entropy = torch.distributions.Categorical(logits=logits).entropy().mean().item()
+    for changes in ({}, {"ratio": "joint"}):
+        found = metrics(log_probs, **changes)
+        assert found["policy_loss"] == pytest.approx(-rewards.mean().item())
+        assert found["entropy"] == pytest.approx(entropy)
+    # As if the filter had been half as sure: all of its ratios are 2.
+    shifted = log_probs.clone()
+    shifted[0] -= np.log(2)
+    assert metrics(shifted)["clip_fraction"] == 1
+    assert metrics(shifted)["approx_kl"] == pytest.approx(1 - np.log(2), abs=1e-5)
+
+
+def test_where_nothing_could_be_chosen_only_values_are_learned():
+    environment = toy(4)
+    policy = a_policy(environment)
+    walked, rewards = a_walk(environment, policy, 0)
+    walked = forced(walked, slice(None))
+    before = policy.base.weight.clone(), policy.critic[-1].weight.clone()
+    ppo = PPO(policy, tuned(), torch.Generator())
+    metrics = ppo.update(walked, *behaviour(policy, walked), rewards)
+    for name in ("policy_loss", "entropy", "approx_kl", "clip_fraction"):
+        assert metrics[name] == 0, name
+    assert metrics["value_loss"] > 0
+    assert torch.equal(policy.base.weight, before[0])
+    assert not torch.equal(policy.critic[-1].weight, before[1])
+
+
+@pytest.mark.parametrize(("dropout", "at_one"), [(PolicyConfig().dropout, True), (0.5, False)])
+def test_the_first_ratios_of_an_update_are_one_without_dropout(dropout: float, at_one: bool):
+    environment = toy(4)
+    policy = a_policy(environment, dropout=dropout)
+    with torch.no_grad():
+        policy.base.weight.normal_()
+    episodes, rewards = a_walk(environment, policy, 0)
+    ppo = PPO(policy, tuned(epochs=1, minibatch=None), torch.Generator())
+    metrics = ppo.update(episodes, *behaviour(policy, episodes), rewards)
+    assert (abs(metrics["approx_kl"]) < 1e-6) == at_one
+
+
+def test_a_seed_of_its_own_draws_the_same_whatever_else_is_drawn():
+    environment = toy(2)
+    policy = a_policy(environment)
+    episodes, _ = a_walk(environment, policy, 0)
+    masked = torch.zeros(160, 3, dtype=torch.bool)
+    shared = Sampler(policy, torch.Generator().manual_seed(0))
+    one = shared.seeded(5)(episodes.seen, masked)
+    shared(episodes.seen, masked)
+    assert torch.equal(shared.seeded(5)(episodes.seen, masked), one)
+    assert not torch.equal(shared.seeded(6)(episodes.seen, masked), one)
 
 
 def test_samples_as_often_as_probable():
@@ -274,9 +360,11 @@ def test_samples_as_often_as_probable():
     seen = episodes.seen.rows(torch.zeros(4000, dtype=torch.int64))
     seen = replace(seen, cost_weight=torch.zeros(4000))
     masked = torch.tensor([False, True, False]).expand(4000, 3)
-    tiers, log_probs, _ = sample(policy, seen, masked, torch.Generator().manual_seed(0))
+    tiers = Sampler(policy, torch.Generator().manual_seed(0))(seen, masked)
     share = (tiers == 2).double().mean().item()
-    assert log_probs[tiers == 2][0].exp().item() == pytest.approx(share, abs=0.03)
+    with torch.no_grad():
+        logits = policy.evaluate(seen)[0].masked_fill(masked, -torch.inf)
+    assert logits.softmax(1)[0, 2].item() == pytest.approx(share, abs=0.03)
     assert share > 0.7
 
 

@@ -1,25 +1,31 @@
 """The recorder: questions side by side, failures counted, the rest written at once."""
 
-import argparse
 import asyncio
-import hashlib
 import io
 import json
+import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from rich.console import Console
 
-from budgetmem.config import load_profile
-from budgetmem.errors import BackboneUnavailable
-from training.datasets import open_dataset
+from budgetmem.errors import (
+    BackboneUnavailable,
+    BudgetMemError,
+    ConfigError,
+    DeadlineExceeded,
+    Overloaded,
+)
+from budgetmem.features import NAMES
+from tests.training.datasets.records import paragraphs, written
+from training import record
 from training.datasets.base import Question
+from training.datasets.files import sha256
 from training.outcomes import Leaf, Node, Outcomes, Writer, read
 from training.paths import DEPTHS, planned, spell
-from training.record import Recorder, _setting
+from training.record import Recorder
 from training.recording import Tally
-
-SMALL = load_profile("small")
 
 
 @dataclass
@@ -28,6 +34,7 @@ class FakeWalker:
 
     strategy: str = "capacity"
     failing: frozenset[str] = frozenset()
+    failure: BudgetMemError | None = None
     at_once: int = 0
     most: int = 0
     walked: list = field(default_factory=list)
@@ -39,9 +46,9 @@ class FakeWalker:
         await asyncio.sleep(0.001)
         self.at_once -= 1
         if question.id in self.failing:
-            raise BackboneUnavailable(f"no [model] for {question.id}")
+            raise self.failure or BackboneUnavailable(f"no [model] for {question.id}")
         names = [spell(path) for path in paths]
-        node, leaf = Node((), ("c",)), Leaf(0.5, (1e-6,), 3)
+        node, leaf = Node((0.0,) * len(NAMES), ("c",)), Leaf(0.5, (1e-6,) * 7, 3)
         nodes = {name[:depth]: node for name in names for depth in DEPTHS.values()}
         return Outcomes(question.id, "h", "c", nodes, dict.fromkeys(names, leaf), {})
 
@@ -52,7 +59,7 @@ def questions(count):
 
 def recorder(path, walker, slots=2, constants=False):
     console = Console(file=io.StringIO(), width=200)
-    writer = Writer(path, {}, ())
+    writer = Writer(path, {}, NAMES)
     return Recorder(walker, writer, Tally(made=7), constants, asyncio.Semaphore(slots), console)
 
 
@@ -85,22 +92,82 @@ async def test_constant_paths_are_walked_if_asked_for(tmp_path):
     assert walker.walked == [("q0", planned("q0", constants=True))]
 
 
-def test_the_setting_says_what_changes_the_figures(tmp_path):
-    data = tmp_path / "locomo10.json"
-    data.write_bytes(b"[]")
-    dataset = open_dataset("locomo", data)
-    args = argparse.Namespace(
-        dataset="locomo", split="train", strategy="capacity", max_tokens=None, constants=False
-    )
-    setting = _setting(args, SMALL, dataset)
-    assert setting["sha256"] == hashlib.sha256(b"[]").hexdigest()
-    assert setting["dataset"] == "locomo"
-    assert setting["max_tokens"] == SMALL.retrieval.max_tokens
-    assert setting["strategy"] == "capacity"
-    assert setting["encoder"] == SMALL.encoder.asset
-    assert set(setting["backbones"]) == set(SMALL.backbones)
-    assert setting["prices"]["high"] == [0.02886, 0.02886]
-    assert set(setting["prices"]) == {*SMALL.backbones, "encoder", "tagger"}
-    assert json.loads(json.dumps(setting)) == setting
-    args.max_tokens = 99
-    assert _setting(args, SMALL, dataset)["max_tokens"] == 99
+@pytest.mark.parametrize("failure", [DeadlineExceeded("late"), Overloaded("full")])
+async def test_a_question_that_found_no_room_or_time_is_counted_too(tmp_path, failure):
+    path, walker = tmp_path / "o.jsonl", FakeWalker(failing=frozenset({"q1"}), failure=failure)
+    assert await recorder(path, walker).walk_all(questions(3)) == 1
+    assert {found.question for found in read(path).outcomes} == {"q0", "q2"}
+
+
+async def test_an_error_that_is_no_failure_of_models_ends_all(tmp_path):
+    walker = FakeWalker(failing=frozenset({"q0"}), failure=ConfigError("no"))
+    with pytest.raises(ConfigError):
+        await recorder(tmp_path / "o.jsonl", walker, slots=1).walk_all(questions(9))
+    assert len(walker.walked) <= 2
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs the command on fakes; gives the exit code."""
+    walker = FakeWalker()
+
+    @asynccontextmanager
+    async def opened(*_, **__):
+        yield walker, Tally()
+
+    def run(*options):
+        monkeypatch.setattr(record, "open_walker", opened)
+        given = ["--strategy", "capacity", "--recording", tmp_path / "r.sqlite", *options]
+        monkeypatch.setattr(sys, "argv", ["record.py", *map(str, given)])
+        try:
+            record.main()
+        except SystemExit as exc:
+            return exc.code
+        return 0
+
+    run.walked = walker.walked
+    return run
+
+
+def hotpot(folder):
+    folder.mkdir()
+    written(folder / "a.jsonl", [paragraphs(f"a{number}") for number in range(3)])
+    written(folder / "b.jsonl", [paragraphs("b0")])
+    return folder
+
+
+def test_datasets_with_options_can_be_recorded(command, tmp_path):
+    data, output = hotpot(tmp_path / "data"), tmp_path / "o.jsonl"
+    options = ("--data-option", "train=a.jsonl", "--data-option", "validation=b.jsonl")
+    wanted = ("--dataset", "hotpotqa", "--data", data, *options, "--output", output)
+    assert command(*wanted, "--questions", 2) == 0
+    assert len(command.walked) == 2
+    found = read(output)
+    assert len(found.outcomes) == 2
+    facts = {"train": sha256(data / "a.jsonl"), "validation": sha256(data / "b.jsonl")}
+    assert found.setting["data_options"] == facts
+    assert str(tmp_path) not in json.dumps(dict(found.setting))
+    assert command(*wanted, "--questions", 3) == 0
+    assert len(command.walked) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--data-option", "train"), "'train' is not of the form NAME=VALUE"),
+        (("--data-option", "colour=red"), "has no option 'colour'"),
+        (("--data-option", "train=a.jsonl"), "is a folder: name a file of outcomes"),
+    ],
+)
+def test_what_cannot_be_recorded_is_told(command, tmp_path, capsys, options, named):
+    data = hotpot(tmp_path / "data")
+    wanted = ("--dataset", "hotpotqa", "--data", data, *options, "--output", tmp_path)
+    assert command(*wanted) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert named in told
+
+
+@pytest.mark.parametrize("option", ["--questions", "--max-tokens", "--concurrency"])
+def test_numbers_below_1_are_refused(command, capsys, option):
+    assert command("--data", "d", "--output", "o", option, "-5") == 2
+    assert "must be a whole number above 0" in capsys.readouterr().err

@@ -33,10 +33,18 @@ from budgetmem.pipeline import ExtractRequest
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget
 from tests.fakes import pipeline, scripted
-from training.recording import ATTEMPTS, Recording, key_of, recorded
+from training import setting
+from training.recording import (
+    ATTEMPTS,
+    FIRST_WAIT_S,
+    LONGEST_WAIT_S,
+    Recording,
+    key_of,
+    recorded,
+)
 
 SMALL = load_profile("small")
-REQUEST = GenerationRequest("What?", 32, {"type": "object"})
+REQUEST = GenerationRequest("What?", 32, {"a": {}, "b": {}})
 ANNOTATION = Annotation(
     (Entity("Ana", "PERSON"),), (Relation("Ana", "has", "a cat"),), ("a cat",), tokens=3
 )
@@ -82,7 +90,7 @@ def path(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(training.recording, "wait_exponential", lambda max: wait_none())
+    monkeypatch.setattr(training.recording, "wait_exponential", lambda **_: wait_none())
 
 
 def models(backbone=None, encoder=None, tagger=None) -> ModelSet:
@@ -161,7 +169,7 @@ async def test_a_completion_keeps_every_field(path):
 CHANGES = {
     "prompt": "Who?",
     "max_tokens": 33,
-    "schema": {"type": "array"},
+    "schema": {"b": {}, "a": {}},
     "temperature": 0.5,
     "stop": ("x",),
 }
@@ -300,6 +308,34 @@ async def test_a_failure_is_the_callers_and_never_recorded(path, failure, asked)
     assert kept.tally.made == 1
 
 
+def test_retries_last_longer_than_a_restart():
+    waits = [min(FIRST_WAIT_S * 2**number, LONGEST_WAIT_S) for number in range(ATTEMPTS - 1)]
+    assert sum(waits) > 180
+
+
+async def everything(kept):
+    await kept.backbones["low"].generate(REQUEST)
+    await kept.encoder.embed(["a"])
+    await kept.tagger.annotate(["a"])
+
+
+async def test_other_weights_do_not_answer_for_those_of_the_same_name(path, monkeypatch):
+    first = recorded(models(), SMALL, Recording(path))
+    await everything(first)
+    monkeypatch.setattr(setting, "_recipes", lambda: dict.fromkeys(SMALL.assets, "of another day"))
+    second = recorded(models(), SMALL, Recording(path))
+    await everything(second)
+    assert (first.tally.made, second.tally.made, second.tally.recorded) == (3, 3, 0)
+
+
+async def test_how_much_of_a_text_the_encoder_reads_is_part_of_its_key(path):
+    longer = SMALL.encoder.model_copy(update={"max_tokens": 512})
+    for profile in (SMALL, SMALL.model_copy(update={"encoder": longer})):
+        kept = recorded(models(), profile, Recording(path))
+        await kept.encoder.embed(["a"])
+        assert kept.tally.made == 1
+
+
 async def test_what_is_remembered_does_not_count_as_a_cache(path):
     kept = recorded(models(), SMALL, Recording(path))
     await kept.encoder.embed(["a"])
@@ -342,6 +378,14 @@ def test_a_crash_between_replies_loses_nothing_that_was_acknowledged(path):
     recording = Recording(path)
     for number in acknowledged:
         assert recording.get(bytes([number])) == b"reply %d" % number
+
+
+@pytest.mark.parametrize("where", ["folder", "notes.txt/r.sqlite"])
+def test_a_place_for_no_file_is_refused(tmp_path, where):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="is not a recording"):
+        Recording(tmp_path / where)
 
 
 def test_a_file_that_is_no_recording_is_refused_and_left_alone(tmp_path):

@@ -62,7 +62,12 @@ def outcome_file(count: int, *, history: str = "h0", **setting: object) -> Outco
 
 def vectors(file: OutcomeFile, *_: object) -> Embedded:
     random = np.random.default_rng(1)
-    chunks = {chunk for o in file.outcomes for node in o.nodes.values() for chunk in node.chunks}
+    chunks = {
+        (o.question, chunk)
+        for o in file.outcomes
+        for node in o.nodes.values()
+        for chunk in node.chunks
+    }
     return Embedded(
         {o.question: random.normal(size=DIMENSION).astype(np.float32) for o in file.outcomes},
         {name: random.normal(size=DIMENSION).astype(np.float32) for name in sorted(chunks)},

@@ -49,6 +49,12 @@ class Dataset(Protocol):
         ...
 
     @property
+    def facts(self) -> Mapping[str, str]:
+        """What its options change of the data, beside `sha256`; of a file its hash, never its
+        place. Empty for a dataset without such options."""
+        ...
+
+    @property
     def splits(self) -> Mapping[str, tuple[str, ...]]:
         """Names of histories by split; every one of SPLIT_NAMES is there, perhaps empty."""
         ...
@@ -188,6 +194,11 @@ class FileDataset(ABC):
             reason = self.why_empty(split)
             raise InvalidInput("split", f"{split!r} of {self.name} has no questions: {reason}")
         return found
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """None; a dataset whose options change its questions or splits says so here."""
+        return {}
 
     @cached_property
     def sha256(self) -> str:

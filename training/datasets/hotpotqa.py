@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from budgetmem.errors import ConfigError, InvalidInput
@@ -17,7 +18,7 @@ from budgetmem.importers import hotpotqa
 from budgetmem.importers.base import Record, expect, get, json_records
 from budgetmem.types import Turn
 from training.datasets.base import SPLIT_NAMES, Entry, FileDataset, Question
-from training.datasets.files import answer, existing, filled
+from training.datasets.files import answer, existing, filled, sha256
 from training.metrics import token_f1
 
 UNTYPED = "untyped"
@@ -43,6 +44,11 @@ class HotpotQA(FileDataset):
     def files(self) -> Sequence[Path]:
         """The files that were given. Raises ConfigError if there are none."""
         return tuple(self._by_split().values())
+
+    @cached_property
+    def facts(self) -> Mapping[str, str]:
+        """The hash of each split's file: the same files may be given to other splits."""
+        return {split: sha256(path) for split, path in self._by_split().items()}
 
     def entries(self) -> Iterator[Entry]:
         """An entry a record. Raises InvalidInput with the place; also if a question comes again."""

@@ -22,7 +22,14 @@ from budgetmem.errors import ConfigError, InvalidInput, NotFound
 from budgetmem.importers import longmemeval
 from budgetmem.importers.base import Record, date, expect, get, json_records, text_lines
 from training.datasets.base import Entry, FileDataset, Question
-from training.datasets.files import DatasetWarning, answer, check_official, existing, filled
+from training.datasets.files import (
+    DatasetWarning,
+    answer,
+    check_official,
+    existing,
+    filled,
+    sha256,
+)
 from training.metrics import token_f1
 
 TYPES = (
@@ -58,6 +65,14 @@ class LongMemEval(FileDataset):
     split_file: Path | str | None = None
     order_file: Path | str | None = None
     verify: bool = False
+
+    @cached_property
+    def facts(self) -> Mapping[str, str]:
+        """The hashes of the files that say what is in which split."""
+        found = {"split_file": sha256(self._split_path)}
+        if self.order_file is not None:
+            found["order_file"] = sha256(Path(self.order_file))
+        return found
 
     @property
     def name(self) -> str:

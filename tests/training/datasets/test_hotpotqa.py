@@ -8,6 +8,7 @@ from budgetmem.errors import ConfigError, InvalidInput, NotFound
 from budgetmem.importers.hotpotqa import documents, split_documents
 from tests.toys import Words, shared_file
 from tests.training.datasets.records import paragraphs, real, written
+from training.datasets.files import sha256
 from training.datasets.hotpotqa import HotpotQA
 
 LONG = {
@@ -33,6 +34,14 @@ def test_the_distractor_form(tmp_path):
     assert (question.gold, question.category, question.evidence) == ("a cat", "bridge", ("d1",))
     assert [turn.speaker for turn in dataset.histories()["h0"]] == ["Dog", "Cat"]
     assert dataset.score(question, "cats") == 1.0
+
+
+def test_its_facts_are_the_hashes_of_the_splits_files(tmp_path):
+    one = opened(tmp_path, train=[paragraphs("h0")], test=[paragraphs("h1")])
+    other = HotpotQA(tmp_path, train="test.jsonl", test="train.jsonl")
+    assert one.sha256 == other.sha256
+    assert one.facts == {split: sha256(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
+    assert other.facts == {"train": one.facts["test"], "test": one.facts["train"]}
 
 
 def test_facts_as_columns(tmp_path):

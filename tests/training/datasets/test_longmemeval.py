@@ -9,6 +9,7 @@ from budgetmem.errors import ConfigError, InvalidInput, NotFound
 from tests.toys import shared_file
 from tests.training.datasets.records import instance, real, written
 from training.datasets import DatasetWarning
+from training.datasets.files import sha256
 from training.datasets.longmemeval import LongMemEval, read_order, read_splits
 
 SPLITS = {"train": [2, 0], "val": [1], "test": [3]}
@@ -109,6 +110,17 @@ def test_other_files_are_a_warning_and_with_verify_an_error(open_with):
         open_with("oracle", [instance()], verify=True).histories()
     with pytest.raises(ConfigError, match="no official sha256"):
         open_with("s", [instance()], folder=True, verify=True).histories()
+
+
+def test_its_facts_are_what_the_splits_come_from(open_with, tmp_path):
+    facts = open_with("oracle", [instance()]).facts
+    assert facts == {
+        "split_file": sha256(tmp_path / "splits.json"),
+        "order_file": sha256(tmp_path / "order.tsv"),
+    }
+    other = open_with("oracle", [instance()], splits={**SPLITS, "train": [0]}).facts
+    assert other["split_file"] != facts["split_file"]
+    assert set(open_with("s", [instance(filler=True)], order_file=None).facts) == {"split_file"}
 
 
 def test_an_empty_folder_is_refused(tmp_path):

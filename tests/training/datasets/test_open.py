@@ -6,7 +6,7 @@ import pytest
 from budgetmem.errors import ConfigError, InvalidInput, NotFound
 from examples.own_dataset import NOTEBOOKS, Notebooks
 from tests.training.datasets.records import paragraphs, written
-from training.datasets import DATASETS, open_dataset
+from training.datasets import DATASETS, open_dataset, options_of
 
 OWN = "examples.own_dataset:Notebooks"
 
@@ -15,6 +15,31 @@ def test_options_reach_the_dataset(tmp_path):
     written(tmp_path / "a.jsonl", [paragraphs()])
     dataset = open_dataset("hotpotqa", str(tmp_path), train="a.jsonl")
     assert len(dataset.questions("train")) == 1
+
+
+def test_options_come_as_texts():
+    assert options_of(["train=a.jsonl", "verify=true", "x=a=b", "y="]) == {
+        "train": "a.jsonl",
+        "verify": "true",
+        "x": "a=b",
+        "y": "",
+    }
+
+
+@pytest.mark.parametrize("given", [["train"], ["=a"], ["a=b", "a=b"]])
+def test_a_text_that_is_no_option_is_refused(given):
+    with pytest.raises(ConfigError, match="data option: "):
+        options_of(given)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False), (True, True)])
+def test_a_switch_may_be_a_text(tmp_path, text, value):
+    assert open_dataset("locomo", tmp_path, verify=text).verify is value
+
+
+def test_a_switch_is_nothing_else(tmp_path):
+    with pytest.raises(ConfigError, match="verify must be true or false, not 'yes'"):
+        open_dataset("locomo", tmp_path, verify="yes")
 
 
 @pytest.mark.parametrize("name", ["longmemeval-oracle", "longmemeval-s"])
