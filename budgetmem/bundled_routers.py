@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from budgetmem.errors import ConfigError
-from budgetmem.router_artifact import CARD_FILE, PACKAGES, load
+from budgetmem.router_artifact import CARD_FILE, PACKAGES, read_card
 
 ROUTERS = Path(__file__).with_name("routers")
 
@@ -24,9 +24,9 @@ def router_folder(named: Path) -> Path:
     A folder on disk comes before a bundled router of that name. Raises ConfigError where there is
     neither.
     """
-    bundled = bundled_routers()
     if named.exists():
         return named
+    bundled = bundled_routers()
     if named.as_posix() not in bundled:
         known = ", ".join(bundled) or "none"
         raise ConfigError(
@@ -40,12 +40,12 @@ def with_bundled(profile: str, named: Iterable[Path]) -> list[Path]:
     """The folders that were named, then the bundled ones of the strategies that these leave.
 
     `profile` is what load_profile is given: a file of one's own has no bundled routers, whatever
-    name is in it. Blocks for some tens of milliseconds a folder that was named.
+    name is in it. Of the folders only the cards are read; whoever serves them checks the rest.
 
-    Raises ConfigError for a folder without a sound router, and where bundled ones cannot run.
+    Raises ConfigError for a folder without a sound card, and where bundled ones cannot run.
     """
     folders = list(named)
-    taken = {load(folder).card.strategy for folder in folders}
+    taken = {read_card(folder).strategy for folder in folders}
     others = [
         folder
         for folder in bundled_routers().values()

@@ -5,17 +5,17 @@ A request's life: retrieve -> (route -> act) per stage -> memory -> answer -> re
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from budgetmem.backbone import Models, Vectors
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetTooSmall, InvalidInput
 from budgetmem.features import State
+from budgetmem.gather import gather_or_cancel
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules import MODULES
@@ -263,7 +263,7 @@ class _Walk:
         decisions = [self._decision(task, state, len(tasks)) for task in tasks]
         choices = await self.router.choose(decisions)
         runs = [self._run(task, choice) for task, choice in zip(tasks, choices, strict=True)]
-        return await _gather_or_cancel(runs)
+        return await gather_or_cancel(runs)
 
     def _decision(self, task: Task, state: State, share: int) -> Decision:
         return Decision(
@@ -309,14 +309,3 @@ def _grown(work: Workspace, found: Mapping[str, tuple[Finding, ...]]) -> Workspa
     if "filter" not in found:
         return work
     return work.with_kept(frozenset(id_ for f in found["filter"] for id_ in f.chunk_ids))
-
-
-async def _gather_or_cancel(runs: Sequence[Coroutine[Any, Any, Done]]) -> list[Done]:
-    """Like asyncio.gather, but one failure or cancellation cancels and awaits the others."""
-    tasks = [asyncio.create_task(run) for run in runs]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -71,9 +71,6 @@ class CostWeightCard(_Table):
             raise ValueError("`min` is above `max`")
         return self
 
-    def __contains__(self, cost_weight: float) -> bool:
-        return self.min <= cost_weight <= self.max
-
 
 class RouterCard(_Table):
     """What `router.json` says.
@@ -138,8 +135,7 @@ def load(folder: Path) -> Artifact:
 
     Raises ConfigError naming the file, what is wrong with it and what to do.
     """
-    card = _read_card(folder / CARD_FILE)
-    _check_card(folder / CARD_FILE, card)
+    card = read_card(folder)
     session = _open(folder / ONNX_FILE, card)
     try:
         check_graph(session, card.encoder.dimension, len(card.features))
@@ -176,11 +172,18 @@ def check_for(artifact: Artifact, profile: Profile) -> str | None:
     )
 
 
-def _read_card(path: Path) -> RouterCard:
+def read_card(folder: Path) -> RouterCard:
+    """What a router's folder says of itself, checked; of the network it tells nothing.
+
+    Raises ConfigError as `load`.
+    """
+    path = folder / CARD_FILE
     try:
-        return RouterCard.model_validate_json(_bytes(path))
+        card = RouterCard.model_validate_json(_bytes(path))
     except ValidationError as exc:
         raise ConfigError(f"{path}: {_faults(exc)}") from exc
+    _check_card(path, card)
+    return card
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +22,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from budgetmem.errors import BudgetMemError, ConfigError
+from budgetmem.errors import ConfigError
 from budgetmem.features import GROUPS
 from training import checkpoints
+from training.commands import ended_by_exit_code
 from training.config import TrainConfig, add_options, read
 from training.evaluation import bootstrap
 from training.ppo import PAPER
@@ -85,14 +85,8 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(stderr=True)
     torch.set_num_threads(1)
-    try:
+    with ended_by_exit_code(console):
         compare(read(options), options.variant, options.seeds, console)
-    except BudgetMemError as exc:
-        console.print(f"error: {exc}", markup=False, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("stopped: the same command goes on from the last checkpoint")
-        sys.exit(130)
 
 
 @dataclass(frozen=True)

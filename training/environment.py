@@ -107,9 +107,9 @@ class RecordedEnvironment:
         self._nodes: list[dict[str, int]] = []
         for place, each in enumerate(file.outcomes):
             for letters, leaf in each.leaves.items():
-                path = tuple(LETTERS.index(letter) for letter in letters)
-                self.score[(place, *path)] = leaf.score
-                self.cost[(place, *path)] = leaf.cost_usd
+                at = (place, *(LETTERS.index(letter) for letter in letters))
+                self.score[at] = leaf.score
+                self.cost[at] = leaf.cost_usd
             self._nodes.append({name: len(features) + at for at, name in enumerate(each.nodes)})
             features += [node.features for node in each.nodes.values()]
             states += [_state(node.chunks, vectors, each.question) for node in each.nodes.values()]

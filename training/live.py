@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from budgetmem.errors import BackboneError, DeadlineExceeded, InvalidInput, Overloaded
+from budgetmem.errors import BackboneError
 from budgetmem.features import router_inputs
+from budgetmem.gather import gather_or_cancel
 from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.pipeline import Pipeline
@@ -33,17 +34,14 @@ from training.environment import Chooser, Episodes
 from training.models import LiveOptions, open_walker
 from training.policies import Observation
 from training.ppo import Sampler
+from training.sampling import named
 from training.splits import Splits
 from training.vectors import recorded_profile
-from training.walks import Walker, gather_or_cancel
+from training.walks import FAILURES, Failure, Walker
 
 T = TypeVar("T")
 
 PLACES = {name: place for place, name in enumerate(MODULES)}
-
-Failure = BackboneError | DeadlineExceeded | Overloaded
-"""Why a question has no episode."""
-FAILURES = (BackboneError, DeadlineExceeded, Overloaded)
 
 MOST_FAILED = 0.5
 """The share of an update's questions that may fail. Which ones do may depend on the tiers that were
@@ -193,10 +191,7 @@ def live(options: LiveOptions, splits: Splits) -> Iterator[LiveEnvironment]:
     Raises as `training.models.open_walker`, and InvalidInput for questions that the dataset lacks.
     """
     setting, dataset = splits.setting, splits.dataset
-    asked = {q.id: q for q in dataset.questions(str(setting["split"]))}
-    if missing := [name for name in splits.training.questions if name not in asked]:
-        raise InvalidInput("outcomes", f"has a question that the dataset lacks: {missing[0]}")
-    questions = [asked[name] for name in splits.training.questions]
+    questions = named(dataset.questions(str(setting["split"])), splits.training.questions)
     opened = open_walker(
         options,
         questions,

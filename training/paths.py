@@ -57,7 +57,7 @@ def planned(question: str, constants: bool = False) -> tuple[Path, ...]:
     """
     draw = random.Random(f"paths of {question}")
     columns = [draw.sample(list(Tier), len(Tier)) for _ in STAGES["extract"]]
-    single = [(tier,) for tier in Tier]
+    single: list[Path] = [(tier,) for tier in Tier]
     choices: list[list[Path]] = [single, list(zip(*columns, strict=True)), single]
     held = draw.randrange(len(choices))
     choices[held] = [draw.choice(choices[held])]

@@ -32,8 +32,9 @@ from rich.progress import (
 )
 
 from budgetmem.config import load_profile
-from budgetmem.errors import BackboneError, BudgetMemError, DeadlineExceeded, Overloaded
+from budgetmem.errors import BudgetMemError
 from budgetmem.features import NAMES
+from budgetmem.gather import gather_or_cancel
 from budgetmem.tiers import STRATEGIES
 from training import outcomes
 from training.arguments import positive
@@ -43,7 +44,7 @@ from training.paths import planned
 from training.recording import Tally
 from training.sampling import interleaved
 from training.setting import check_embeds_queries, setting_of
-from training.walks import Walker, gather_or_cancel
+from training.walks import FAILURES, Walker
 
 
 def main() -> None:
@@ -136,7 +137,7 @@ class Recorder:
             try:
                 paths = planned(question.id, self.constants)
                 found = await self.walker.outcomes(question, paths)
-            except (BackboneError, DeadlineExceeded, Overloaded) as exc:
+            except FAILURES as exc:
                 return str(exc)
         self.writer.write(found)
         return None

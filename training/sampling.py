@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
+from budgetmem.errors import InvalidInput
 from training.datasets.base import Question
 
 
@@ -24,6 +25,14 @@ def interleaved(questions: Sequence[Question], seed: int) -> list[Question]:
         for place, question in enumerate(group)
     ]
     return [question for _, _, question in sorted(placed, key=lambda each: each[:2])]
+
+
+def named(questions: Sequence[Question], ids: Sequence[str]) -> list[Question]:
+    """Those with these ids, in their order. Raises InvalidInput for one that is not there."""
+    found = {question.id: question for question in questions}
+    if missing := sorted(set(ids) - set(found)):
+        raise InvalidInput("outcomes", f"has a question that the dataset lacks: {missing[0]!r}")
+    return [found[name] for name in ids]
 
 
 def sample(questions: Sequence[Question], count: int, seed: int) -> list[Question]:

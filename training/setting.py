@@ -71,8 +71,9 @@ def of_profile(profile: Profile) -> dict[str, object]:
 
 def prices(profile: Profile) -> dict[str, list[float]]:
     """USD per million tokens, in and out, by model."""
-    priced = {**profile.backbones, ENCODER: profile.encoder, TAGGER: profile.tagger}
-    return {key: [each.price.input, each.price.output] for key, each in priced.items()}
+    priced = {key: each.price for key, each in profile.backbones.items()}
+    priced |= {ENCODER: profile.encoder.price, TAGGER: profile.tagger.price}
+    return {key: [each.input, each.output] for key, each in priced.items()}
 
 
 def recipe(asset: str) -> str | None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -26,11 +25,12 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from budgetmem.errors import BudgetMemError, ConfigError
+from budgetmem.errors import ConfigError
 from budgetmem.router_artifact import encoder_sha256
 from budgetmem.tiers import Tier
 from training import checkpoints, evaluation
 from training.checkpoints import Checkpoint
+from training.commands import ended_by_exit_code
 from training.config import TrainConfig, add_options, read
 from training.evaluation import Walked
 from training.live import live
@@ -57,20 +57,13 @@ def main() -> None:
     console = Console(stderr=True)
     # The networks are small: more threads cost more than they bring, and change the sums.
     torch.set_num_threads(1)
-    try:
+    with ended_by_exit_code(console), ExitStack() as stack:
         config = read(options)
-        with ExitStack() as stack:
-            splits = read_splits(config)
-            if config.live:
-                rollouts = stack.enter_context(live(live_options(options), splits))
-                splits = replace(splits, rollouts=rollouts)
-            run_all(config, splits, console, whole_sweep=options.sweep)
-    except BudgetMemError as exc:
-        console.print(f"error: {exc}", markup=False, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("stopped: the same command goes on from the last checkpoint")
-        sys.exit(130)
+        splits = read_splits(config)
+        if config.live:
+            rollouts = stack.enter_context(live(live_options(options), splits))
+            splits = replace(splits, rollouts=rollouts)
+        run_all(config, splits, console, whole_sweep=options.sweep)
 
 
 def run_all(config: TrainConfig, splits: Splits, console: Console, *, whole_sweep: bool) -> None:

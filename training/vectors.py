@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from budgetmem.assets import asset_dir
 from budgetmem.backbone import Encoder, Vectors
 from budgetmem.config import Profile, load_profile
-from budgetmem.errors import ConfigError, InvalidInput
+from budgetmem.errors import ConfigError
 from budgetmem.history import Histories
 from budgetmem.local_encoder import LocalEncoder
 from budgetmem.store.sqlite import SqliteStore
@@ -29,6 +29,7 @@ from training.config import differences
 from training.datasets.base import Dataset, Question
 from training.environment import Embedded
 from training.outcomes import OutcomeFile
+from training.sampling import named
 from training.setting import TENANT, check_embeds_queries, of_profile
 
 FORMAT = 2
@@ -84,10 +85,8 @@ def recorded_profile(setting: Mapping[str, Any]) -> Profile:
 async def _embed(
     file: OutcomeFile, dataset: Dataset, profile: Profile, encoder: Encoder
 ) -> Embedded:
-    wanted = {each.question for each in file.outcomes}
-    asked = [q for q in dataset.questions(str(file.setting["split"])) if q.id in wanted]
-    if missing := sorted(wanted - {question.id for question in asked}):
-        raise InvalidInput("outcomes", f"has a question that the dataset lacks: {missing[0]!r}")
+    wanted = [each.question for each in file.outcomes]
+    asked = named(dataset.questions(str(file.setting["split"])), wanted)
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
         histories = Histories(SqliteStore(Path(folder)), encoder, profile.retrieval)
         turns = dataset.histories()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from budgetmem.backbone import Models
 from budgetmem.config import Profile
+from budgetmem.errors import BackboneError, DeadlineExceeded, Overloaded
 from budgetmem.features import State, observe, state_chunks
+from budgetmem.gather import gather_or_cancel
 from budgetmem.info import CostWeights
 from budgetmem.pipeline import ExtractRequest, Pipeline, Retriever
 from budgetmem.router import Decision, FixedRouter
@@ -21,6 +22,10 @@ from training.outcomes import Leaf, Node, Outcomes
 from training.paths import DEPTHS, Path, spell, tiers_of
 
 T = TypeVar("T")
+
+Failure = BackboneError | DeadlineExceeded | Overloaded
+"""Why a question could not be walked: it is told and counted, and comes to no score."""
+FAILURES = (BackboneError, DeadlineExceeded, Overloaded)
 
 
 @dataclass
@@ -115,17 +120,6 @@ class Walker:
             answer_tokens=receipt.answer.input_tokens,
             fell=tuple(step.module for step in receipt.steps if step.fallbacks),
         )
-
-
-async def gather_or_cancel(runs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """As asyncio.gather, but one failure or cancellation cancels and awaits the others."""
-    tasks = [asyncio.create_task(run) for run in runs]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _node(state: State, stage: str) -> Node:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgetmem.errors import InvalidInput
 from training.datasets.base import Question
-from training.sampling import interleaved, sample
+from training.sampling import interleaved, named, sample
 
 QUESTIONS = [
     Question(f"q{n}", "h", "?", "gold", "temporal" if n % 4 else "multi-hop", ()) for n in range(40)
@@ -41,3 +42,9 @@ def test_a_larger_sample_keeps_what_a_smaller_one_has():
     assert {q.id for q in sample(QUESTIONS, 7, seed=3)} < {
         q.id for q in sample(QUESTIONS, 20, seed=3)
     }
+
+
+def test_named_questions_come_in_the_order_of_their_names():
+    assert named(QUESTIONS, ["q7", "q2"]) == [QUESTIONS[7], QUESTIONS[2]]
+    with pytest.raises(InvalidInput, match="lacks: 'q99'"):
+        named(QUESTIONS, ["q7", "q99"])

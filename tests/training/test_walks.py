@@ -19,7 +19,7 @@ from training.datasets.base import Question
 from training.outcomes import OutcomeFile, Writer, read
 from training.paths import constant, parse, planned, spell
 from training.recording import Recording, recorded
-from training.walks import Walker, Watching, gather_or_cancel
+from training.walks import Walker, Watching
 
 SMALL = load_profile("small")
 PLAN = planned("q1", constants=True)
@@ -168,21 +168,6 @@ async def test_paths_that_share_their_beginning_share_its_calls(tmp_path):
     assert kept.tally.made < calls / 3
 
 
-async def test_a_path_that_fails_takes_its_siblings_with_it():
-    ended = []
-
-    async def run(number):
-        try:
-            await asyncio.sleep(0 if number == 1 else 60)
-        finally:
-            ended.append(number)
-        raise BackboneUnavailable("gone")
-
-    with pytest.raises(BackboneUnavailable):
-        await gather_or_cancel([run(number) for number in range(3)])
-    assert sorted(ended) == [0, 1, 2]
-
-
 async def test_no_path_goes_on_after_its_question_failed(monkeypatch):
     each = walker()
     going_on, ended = asyncio.Event(), []
@@ -199,14 +184,6 @@ async def test_no_path_goes_on_after_its_question_failed(monkeypatch):
     with pytest.raises(BackboneUnavailable):
         await each.outcomes(QUESTION, PLAN[:3])
     assert len(ended) == 2
-
-
-async def test_results_come_in_the_order_of_the_runs():
-    async def run(number):
-        await asyncio.sleep(0.01 / number)
-        return number
-
-    assert await gather_or_cancel([run(number) for number in (1, 2, 3)]) == [1, 2, 3]
 
 
 def test_a_watching_router_serves_every_strategy_without_a_weight():
