@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from budgetmem.assets import asset_dir
+from budgetmem.config import load_profile
+from budgetmem.errors import AssetError
 from budgetmem.triton import ByteCounter, Channel, TritonBackbone
+from server.render import render
 from server.triton_process import EmbeddedTriton
 
 FAKE_REPOSITORY = Path(__file__).parent / "model_repository"
@@ -28,6 +32,22 @@ def fake_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def fake_triton(fake_repository):
     async with EmbeddedTriton(fake_repository, start_timeout_s=60, stop_timeout_s=4) as triton:
         yield triton
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tiny_triton(tmp_path_factory):
+    """The address of a Triton with the real weights of the profile `tiny`; skips without them."""
+    pytest.importorskip("pytriton", exc_type=ImportError)
+    profile = load_profile("tiny")
+    for asset in profile.assets:
+        try:
+            asset_dir(asset)
+        except AssetError as exc:
+            pytest.skip(f"{exc}")
+    repository = tmp_path_factory.mktemp("tiny")
+    render(profile, repository)
+    async with EmbeddedTriton(repository, start_timeout_s=240) as triton:
+        yield triton.url
 
 
 @pytest_asyncio.fixture(loop_scope="session")

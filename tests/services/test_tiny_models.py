@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from budgetmem.assets import asset_dir
 from budgetmem.backbone import Entity, GenerationRequest
 from budgetmem.config import load_profile
-from budgetmem.errors import AssetError, BackboneError
+from budgetmem.errors import BackboneError
 from budgetmem.triton import connect
-from server.render import render
-from server.triton_process import EmbeddedTriton
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 
@@ -28,19 +25,10 @@ SCHEMA = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def models(tmp_path_factory):
-    pytest.importorskip("pytriton", exc_type=ImportError)
-    for asset in PROFILE.assets:
-        try:
-            asset_dir(asset)
-        except AssetError as exc:
-            pytest.skip(f"{exc}")
-    repository = tmp_path_factory.mktemp("tiny")
-    render(PROFILE, repository)
-    async with EmbeddedTriton(repository, start_timeout_s=240) as triton:
-        models = await connect(PROFILE, triton.url)
-        yield models
-        await models.close()
+async def models(tiny_triton):
+    models = await connect(PROFILE, tiny_triton)
+    yield models
+    await models.close()
 
 
 def ask(question: str, **options) -> GenerationRequest:

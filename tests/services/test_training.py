@@ -6,13 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from budgetmem.assets import asset_dir
-from budgetmem.config import load_profile
-from budgetmem.errors import AssetError
-from server.render import render
-from server.triton_process import EmbeddedTriton
 from training import outcomes
 from training.paths import planned, spell
 
@@ -23,7 +17,6 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-PROFILE = load_profile("tiny")
 SAID = (
     ("Ana", "I moved to Lisbon last week, and I adopted a cat."),
     ("Ben", "A cat! What is its name?"),
@@ -46,20 +39,6 @@ def conversation(number: int) -> dict:
     }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def triton(tmp_path_factory):
-    pytest.importorskip("pytriton", exc_type=ImportError)
-    for asset in PROFILE.assets:
-        try:
-            asset_dir(asset)
-        except AssetError as exc:
-            pytest.skip(f"{exc}")
-    repository = tmp_path_factory.mktemp("tiny")
-    render(PROFILE, repository)
-    async with EmbeddedTriton(repository, start_timeout_s=240) as running:
-        yield running.url
-
-
 async def run(*command: object) -> str:
     """What a command of this environment printed; it must have succeeded."""
     process = await asyncio.create_subprocess_exec(
@@ -74,10 +53,10 @@ async def run(*command: object) -> str:
     return told.decode()
 
 
-async def test_a_router_is_recorded_trained_live_exported_and_checked(triton, tmp_path):
+async def test_a_router_is_recorded_trained_live_exported_and_checked(tiny_triton, tmp_path):
     data = tmp_path / "toy.json"
     data.write_text(json.dumps([conversation(number) for number in range(7)]))
-    live = ("--data", data, "--triton-url", triton, "--data-dir", tmp_path / "histories")
+    live = ("--data", data, "--triton-url", tiny_triton, "--data-dir", tmp_path / "histories")
     live = (*live, "--recording", tmp_path / "replies.sqlite")
     files = {split: tmp_path / f"{split}.jsonl.gz" for split in ("train", "validation")}
     record = ("training/record.py", *live, "--profile", "tiny", "--strategy", "implementation")
