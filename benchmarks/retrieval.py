@@ -33,7 +33,8 @@ from budgetmem.backbone import Encoder, TokenCounter
 from budgetmem.config import ChunkingProfile, RetrievalProfile
 from budgetmem.history import Histories
 from budgetmem.local_encoder import LocalEncoder
-from budgetmem.retrieval import RANKINGS, candidates, fill, query_words, rank
+from budgetmem.ranking import query_words
+from budgetmem.retrieval import RANKINGS, candidates, fill, order
 from budgetmem.store.base import Hits
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
@@ -159,8 +160,7 @@ def _count(
 ) -> None:
     """What Histories.retrieve makes of a search, for all rankings and budgets."""
     for (_, ranking, budget), tally in tallies.items():
-        order = rank(hits.dense, hits.keyword, ranking, constant)
-        ranked = ((hits.units[name], score) for name, score in order)
+        ranked = order(question.text, hits, ranking, constant)
         chunks = fill(ranked, hits.sessions, budget, tokens)
         tally.add(question, {name for chunk in chunks for name in chunk.turn_ids})
 
@@ -212,7 +212,7 @@ def main(
     dataset: Annotated[str, typer.Option(help="Only `locomo` has evidence by turn.")] = "locomo",
     split: Annotated[str, typer.Option(help="Of train, validation, test.")] = "train,validation",
     units: Annotated[str, typer.Option(help=f"Of {', '.join(UNITS)}.")] = "windows",
-    rankings: Annotated[str, typer.Option(help=f"Of {', '.join(RANKINGS)}.")] = "fused",
+    rankings: Annotated[str, typer.Option(help=f"Of {', '.join(RANKINGS)}.")] = "lines",
     budgets: Annotated[str, typer.Option(help="Token budgets.")] = "400,800,1300",
     encoder: Annotated[
         Path | None, typer.Option(help="Folder with model.onnx and tokenizer.json.")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from budgetmem.backbone import TokenCounter
 from budgetmem.config import ChunkingProfile
 from budgetmem.errors import ConfigError
+from budgetmem.forms import FORMS
 from budgetmem.types import Turn
 
 
@@ -98,29 +99,6 @@ def chunk_id(session: str, first: int, text: str) -> str:
     """Sixteen hex digits of SHA-256 over the session, the place in it and the text."""
     digest = hashlib.sha256(f"{session}\0{first}\0{text}".encode())
     return digest.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a turn is written: `opening` SPEAKER `middle` BODY `closing`, the caption in `shared`."""
-
-    middle: str
-    closing: str
-    shared: str
-    one_line: bool = True
-
-    def body(self, turn: Turn) -> str:
-        return " ".join(turn.text.split()) if self.one_line else turn.text
-
-    def caption(self, turn: Turn) -> str:
-        return self.shared.format(caption=turn.caption) if turn.caption else ""
-
-
-FORMS: Mapping[str, Form] = {
-    "line": Form(": ", "", " [shares an image: {caption}]"),
-    "said": Form(' said, "', '"', " and shared {caption}", one_line=False),
-}
-"""`line` is this project's form; `said` is the one of the paper's LoCoMo protocol."""
 
 
 def lines(turn: Turn, max_tokens: int, tokens: TokenCounter, form: str = "line") -> list[Line]:

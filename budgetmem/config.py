@@ -158,7 +158,7 @@ class ChunkingProfile(_Table):
 class RetrievalProfile(_Table):
     """Ranking and how much reaches the pipeline, in tokens of the encoder's tokenizer."""
 
-    ranking: Literal["dense", "keyword", "fused"] = "fused"
+    ranking: Literal["dense", "keyword", "fused", "lines"] = "lines"
     max_tokens: Positive = 800
     rrf_constant: Positive = 10
     chunking: ChunkingProfile = ChunkingProfile()

@@ -20,7 +20,8 @@ from budgetmem.chunking import BoundedTokens, Unit, by_session
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DuplicateTurn
 from budgetmem.planning import Plan, Planner, Progress
-from budgetmem.retrieval import RANKINGS, candidates, fill, query_words, rank
+from budgetmem.ranking import query_words
+from budgetmem.retrieval import RANKINGS, candidates, fill, order
 from budgetmem.stages import INGEST, RETRIEVE
 from budgetmem.store.base import (
     DeletionProof,
@@ -67,6 +68,7 @@ class Retrieval:
 class _Search:
     """A query, made ready: the ranking to use, and what it ranks by."""
 
+    query: str
     ranking: str
     vector: NDArray[np.float32] | None
     words: Sequence[str]
@@ -185,6 +187,7 @@ class Histories:
         parts = RANKINGS[ranking]
         encoder = self._encoder_of(tenant, RETRIEVE)
         search = _Search(
+            query=query,
             ranking=ranking,
             vector=(await encoder.embed([query]))[0] if parts.vectors else None,
             words=query_words(query) if parts.words else (),
@@ -198,8 +201,7 @@ class Histories:
     ) -> tuple[tuple[Chunk, ...], Mapping[str, Vectors]]:
         hits = self._store.search(tenant, history, search.vector, search.words, candidates(budget))
         self._check_settings(history, hits.settings, for_writing=False)
-        order = rank(hits.dense, hits.keyword, search.ranking, self._profile.rrf_constant)
-        ranked = ((hits.units[name], score) for name, score in order)
+        ranked = order(search.query, hits, search.ranking, self._profile.rrf_constant)
         chunks = fill(ranked, hits.sessions, budget, self._tokens)
         inside = {chunk.id: _inside(chunk, hits.units.values()) for chunk in chunks}
         vectors = self._store.vectors(tenant, history, set().union(*inside.values()))

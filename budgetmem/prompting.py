@@ -93,7 +93,7 @@ def answer_prompt(memory: str, work: Workspace) -> Prompt:
 
 def plain_memory(chunks: Sequence[Chunk]) -> str:
     """Chunks as they are, under their dates: what plain retrieval gives to an answerer."""
-    return "\n".join("\n".join(_dated(chunk)) for chunk in chunks)
+    return _under_dates(chunks, [_dated(chunk) for chunk in chunks])
 
 
 def reply_schema(module: Module, style: str, work: Workspace) -> Mapping[str, Any]:
@@ -124,20 +124,29 @@ def _numbered_up_to(schema: Mapping[str, Any], count: int) -> dict[str, Any]:
 
 
 def _prefix(chunks: Sequence[Chunk], work: Workspace) -> str:
-    numbered = "\n".join(_numbered(number, chunk) for number, chunk in enumerate(chunks, 1))
-    return f"<memories>\n{numbered}\n</memories>\n{_question(work)}"
+    numbered = [
+        f"[{number}] {quote_lines(escape(_dated(chunk))).lstrip()}"
+        for number, chunk in enumerate(chunks, 1)
+    ]
+    return f"<memories>\n{_under_dates(chunks, numbered)}\n</memories>\n{_question(work)}"
 
 
-def _numbered(number: int, chunk: Chunk) -> str:
-    *heading, text = _dated(chunk)
-    return f"{' '.join([f'[{number}]', *heading])}\n{quote_lines(escape(text))}"
+def _under_dates(chunks: Sequence[Chunk], texts: Sequence[str]) -> str:
+    """The chunks' texts, under the date of their session wherever it changes."""
+    written: list[str] = []
+    told: str | None = None
+    for chunk, text in zip(chunks, texts, strict=True):
+        heading = None if chunk.time is None else f"{prose(chunk.time)}:"
+        if heading not in (None, told):
+            written.append(heading)
+        told = heading
+        written.append(text)
+    return "\n".join(written)
 
 
-def _dated(chunk: Chunk) -> tuple[str, ...]:
-    """The session's date, if known, and the text with its relative dates resolved."""
-    if chunk.time is None:
-        return (chunk.text,)
-    return prose(chunk.time), dates.annotate(chunk.text, chunk.time)
+def _dated(chunk: Chunk) -> str:
+    """The text with its relative dates resolved, if the session's date is known."""
+    return chunk.text if chunk.time is None else dates.annotate(chunk.text, chunk.time)
 
 
 def _question(work: Workspace) -> str:

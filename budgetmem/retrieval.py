@@ -1,80 +1,61 @@
-"""From rankings to the chunks that reach the pipeline: query words, fusion, filling the budget.
+"""From rankings to the chunks that reach the pipeline: which ranking, and filling the budget.
 
 Pure functions; what ranks is the store (exact inner product, BM25).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-
-from bm25s.stopwords import STOPWORDS_EN_PLUS
+from dataclasses import dataclass, replace
 
 from budgetmem.backbone import TokenCounter
 from budgetmem.chunking import Line, Unit, chunk_id
+from budgetmem.line_ranking import focus, rank_lines
+from budgetmem.ranking import Ranked, fuse
+from budgetmem.store.base import Hits
 from budgetmem.types import Chunk
-
-Ranked = tuple[str, float]
-"""A unit's id and its score, higher is better."""
-
-_WORD = re.compile(r"[^\W_]+")
-
-_STOP_WORDS = frozenset(STOPWORDS_EN_PLUS)
-"""English function words: they say how a question asks, not what it is about."""
 
 _GIVE_UP_AFTER = 32
 """Misses in a row after which the budget counts as filled."""
-
-
-def query_words(query: str) -> tuple[str, ...]:
-    """The words to search for, each once: without stop words, unless there is nothing else."""
-    words = tuple(dict.fromkeys(_WORD.findall(query.lower())))
-    return tuple(word for word in words if word not in _STOP_WORDS) or words
-
 
 KEYWORD_WEIGHT = 1.5
 """What a rank by words counts against one by vectors, tuned on LoCoMo's training conversations."""
 
 
-def fuse(rankings: Sequence[tuple[Sequence[Ranked], float]], constant: int) -> list[Ranked]:
-    """Reciprocal rank fusion: the sum over (ranking, weight) of weight / (constant + rank).
-
-    Ranks count from 1. Cormack, Clarke and Buettcher, SIGIR 2009, with weights. Ties are broken
-    by id, so the order is total.
-    """
-    scores: dict[str, float] = {}
-    for ranking, weight in rankings:
-        for rank, (name, _) in enumerate(ranking, start=1):
-            scores[name] = scores.get(name, 0.0) + weight / (constant + rank)
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-
-
 @dataclass(frozen=True)
 class Ranking:
-    """What a ranking of a RetrievalProfile counts: 0 where it does not look at all."""
+    """What a ranking of a RetrievalProfile counts: 0 where it does not look at all.
+
+    `lines`: both are signals of a model that ranks single lines, without their neighbours.
+    """
 
     vectors: float
     words: float
+    lines: bool = False
 
 
 RANKINGS: Mapping[str, Ranking] = {
     "dense": Ranking(vectors=1.0, words=0.0),
     "keyword": Ranking(vectors=0.0, words=1.0),
     "fused": Ranking(vectors=1.0, words=KEYWORD_WEIGHT),
+    "lines": Ranking(vectors=1.0, words=1.0, lines=True),
 }
 
 
-def rank(
-    dense: Sequence[Ranked], keyword: Sequence[Ranked], ranking: str, constant: int
-) -> Sequence[Ranked]:
-    """The order of a named ranking: one of the two as it is, or both fused."""
+def order(query: str, hits: Hits, ranking: str, constant: int) -> list[tuple[Unit, float]]:
+    """The found units, best first, by a named ranking: one of the two as it is, both fused, or
+    their single lines."""
     weights = RANKINGS[ranking]
+    if weights.lines:
+        ranked: Sequence[Ranked] = rank_lines(query, hits.dense, hits.keyword, hits.units)
+        return [(focus(hits.units[name]), score) for name, score in ranked]
     if weights.words == 0:
-        return dense
-    if weights.vectors == 0:
-        return keyword
-    return fuse([(dense, weights.vectors), (keyword, weights.words)], constant)
+        ranked = hits.dense
+    elif weights.vectors == 0:
+        ranked = hits.keyword
+    else:
+        ranked = fuse([(hits.dense, weights.vectors), (hits.keyword, weights.words)], constant)
+    return [(hits.units[name], score) for name, score in ranked]
 
 
 @dataclass(frozen=True)
@@ -143,7 +124,7 @@ class _Selection:
 
 def candidates(max_tokens: int) -> int:
     """Units to ask of each ranking: more than fit, since they overlap and some are skipped."""
-    return max(200, max_tokens // 4)
+    return max(400, max_tokens // 4)
 
 
 def fill(
@@ -163,21 +144,19 @@ def fill(
     misses = 0
     for unit, score in ranked:
         best = best or (unit, score)
-        parts = [unit] if unit.focus is None else [unit, focus(unit)]
+        parts = [unit] if len(unit.lines) == 1 or unit.focus is None else [unit, focus(unit)]
         taken = any(selection.take(part, score) for part in parts)
         misses = 0 if taken else misses + 1
         if misses == _GIVE_UP_AFTER:
             break
     if selection.empty and best is not None:
-        selection.take(focus(best[0]), best[1], always=True)
+        selection.take(_first_line(best[0]), best[1], always=True)
     return selection.chunks(sessions)
 
 
-def focus(unit: Unit) -> Unit:
-    """The unit reduced to the line it stands around, or to its first if it has no such line."""
-    place = unit.focus or 0
-    line = unit.lines[place]
-    return Unit(unit.id, unit.session, unit.first + place, 0, (line,), line.tokens)
+def _first_line(unit: Unit) -> Unit:
+    """The unit reduced to its focus, or to its first line if it has none."""
+    return focus(unit) if unit.focus is not None else focus(replace(unit, focus=0))
 
 
 def _text(lines: Mapping[int, Line], first: int, last: int) -> str:

@@ -49,7 +49,7 @@ STRATEGIES: Mapping[str, Mapping[Tier, Rung]] = {
     "implementation": {
         Tier.LOW: Apply("rules"),
         Tier.MID: Apply("specialist"),
-        Tier.HIGH: Ask("reflective", "high"),
+        Tier.HIGH: Ask("direct", "high"),
     },
     "reasoning": {
         Tier.LOW: Ask("direct", "high"),

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -13,6 +14,7 @@ from budgetmem.prompting import (
     answer_prompt,
     fingerprint,
     module_prompt,
+    plain_memory,
     reply_schema,
 )
 from budgetmem.types import Chunk, Workspace
@@ -26,11 +28,32 @@ WORK = Workspace.start("When did Ana adopt a cat?", CHUNKS, datetime(2023, 7, 1)
 def test_memories_come_first_and_the_instruction_last(module, style):
     prompt = module_prompt(module, style, WORK)
     assert prompt.text.startswith(prompt.prefix)
-    assert prompt.prefix.startswith("<memories>\n[1] 8 May 2023\n")
+    assert prompt.prefix.startswith("<memories>\n8 May 2023:\n[1] Ana: ")
     assert prompt.prefix.endswith("</question>\n")
     assert 'asked="1 July 2023"' in prompt.prefix
     assert len(prompt.text) > len(prompt.prefix) + 80
     assert "$" not in prompt.text
+
+
+def test_a_session_is_dated_once():
+    first = Chunk("1", "1", datetime(2023, 5, 8), ("1",), "Ana: Hi!", 2)
+    second = replace(first, id="2", text="Ana: Bye!")
+    third = replace(first, id="3", text="Ana: I am back!", time=datetime(2023, 5, 9))
+    fourth = replace(first, id="4", text="Ana: When was that?", time=None)
+    fifth = replace(third, id="5", text="Ana: Now.")
+    work = Workspace.start("q", (first, second, third, fourth, fifth))
+    prefix = module_prompt(MODULES["topic"], "direct", work).prefix
+    assert prefix.splitlines()[1:9] == [
+        "8 May 2023:",
+        "[1] Ana: Hi!",
+        "[2] Ana: Bye!",
+        "9 May 2023:",
+        "[3] Ana: I am back!",
+        "[4] Ana: When was that?",
+        "9 May 2023:",
+        "[5] Ana: Now.",
+    ]
+    assert plain_memory((first, second)) == "8 May 2023:\nAna: Hi!\nAna: Bye!"
 
 
 def test_the_prefix_is_the_same_for_all_modules_that_read_the_same_chunks():
@@ -110,7 +133,7 @@ def test_no_text_adds_a_line_to_the_frame(text: str):
     hostile = Workspace.start("q", (Chunk("c", "s", None, ("t",), text, 9),))
     prefix = module_prompt(MODULES["topic"], "direct", hostile).prefix
     frame = [line for line in prefix.split("\n") if not line.startswith("  ")]
-    assert [line for line in frame if line] == [
+    assert [re.sub(r"^\[1\] .*", "[1]", line) for line in frame if line] == [
         "<memories>",
         "[1]",
         "</memories>",

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from budgetmem.chunking import units
 from budgetmem.config import ChunkingProfile
-from budgetmem.retrieval import candidates, fill, fuse, query_words, rank
+from budgetmem.ranking import fuse, query_words
+from budgetmem.retrieval import candidates, fill, order
+from budgetmem.store.base import Hits, Settings
 from budgetmem.types import Turn
 from tests.toys import Fours, Words
 
@@ -40,11 +42,30 @@ def test_fusion_adds_reciprocal_ranks_and_breaks_ties_by_id():
     assert [name for name, _ in tied] == ["y", "z"]
 
 
+def found_in(units_, dense, keyword) -> Hits:
+    return Hits(
+        settings=Settings("toy", 4, ""),
+        dense=tuple(dense),
+        keyword=tuple(keyword),
+        units={unit.id: unit for unit in units_},
+        sessions=("s",),
+    )
+
+
 def test_a_plain_ranking_is_left_as_it_is():
-    dense, keyword = [("a", 0.9)], [("b", 3.0)]
-    assert rank(dense, keyword, "dense", 10) == dense
-    assert rank(dense, keyword, "keyword", 10) == keyword
-    assert {name for name, _ in rank(dense, keyword, "fused", 10)} == {"a", "b"}
+    a, b, c = session("s", [1] * 3)
+    hits = found_in([a, b, c], [(a.id, 0.9), (b.id, 0.2)], [(c.id, 3.0)])
+    assert order("w0", hits, "dense", 10) == [(a, 0.9), (b, 0.2)]
+    assert order("w0", hits, "keyword", 10) == [(c, 3.0)]
+    assert {unit for unit, _ in order("w0", hits, "fused", 10)} == {a, b, c}
+
+
+def test_the_ranking_of_lines_gives_single_lines():
+    a, b, c = session("s", [1] * 3)
+    hits = found_in([a, b, c], [(b.id, 0.9)], [(c.id, 3.0)])
+    ranked = order("w1", hits, "lines", 10)
+    assert [[line.turn_id for line in unit.lines] for unit, _ in ranked] == [["s1"], ["s2"]]
+    assert sum(score for _, score in ranked) == pytest.approx(1)
 
 
 def test_overlapping_and_adjacent_windows_become_one_chunk_with_each_turn_once():
@@ -100,5 +121,5 @@ def test_the_budget_holds_and_nothing_comes_twice(sizes, budget, counter, data):
 
 
 def test_large_budgets_ask_for_more_candidates():
-    assert candidates(400) == 200
+    assert candidates(400) == 400
     assert candidates(100_000) > candidates(10_000)

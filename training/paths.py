@@ -46,21 +46,27 @@ def tiers_of(path: Path) -> Mapping[str, Tier]:
     return dict(zip(MODULES, path, strict=True))
 
 
-def planned(question: str, constants: bool = False) -> tuple[Path, ...]:
-    """The paths of one question: two of the three stages vary fully, one is held.
+TRIED = 2
+"""Choices of a stage that varies."""
 
-    A stage that varies has three choices: the tiers of the filter or the summary, or three rows of
-    tiers for the stage between them that give each of its modules every tier once.
-    So a plan has nine paths, and every decision that is not held can be compared with its
-    alternatives. What is held, and where, and the rows are drawn anew for every question, from
-    its id. `constants` adds the paths of one tier for all modules.
+
+def planned(question: str, constants: bool = False) -> tuple[Path, ...]:
+    """The paths of one question: two of the three stages vary, one is held.
+
+    A stage that varies has two choices: of the three tiers of the filter or the summary, or of
+    three rows of tiers for the stage between them, which give each of its modules every tier once.
+    So a plan has four paths, and every decision that is not held can be compared with an
+    alternative in the same state. What is held, which choices there are and the rows are drawn
+    anew for every question, from its id. `constants` adds the paths of one tier for all modules.
     """
     draw = random.Random(f"paths of {question}")
     columns = [draw.sample(list(Tier), len(Tier)) for _ in STAGES["extract"]]
     single: list[Path] = [(tier,) for tier in Tier]
-    choices: list[list[Path]] = [single, list(zip(*columns, strict=True)), single]
-    held = draw.randrange(len(choices))
-    choices[held] = [draw.choice(choices[held])]
+    stages: list[list[Path]] = [single, list(zip(*columns, strict=True)), single]
+    held = draw.randrange(len(stages))
+    choices = [
+        draw.sample(all_, 1 if place == held else TRIED) for place, all_ in enumerate(stages)
+    ]
     paths = [(*first, *middle, *last) for first, middle, last in product(*choices)]
     uniform = [constant(tier) for tier in Tier] if constants else []
     return tuple(dict.fromkeys([*paths, *uniform]))

@@ -11,9 +11,11 @@ from functools import cache
 from budgetmem.assets.catalogue import load_catalogue
 from budgetmem.config import ENCODER, TAGGER, Profile
 from budgetmem.errors import ConfigError
+from budgetmem.line_ranking import WEIGHTS
 from budgetmem.modules import MODULES
 from budgetmem.prompting import fingerprint
 from budgetmem.retrieval import RANKINGS
+from budgetmem.tiers import STRATEGIES
 from training.datasets.base import Dataset
 
 TENANT = "training"
@@ -40,6 +42,7 @@ def setting_of(
         "data_options": dict(dataset.facts),
         "split": split,
         "strategy": strategy,
+        "rungs": {tier.label: str(rung) for tier, rung in STRATEGIES[strategy].items()},
         "max_tokens": profile.retrieval.max_tokens if max_tokens is None else max_tokens,
         "constants": constants,
         **of_profile(profile),
@@ -53,6 +56,7 @@ def of_profile(profile: Profile) -> dict[str, object]:
     return {
         "profile": profile.name,
         "retrieval": profile.retrieval.model_dump(mode="json", exclude={"max_tokens"}),
+        "line_weights": dict(WEIGHTS) if RANKINGS[profile.retrieval.ranking].lines else {},
         "prompts": fingerprint(MODULES.values()),
         "generation": profile.generation.model_dump(mode="json"),
         "tiers": dict(profile.tiers),
@@ -94,7 +98,7 @@ def check_embeds_queries(profile: Profile) -> None:
     if not RANKINGS[ranking].vectors:
         raise ConfigError(
             f"profile {profile.name}: with the ranking {ranking!r} no query is embedded, and a "
-            "router learns from its vector: use 'dense' or 'fused'"
+            "router learns from its vector: use 'lines', 'fused' or 'dense'"
         )
 
 

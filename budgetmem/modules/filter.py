@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,19 @@ import numpy as np
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import LocalRung, Tools
 from budgetmem.modules.lines import lines
-from budgetmem.modules.ranking import Scores, at_least, best, bm25, coverage, similarity
+from budgetmem.modules.ranking import Scores, best, similarity
 from budgetmem.replies import read_list, read_number
 from budgetmem.types import Chunk, Finding, Workspace
 
-RULES_SHARE = 0.4
-SPECIALIST_SHARE = 0.6
-"""Kept are chunks that score at least this share of the best one's score."""
+RULES_SHARE = 0.7
+SPECIALIST_SHARE = 0.8
+"""Kept are the best chunks that have this share of all scores together. Chosen on LoCoMo's training
+conversations: of the evidence in 400 tokens, `rules` keep 92 of 100 turns in 229 tokens."""
+
+COSINE_WEIGHT = 2.0
 
 FEW = 3
-"""So many chunks may always be kept; of more than twice as many, half."""
+"""So many chunks are always kept."""
 
 
 class Filter:
@@ -44,7 +46,7 @@ class Filter:
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
-        return {"rules": by_keywords, "specialist": by_similarity}
+        return {"rules": by_score, "specialist": by_similarity}
 
     def reads(self, work: Workspace) -> tuple[Chunk, ...]:
         return work.retrieved
@@ -59,42 +61,39 @@ class Filter:
         kept = list(dict.fromkeys(i for i in valid if i is not None))
         if numbers and not kept:
             raise ReplyError(f"keep holds no number of 1 to {len(work.retrieved)}: {numbers[:5]}")
-        scores = np.array([chunk.score for chunk in work.retrieved], dtype=np.float64)
-        return tuple(_kept(work.retrieved[i], None) for i in kept or best(scores, 1))
+        return tuple(_kept(work.retrieved[i], None) for i in kept or best(_retrieval(work), 1))
 
 
-async def by_keywords(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
-    """BM25 among the chunks, and how many of the query's words each has.
-
-    If no chunk shares a word with the query, the best half by retrieval score is kept.
-    """
-    texts = [chunk.text for chunk in work.retrieved]
-    scores = (bm25(work.query, texts) + coverage(work.query, texts)) / 2
-    if scores.any():
-        return _findings(work, scores, at_least(scores, RULES_SHARE, _most(work)))
-    retrieval = np.array([chunk.score for chunk in work.retrieved], dtype=np.float64)
-    return _findings(work, retrieval, best(retrieval, _most(work)))
+async def by_score(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
+    """The best chunks by the score of retrieval, which has weighed words and vectors already."""
+    return _findings(work, _retrieval(work), RULES_SHARE)
 
 
 async def by_similarity(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
-    """The encoder similarity of the query with each chunk's most similar turn."""
+    """As `by_score`, each score times exp(COSINE_WEIGHT * cosine of the chunk's nearest turn)."""
     turns = lines(work.retrieved)
     if not turns:
-        return await by_keywords(work, tools)
+        return await by_score(work, tools)
     cosines, _ = await similarity(tools, work.query, [turn.told for turn in turns])
-    scores = np.full(len(work.retrieved), -1.0)
+    nearest = np.full(len(work.retrieved), -1.0)
     for turn, cosine in zip(turns, cosines, strict=True):
         for i, chunk in enumerate(work.retrieved):
             if chunk.id in turn.chunk_ids:
-                scores[i] = max(scores[i], cosine)
-    return _findings(work, scores, at_least(scores, SPECIALIST_SHARE, _most(work)))
+                nearest[i] = max(nearest[i], cosine)
+    scores = _retrieval(work) * np.exp(COSINE_WEIGHT * nearest)
+    return _findings(work, scores, SPECIALIST_SHARE)
 
 
-def _most(work: Workspace) -> int:
-    return max(FEW, math.ceil(len(work.retrieved) / 2))
+def _retrieval(work: Workspace) -> Scores:
+    return np.array([max(chunk.score, 0.0) for chunk in work.retrieved], dtype=np.float64)
 
 
-def _findings(work: Workspace, scores: Scores, kept: Iterable[int]) -> tuple[Finding, ...]:
+def _findings(work: Workspace, scores: Scores, share: float) -> tuple[Finding, ...]:
+    """The best chunks that have `share` of all scores together, and FEW at least."""
+    ranked = best(scores, len(scores))
+    reached = np.cumsum(scores[ranked]) >= share * scores.sum()
+    enough = int(np.argmax(reached)) + 1 if len(ranked) else 0
+    kept = ranked[: max(FEW, enough)]
     return tuple(_kept(work.retrieved[i], float(scores[i])) for i in kept)
 
 

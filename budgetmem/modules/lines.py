@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from budgetmem.dates import annotate
+from budgetmem.forms import parsed
 from budgetmem.text import one_line, sentences
 from budgetmem.types import Chunk
 
-_SAID = re.compile(
-    r'^(?P<speaker>[^\n:"]{1,40}?) said, "(?P<text>.*?)"?(?: and shared (?P<shared>.*))?$'
-)
-_SPOKEN = re.compile(r"^(?P<speaker>[^\s:.!?\"\[][^:.!?\"\n\[]{0,39}):\s+(?P<text>.+)$")
 _SHARED = re.compile(r"\s*\[shares?\s+(?P<shared>[^\[\]]+)\]\s*$")
 
 _FIRST_PERSON = (
@@ -76,7 +73,7 @@ def lines(chunks: Iterable[Chunk]) -> tuple[Line, ...]:
             key = (chunk.time, written)
             known = found.get(key)
             ids = (*known.chunk_ids, chunk.id) if known else (chunk.id,)
-            speaker, text = _parsed(written)
+            speaker, text = parsed(written)
             position = known.position if known else len(found)
             found[key] = Line(speaker, "", text, chunk.time, tuple(dict.fromkeys(ids)), position)
     return _introduced(tuple(found.values()))
@@ -98,15 +95,6 @@ def third_person(text: str, speaker: str, other: str) -> str:
             named = form.format(**{slot: name}).replace("\\", r"\\")
             text = re.sub(pattern, named, text, flags=re.IGNORECASE)
     return text
-
-
-def _parsed(written: str) -> tuple[str, str]:
-    said = _SAID.match(written)
-    if said:
-        shared = f" [shares {said['shared']}]" if said["shared"] else ""
-        return said["speaker"].strip(), said["text"] + shared
-    spoken = _SPOKEN.match(written)
-    return (spoken["speaker"].strip(), spoken["text"]) if spoken else ("", written)
 
 
 def _pieces(text: str) -> tuple[str, ...]:

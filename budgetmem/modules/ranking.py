@@ -1,10 +1,9 @@
-"""How local rungs rank: BM25, keyword coverage, encoder similarity, maximal marginal relevance."""
+"""How local rungs rank: keyword coverage, encoder similarity, maximal marginal relevance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,19 +12,6 @@ from budgetmem.modules.base import Tools
 from budgetmem.text import keywords
 
 Scores = NDArray[np.float64]
-
-
-def bm25(query: str, texts: Sequence[str]) -> Scores:
-    """BM25 (Lucene's variant) of each text among `texts`, divided by the best: [len(texts)]."""
-    documents = [list(keywords(text)) for text in texts]
-    vocabulary = {word for document in documents for word in document}
-    wanted = [word for word in keywords(query) if word in vocabulary]
-    if not wanted:
-        return np.zeros(len(texts))
-    index = bm25s.BM25()
-    index.index(documents, show_progress=False)
-    scores = np.asarray(index.get_scores(wanted), dtype=np.float64)
-    return np.asarray(scores / max(scores.max(), np.finfo(np.float64).tiny))
 
 
 def coverage(query: str, texts: Sequence[str]) -> Scores:
@@ -45,16 +31,6 @@ async def similarity(tools: Tools, query: str, texts: Sequence[str]) -> tuple[Sc
 def best(scores: Scores, limit: int) -> list[int]:
     """Indices of the `limit` highest scores, best first; earlier ones first among equals."""
     return [int(i) for i in np.argsort(-scores, kind="stable")[:limit]]
-
-
-def at_least(scores: Scores, share: float, limit: int) -> list[int]:
-    """Like `best`, but only scores of at least `share` of the best one; never empty for texts.
-
-    With a best score of zero or less a share means nothing, and the best one alone is kept.
-    """
-    ranked = best(scores, limit)
-    floor = scores[ranked[0]] * share if ranked else 0.0
-    return [i for n, i in enumerate(ranked) if n == 0 or scores[i] >= floor > 0]
 
 
 def diverse(scores: Scores, vectors: Vectors, limit: int, relevance: float = 0.7) -> list[int]:

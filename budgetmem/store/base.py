@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from budgetmem.backbone import Vectors
 from budgetmem.chunking import Unit
-from budgetmem.retrieval import Ranked
+from budgetmem.ranking import Ranked
 from budgetmem.types import Turn
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from budgetmem.chunking import Unit, instant, session_of
 from budgetmem.errors import ConfigError, Conflict
-from budgetmem.retrieval import Ranked
+from budgetmem.ranking import Ranked
 from budgetmem.store import rows
 from budgetmem.store.base import SessionChange, SessionState, Settings
 

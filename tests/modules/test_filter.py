@@ -7,6 +7,7 @@ import pytest
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import Tools
 from budgetmem.modules.filter import Filter
+from budgetmem.types import Chunk
 from tests.modules.conftest import CHUNKS, workspace
 
 FILTER = Filter()
@@ -16,41 +17,46 @@ def ids(findings: tuple[object, ...]) -> list[str]:
     return [f.chunk_ids[0] for f in findings]  # type: ignore[attr-defined]
 
 
+def scored(*scores: float) -> tuple[Chunk, ...]:
+    return tuple(
+        replace(CHUNKS[0], id=f"m{i}", text=f"Ada: pottery {i}", score=score)
+        for i, score in enumerate(scores)
+    )
+
+
 @pytest.mark.parametrize("method", ["rules", "specialist"])
-@pytest.mark.parametrize(
-    ("query", "first"),
-    [
-        ("What did Ada make in the pottery class?", "c1"),
-        ("Who adopted a dog named Rex?", "c2"),
-        ("Where was the cooking magazine published?", "c3"),
-    ],
-)
-async def test_the_chunk_with_the_answer_comes_first(
-    method: str, query: str, first: str, tools: Tools
-) -> None:
-    found = await FILTER.local[method](workspace(query), tools)
-    assert ids(found)[0] == first
-    assert found[0].score is not None
+async def test_the_best_scores_of_retrieval_come_first(method: str, tools: Tools) -> None:
+    found = await FILTER.local[method](workspace("pottery", scored(0.1, 0.5, 0.2)), tools)
+    assert ids(found) == ["m1", "m2", "m0"]
     assert [f.score for f in found] == sorted((f.score or 0 for f in found), reverse=True)
 
 
-async def test_rules_drop_chunks_that_share_nothing(tools: Tools) -> None:
-    assert ids(await FILTER.local["rules"](workspace("pottery bowl"), tools)) == ["c1"]
+async def test_rules_keep_chunks_until_they_have_most_of_the_score(tools: Tools) -> None:
+    by_rules = FILTER.local["rules"]
+    steep = await by_rules(workspace("pottery", scored(0.02, 0.8, 0.1, 0.04, 0.04)), tools)
+    assert ids(steep) == ["m1", "m2", "m3"]  # three at least
+    flat = await by_rules(workspace("pottery", scored(*[0.1] * 10)), tools)
+    assert len(flat) == 7
 
 
-async def test_words_match_by_their_stems(tools: Tools) -> None:
-    assert ids(await FILTER.local["rules"](workspace("adopting dogs"), tools)) == ["c2"]
-
-
-async def test_without_shared_words_retrieval_decides(tools: Tools) -> None:
-    found = await FILTER.local["rules"](workspace("quantum"), tools)
-    assert ids(found) == ["c2", "c1", "c3"]
+async def test_the_specialist_prefers_what_is_nearer_to_the_query(tools: Tools) -> None:
+    even = tuple(replace(chunk, score=1 / 3) for chunk in CHUNKS)
+    found = await FILTER.local["specialist"](workspace("Who adopted a dog named Rex?", even), tools)
+    assert ids(found)[0] == "c2"
 
 
 @pytest.mark.parametrize("method", ["rules", "specialist"])
-async def test_of_many_chunks_at_most_half_are_kept(method: str, tools: Tools) -> None:
-    many = tuple(replace(CHUNKS[0], id=f"m{i}", text=f"Ada: pottery {i}") for i in range(9))
-    assert len(await FILTER.local[method](workspace("pottery", many), tools)) == 5
+@pytest.mark.parametrize("score", [0.0, -1.0])
+async def test_without_scores_a_few_chunks_are_kept(
+    method: str, score: float, tools: Tools
+) -> None:
+    found = await FILTER.local[method](workspace("pottery", scored(*[score] * 5)), tools)
+    assert ids(found) == ["m0", "m1", "m2"]
+
+
+@pytest.mark.parametrize("method", ["rules", "specialist"])
+async def test_nothing_is_kept_of_nothing(method: str, tools: Tools) -> None:
+    assert await FILTER.local[method](workspace("pottery", ()), tools) == ()
 
 
 def test_parses_numbers_in_any_shape_and_drops_unknown_ones() -> None:

@@ -54,22 +54,33 @@ def stages(path):
 
 
 @given(st.text())
-def test_a_plan_holds_one_stage_and_varies_the_others_fully(question):
+def test_a_plan_holds_one_stage_and_gives_the_others_two_choices(question):
     paths = planned(question)
-    assert len(paths) == len(set(paths)) == 9
+    assert len(paths) == len(set(paths)) == 4
     choices = [set(each) for each in zip(*map(stages, paths), strict=True)]
-    assert sorted(map(len, choices)) == [1, 3, 3]
+    assert sorted(map(len, choices)) == [1, 2, 2]
     assert {(a, m, z) for a in choices[0] for m in choices[1] for z in choices[2]} == {
         stages(path) for path in paths
     }
 
 
 @given(st.text())
-def test_a_stage_that_varies_gives_each_of_its_modules_every_tier_equally_often(question):
+def test_every_module_of_a_stage_that_varies_has_two_tiers_equally_often(question):
     for modules in zip(*map(stages, planned(question)), strict=True):
-        if len(set(modules)) == 3:
+        if len(set(modules)) == 2:
             for tiers in zip(*modules, strict=True):
-                assert Counter(tiers) == dict.fromkeys(Tier, 3)
+                assert sorted(Counter(tiers).values()) == [2, 2]
+
+
+def test_every_tier_of_every_module_is_in_some_plans():
+    tried = Counter(
+        (place, tier)
+        for n in range(300)
+        for path in planned(f"q{n}")
+        for place, tier in enumerate(path)
+    )
+    assert len(tried) == MODULE_COUNT * len(Tier)
+    assert min(tried.values()) > 300
 
 
 def test_every_stage_is_held_in_some_plans():

@@ -1,0 +1,35 @@
+"""What ranking means everywhere: ids with scores, the words of a query, and fusing two orders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bm25s.stopwords import STOPWORDS_EN_PLUS
+
+Ranked = tuple[str, float]
+"""A unit's id and its score, higher is better."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+_STOP_WORDS = frozenset(STOPWORDS_EN_PLUS)
+"""English function words: they say how a question asks, not what it is about."""
+
+
+def query_words(query: str) -> tuple[str, ...]:
+    """The words to search for, each once: without stop words, unless there is nothing else."""
+    words = tuple(dict.fromkeys(_WORD.findall(query.lower())))
+    return tuple(word for word in words if word not in _STOP_WORDS) or words
+
+
+def fuse(rankings: Sequence[tuple[Sequence[Ranked], float]], constant: int) -> list[Ranked]:
+    """Reciprocal rank fusion: the sum over (ranking, weight) of weight / (constant + rank).
+
+    Ranks count from 1. Cormack, Clarke and Buettcher, SIGIR 2009, with weights. Ties are broken
+    by id, so the order is total.
+    """
+    scores: dict[str, float] = {}
+    for ranking, weight in rankings:
+        for rank, (name, _) in enumerate(ranking, start=1):
+            scores[name] = scores.get(name, 0.0) + weight / (constant + rank)
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
