@@ -81,7 +81,7 @@ def is_content(word: str) -> bool:
 
 def keywords(text: str) -> tuple[str, ...]:
     """Stems of the content words of `text` in order, repeats included (Snowball English)."""
-    return tuple(_stem(_plain(word)) for word in words(text) if is_content(word))
+    return tuple(filter(None, map(_keyword, words(text))))
 
 
 def keyphrases(texts: Iterable[str], limit: int, longest: int = 3) -> tuple[str, ...]:
@@ -131,6 +131,11 @@ def _plain(word: str) -> str:
 
 
 @functools.lru_cache(maxsize=65536)
-def _stem(word: str) -> str:
+def _keyword(word: str) -> str:
+    """The stem of a content word, "" of any other."""
     # A stemmer holds the word it works on, so a shared one would not be safe across threads.
+    return _stemmed(_plain(word)) if is_content(word) else ""
+
+
+def _stemmed(word: str) -> str:
     return str(snowballstemmer.stemmer("english").stemWord(word))

@@ -60,12 +60,14 @@ async def test_nothing_is_kept_of_nothing(method: str, tools: Tools) -> None:
 
 
 def test_parses_numbers_in_any_shape_and_drops_unknown_ones() -> None:
-    work = workspace("q")
-    assert ids(FILTER.parse('{"keep": [3, "1", 3, 9, 0]}', work)) == ["c3", "c1"]
+    work = workspace("q", scored(0.1, 0.8, 0.1))
+    assert ids(FILTER.parse('{"keep": [3, "1", 3, 9, 0]}', work)) == ["m2", "m0", "m1"]
 
 
-def test_an_empty_list_keeps_the_best_scoring_chunk() -> None:
-    assert ids(FILTER.parse('{"keep": []}', workspace("q"))) == ["c2"]
+def test_no_reply_takes_the_favourites_of_retrieval_away() -> None:
+    work = workspace("q", scored(0.3, 0.3, 0.25, 0.15))
+    assert ids(FILTER.parse('{"keep": [4]}', work)) == ["m3", "m0", "m1"]
+    assert ids(FILTER.parse('{"keep": []}', work)) == ["m0", "m1"]
     assert FILTER.parse('{"keep": []}', workspace("q", ())) == ()
 
 
