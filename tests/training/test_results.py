@@ -1,0 +1,100 @@
+"""Results on disk: whole, of one setting, read back as they were."""
+
+import json
+
+import pytest
+
+from budgetmem.errors import ConfigError, InvalidInput
+from tests.training.test_walks import QUESTION, walker
+from training.arms import Pinned
+from training.paths import parse
+from training.results import (
+    SETTING,
+    Costs,
+    Result,
+    Results,
+    code_hash,
+    read_results,
+    receipt_of,
+    write_json,
+)
+
+
+def result(question="q1", score=0.5, category="temporal", **changed) -> Result:
+    given = {
+        "history": "chat",
+        "prediction": "in May",
+        "recall": 0.5,
+        "judge": None,
+        "costs_usd": Costs(2e-6, 1e-6),
+        "query_tokens": 700,
+        "answer_tokens": 100,
+        "tiers": "LMHLM",
+        "fell": (),
+        "milliseconds": 12.5,
+        "receipt": {"strategy": "capacity"},
+    }
+    return Result(question=question, score=score, category=category, **{**given, **changed})
+
+
+def test_what_is_kept_is_read_back_in_the_order_asked_for(tmp_path):
+    results = Results(tmp_path / "r", {"split": "test"})
+    assert not results.has("LLLLL", "q1")
+    for name in ("q2", "q1", "a/b: c"):
+        results.put("LLLLL", result(name))
+    assert results.has("LLLLL", "q1")
+    assert not results.has("HHHHH", "q1")
+    found = results.of("LLLLL", ["q1", "q3", "a/b: c", "q2"])
+    assert found == [result("q1"), result("a/b: c"), result("q2")]
+    assert dict(read_results(tmp_path / "r"))["LLLLL"] == sorted(
+        found, key=lambda each: each.question.replace("/", "%2F")
+    )
+
+
+def test_a_folder_goes_on_with_the_same_setting_alone(tmp_path):
+    Results(tmp_path, {"split": "test", "prices": (1, 2)}).put("LLLLL", result())
+    assert Results(tmp_path, {"split": "test", "prices": [1, 2]}).has("LLLLL", "q1")
+    with pytest.raises(ConfigError, match='another setting .split: "test", here "train".'):
+        Results(tmp_path, {"split": "train", "prices": [1, 2]})
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty, and has no setting.json"):
+        Results(tmp_path, {})
+    assert not (tmp_path / SETTING).exists()
+
+
+def test_a_name_stays_with_its_router(tmp_path):
+    results = Results(tmp_path, {})
+    assert results.add_routers({"a": "v1"}) == {"a": "v1"}
+    assert results.add_routers({"b": "v2", "a": "v1"}) == {"a": "v1", "b": "v2"}
+    with pytest.raises(ConfigError, match="results of the router v1 as 'a': give v3 another name"):
+        results.add_routers({"a": "v3"})
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    results = Results(tmp_path, {})
+    results.put("LLLLL", result())
+    file = tmp_path / "LLLLL" / "q1.json"
+    file.write_text(file.read_text()[:-20])
+    with pytest.raises(InvalidInput, match="q1.json: is no result"):
+        results.of("LLLLL", ["q1"])
+
+
+def test_nothing_half_written_is_left_behind(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a" / "x.json", {"score": float("nan")})
+    assert not list((tmp_path / "a").glob("*"))
+
+
+async def test_a_receipt_is_told_as_the_service_tells_it():
+    answered = await Pinned(parse("LMHLM")).answer(walker(), QUESTION)
+    told = receipt_of(answered.receipt)
+    assert [step["choice"]["tier"] for step in told["steps"]][:2] == ["TIER_LOW", "TIER_MID"]
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_the_code_has_one_hash():
+    assert code_hash() == code_hash()
+    assert len(code_hash()) == 16

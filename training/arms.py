@@ -1,0 +1,177 @@
+"""The ways of answering a question that an evaluation compares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from budgetmem.errors import ConfigError
+from budgetmem.ledger import Ledger
+from budgetmem.pipeline import ExtractRequest, Pipeline
+from budgetmem.prices import PriceBook
+from budgetmem.prompting import answer_prompt, plain_memory
+from budgetmem.router import FixedRouter, Routers
+from budgetmem.rungs import Rungs
+from budgetmem.tiers import Tier
+from budgetmem.types import Budget, Chunk, Receipt, Usage, Workspace
+from training.datasets.base import Question
+from training.paths import MODULE_COUNT, constant, parse, spell, tiers_of
+from training.paths import Path as TierPath
+from training.walks import Walker
+
+CHUNK_TOKENS = 256
+"""Of one of the k chunks of plain retrieval (paper, section on evaluation)."""
+
+PLAIN_CHUNKS = (2, 5, 10)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, what it cost, and the turns that it rests on."""
+
+    text: str
+    receipt: Receipt
+    turn_ids: frozenset[str]
+
+
+class Arm(Protocol):
+    """One way of answering. `name` is its folder's, `cost_weight` its lambda if it has one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cost_weight(self) -> float | None: ...
+
+    async def answer(self, walker: Walker, question: Question) -> Answered: ...
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The pipeline on the same tiers for every question."""
+
+    path: TierPath
+    cost_weight: float | None = None
+
+    @property
+    def name(self) -> str:
+        return spell(self.path)
+
+    async def answer(self, walker: Walker, question: Question) -> Answered:
+        return await _extracted(walker, question, FixedRouter(), Budget(tiers=tiers_of(self.path)))
+
+
+@dataclass(frozen=True)
+class Routed:
+    """The pipeline with a trained router, at one lambda."""
+
+    label: str
+    routers: Routers
+    cost_weight: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}@{self.cost_weight:g}"
+
+    async def answer(self, walker: Walker, question: Question) -> Answered:
+        budget = Budget(cost_weight=self.cost_weight)
+        return await _extracted(walker, question, self.routers, budget)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What retrieval finds goes to the answerer as it is: `chunks` times CHUNK_TOKENS of it.
+
+    With no chunks the answerer has no memory at all."""
+
+    chunks: int
+    cost_weight: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"plain-{self.chunks}" if self.chunks else "no-memory"
+
+    async def answer(self, walker: Walker, question: Question) -> Answered:
+        asked = walker.request(question)
+        prices = PriceBook.of(walker.profile)
+        found, retrieval = await self._retrieved(walker, asked, prices)
+        work = Workspace.start(question.text, found, question.asked_at)
+        prompt = answer_prompt(plain_memory(found), work)
+        rungs = Rungs(walker.profile, walker.models, prices, asked.tenant)
+        text, usage = await rungs.answer(prompt, Ledger(Budget()))
+        receipt = Receipt(
+            strategy=self.name,
+            router="none",
+            steps=(),
+            retrieval=retrieval,
+            answer=usage,
+            total=retrieval + usage,
+            retrieved_chunk_ids=tuple(chunk.id for chunk in found),
+            kept_chunk_ids=tuple(chunk.id for chunk in found),
+        )
+        return Answered(text, receipt, _turns(found))
+
+    async def _retrieved(
+        self, walker: Walker, asked: ExtractRequest, prices: PriceBook
+    ) -> tuple[tuple[Chunk, ...], Usage]:
+        if not self.chunks:
+            return (), Usage()
+        found = await walker.retriever.retrieve(
+            asked.tenant, asked.history, asked.query, self.chunks * CHUNK_TOKENS
+        )
+        cost = prices.cost(walker.models.encoder.name, found.tokens)
+        return found.chunks, Usage(input_tokens=found.tokens, cost_usd=cost, calls=1)
+
+
+BASELINES: tuple[Arm, ...] = (
+    Plain(0),
+    *(Plain(chunks) for chunks in PLAIN_CHUNKS),
+    *(Pinned(constant(tier)) for tier in Tier),
+)
+"""What `--baselines all` runs. All the others are made of these and of routers afterwards."""
+
+
+def baseline(name: str) -> Arm:
+    """The arm of a name: one of BASELINES, `plain-K`, or a path such as `LMHLM`.
+
+    Raises ConfigError for anything else.
+    """
+    known = {arm.name: arm for arm in BASELINES}
+    if name in known:
+        return known[name]
+    if re.fullmatch(r"plain-[1-9]\d{0,2}", name):
+        return Plain(int(name.removeprefix("plain-")))
+    if re.fullmatch(rf"[LMH]{{{MODULE_COUNT}}}", name):
+        return Pinned(parse(name))
+    raise ConfigError(
+        f"--baselines: {name!r} is not one of {', '.join(known)}, nor plain-K for K chunks, nor "
+        "five tiers such as LMHLM"
+    )
+
+
+def baselines(wanted: str) -> tuple[Arm, ...]:
+    """`all`, `none`, or names with commas between them. Raises ConfigError as `baseline` does."""
+    if wanted == "all":
+        return BASELINES
+    return () if wanted == "none" else tuple(map(baseline, wanted.split(",")))
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """`NAME=FOLDER`, or a folder alone, whose arm is called `router`."""
+    name, equals, folder = text.rpartition("=")
+    return (name if equals else "router"), Path(folder)
+
+
+async def _extracted(
+    walker: Walker, question: Question, routers: Routers, budget: Budget
+) -> Answered:
+    pipeline = Pipeline(walker.profile, walker.models, walker.retriever, routers)
+    answer = await pipeline.answer(replace(walker.request(question), budget=budget))
+    return Answered(answer.text, answer.receipt, _turns(answer.memory.chunks))
+
+
+def _turns(chunks: Sequence[Chunk]) -> frozenset[str]:
+    return frozenset(turn for chunk in chunks for turn in chunk.turn_ids)
