@@ -55,6 +55,7 @@ def variants(config: TrainConfig) -> dict[str, Changes]:
             for name, left in fewer.items()
             if left  # none named would mean all of them
         },
+        "lambda alone": {"policy": {"blind": True}},
         "question features alone": {
             "feature_groups": ("question",),
             "policy": {"embeddings": False},

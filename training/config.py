@@ -60,6 +60,7 @@ class PolicyConfig(_Table):
     projection: Positive = Field(default=32, description="width of the embeddings' projection")
     hidden: Positive = Field(default=64, description="width of the hidden layers")
     embeddings: bool = Field(default=True, description="whether the policy sees embeddings")
+    blind: bool = Field(default=False, description="it sees lambda alone, to be compared with")
     # With dropout an update's first ratios are not 1: it learns with it, but acted without.
     dropout: float = Field(default=0.0, ge=0, lt=1, description="of the embeddings' projection")
 

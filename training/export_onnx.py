@@ -195,7 +195,7 @@ class _Logits(nn.Module):
         self, query: Tensor, state: Tensor, features: Tensor, module: Tensor, cost_weight: Tensor
     ) -> Tensor:
         logits: Tensor = self.policy(query, state, features, module, cost_weight)
-        if not self.policy.shape.embeddings:
+        if not self.policy.shape.sees_embeddings:
             nothing = torch.cat([query[:, :0], state[:, :0]], 1)
             logits = logits + nothing.sum(1, keepdim=True)
         return logits.reshape(-1, len(Tier))

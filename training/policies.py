@@ -56,7 +56,8 @@ class PolicyShape:
     """The sizes of a ConditionedPolicy, and what it looks at.
 
     `dimension` is the encoder's, `features` how many there are. Without `embeddings` it sees the
-    features alone. `dropout` is of the embeddings' projection.
+    features alone; a `blind` one sees lambda and the module alone, and so asks every question the
+    same way. `dropout` is of the embeddings' projection.
     """
 
     dimension: int
@@ -64,7 +65,12 @@ class PolicyShape:
     projection: int = 32
     hidden: int = 64
     embeddings: bool = True
+    blind: bool = False
     dropout: float = 0.0
+
+    @property
+    def sees_embeddings(self) -> bool:
+        return self.embeddings and not self.blind
 
 
 class ConditionedPolicy(nn.Module):
@@ -88,7 +94,7 @@ class ConditionedPolicy(nn.Module):
         self.project = nn.Sequential(
             nn.Linear(2 * shape.dimension, shape.projection), nn.Tanh(), nn.Dropout(shape.dropout)
         )
-        seen = shape.features + (shape.projection if shape.embeddings else 0)
+        seen = shape.features + (shape.projection if shape.sees_embeddings else 0)
         self.trunk = nn.Sequential(
             nn.Linear(seen, shape.hidden),
             nn.Tanh(),
@@ -126,7 +132,10 @@ class ConditionedPolicy(nn.Module):
 
     def _see(self, query: Tensor, state: Tensor, features: Tensor) -> Tensor:
         seen = torch.clamp((features - self.mean) / self.scale, -CLIP, CLIP)
-        if self.shape.embeddings:
+        if self.shape.blind:
+            # Not left out: the exporter would drop an input that nothing reads.
+            seen = 0.0 * seen
+        if self.shape.sees_embeddings:
             seen = torch.cat([seen, self.project(torch.cat([query, state], 1))], 1)
         hidden: Tensor = self.trunk(seen)
         return hidden

@@ -67,7 +67,7 @@ def test_baselines_by_name():
 
 @pytest.mark.parametrize("name", ["", "plain", "plain-0", "plain--1", "LMH", "LMHLX", "everything"])
 def test_another_name_is_refused(name):
-    with pytest.raises(ConfigError, match="--baselines: .* is not one of no-memory, plain-2"):
+    with pytest.raises(ConfigError, match=r"--baselines: .* is not one of no-memory, plain-2"):
         baseline(name)
 
 

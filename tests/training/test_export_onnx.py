@@ -40,10 +40,10 @@ def policy(shape: PolicyShape = SHAPE, seed: int = 0) -> ConditionedPolicy:
     return made
 
 
-@pytest.mark.parametrize("embeddings", [True, False])
+@pytest.mark.parametrize("sight", [{}, {"embeddings": False}, {"blind": True}])
 @pytest.mark.parametrize("n", [1, 3, 300])
-def test_the_graph_answers_as_pytorch_does(tmp_path, embeddings, n):
-    made = policy(replace(SHAPE, embeddings=embeddings)).eval()
+def test_the_graph_answers_as_pytorch_does(tmp_path, sight, n):
+    made = policy(replace(SHAPE, **sight)).eval()
     artifact = export(made, CARD, tmp_path)
     random = np.random.default_rng(n)
     inputs = {

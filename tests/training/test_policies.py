@@ -119,3 +119,13 @@ def test_embeddings_can_be_left_out(embeddings: bool):
     policy, seen = a_policy(5, shape), some_states(5, 6)
     other = Observation(seen.query + 1, seen.state, seen.features, seen.module, seen.cost_weight)
     assert torch.equal(logits_at(policy, seen, 0.1), logits_at(policy, other, 0.1)) != embeddings
+
+
+def test_a_blind_policy_sees_lambda_and_the_module_alone():
+    shape = PolicyShape(dimension=4, features=3, projection=4, hidden=8, blind=True)
+    policy, seen = a_policy(5, shape), some_states(5, 6)
+    other = Observation(
+        seen.query + 1, seen.state - 1, seen.features * 2 + 1, seen.module, seen.cost_weight
+    )
+    assert torch.equal(logits_at(policy, seen, 0.1), logits_at(policy, other, 0.1))
+    assert not torch.equal(logits_at(policy, seen, 0.1), logits_at(policy, seen, 0.9))

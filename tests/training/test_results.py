@@ -54,13 +54,13 @@ def test_what_is_kept_is_read_back_in_the_order_asked_for(tmp_path):
 def test_a_folder_goes_on_with_the_same_setting_alone(tmp_path):
     Results(tmp_path, {"split": "test", "prices": (1, 2)}).put("LLLLL", result())
     assert Results(tmp_path, {"split": "test", "prices": [1, 2]}).has("LLLLL", "q1")
-    with pytest.raises(ConfigError, match='another setting .split: "test", here "train".'):
+    with pytest.raises(ConfigError, match=r'another setting .split: "test", here "train".'):
         Results(tmp_path, {"split": "train", "prices": [1, 2]})
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "precious").write_text("mine")
-    with pytest.raises(ConfigError, match="is not empty, and has no setting.json"):
+    with pytest.raises(ConfigError, match=r"is not empty, and has no setting\.json"):
         Results(tmp_path, {})
     assert not (tmp_path / SETTING).exists()
 
@@ -78,7 +78,7 @@ def test_a_damaged_result_is_named(tmp_path):
     results.put("LLLLL", result())
     file = tmp_path / "LLLLL" / "q1.json"
     file.write_text(file.read_text()[:-20])
-    with pytest.raises(InvalidInput, match="q1.json: is no result"):
+    with pytest.raises(InvalidInput, match=r"q1\.json: is no result"):
         results.of("LLLLL", ["q1"])
 
 

@@ -1,0 +1,97 @@
+"""Frontiers: mixtures are the line to beat, hypervolumes are areas."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.frontier import Outcome, gain, hypervolume, matched, mixture, oracle, retention
+
+
+def outcome(costs, scores) -> Outcome:
+    return Outcome(np.array(scores, dtype=float), np.array(costs, dtype=float))
+
+
+LOW = outcome([1, 1], [0.2, 0.4])  # (1, 0.3)
+MID = outcome([2, 2], [0.3, 0.3])  # (2, 0.3): dearer and no better
+HIGH = outcome([3, 5], [0.9, 0.5])  # (4, 0.7)
+CONSTANTS = {"low": LOW, "mid": MID, "high": HIGH}
+
+
+@pytest.mark.parametrize(
+    ("cost", "shares"),
+    [
+        (0.5, {"low": 1.0}),
+        (1, {"low": 1.0}),
+        (2.5, {"low": 0.5, "high": 0.5}),
+        (4, {"high": 1.0}),
+        (9, {"high": 1.0}),
+    ],
+)
+def test_a_mixture_spends_what_it_is_given(cost, shares):
+    assert mixture(CONSTANTS, cost) == pytest.approx(shares)
+
+
+def test_nothing_cannot_be_mixed():
+    with pytest.raises(ValueError, match="no constants"):
+        mixture({}, 1.0)
+
+
+def test_a_gain_is_paired():
+    routed = outcome([2.5, 2.5], [0.9, 0.5])
+    found = matched(routed, CONSTANTS)
+    assert found.against == pytest.approx({"low": 0.5, "high": 0.5})
+    assert found.mean == pytest.approx(0.7 - 0.5)
+    assert found.relative == pytest.approx(0.4)
+    # One question is 0.35 better, the other 0.05.
+    assert (found.low, found.high) == pytest.approx((0.05, 0.35))
+
+
+def test_nothing_is_gained_on_oneself():
+    found = gain(LOW, CONSTANTS, {"low": 1.0})
+    assert (found.mean, found.low, found.high, found.relative) == (0, 0, 0, 0)
+    nothing = outcome([1, 1], [0, 0])
+    assert gain(LOW, {"none": nothing}, {"none": 1.0}).relative is None
+
+
+def test_the_oracle_takes_the_best_and_of_equals_the_cheapest():
+    found = oracle({"a": outcome([3, 1], [0.5, 0.5]), "b": outcome([2, 2], [0.5, 0.9])})
+    assert found.scores.tolist() == [0.5, 0.9]
+    assert found.costs.tolist() == [2, 2]
+
+
+def test_a_hypervolume_is_the_area_of_its_steps():
+    assert hypervolume([(0.0, 1.0)], (2.0, 0.0)) == 1.0
+    assert hypervolume([(1.0, 0.5), (0.0, 0.25)], (2.0, 0.0)) == pytest.approx(
+        (2 * 0.25 + 1 * 0.25) / 2
+    )
+    assert hypervolume([], (2.0, 0.0)) == 0.0
+    assert hypervolume([(3.0, 1.0), (1.0, 0.1)], (2.0, 0.2)) == 0.0
+
+
+POINTS = st.lists(
+    st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda p: (round(p[0], 3), round(p[1], 3))),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(POINTS, POINTS)
+def test_more_points_never_shrink_it(some, more):
+    assert hypervolume([*some, *more], (1.0, 0.0)) >= hypervolume(some, (1.0, 0.0)) - 1e-12
+    assert 0 <= hypervolume(some, (1.0, 0.0)) <= 1 + 1e-12
+
+
+@given(POINTS, st.floats(0, 1))
+def test_no_constant_that_costs_as_little_beats_the_mixture(points, cost):
+    constants = {str(i): outcome([c, c], [s, s]) for i, (c, s) in enumerate(points)}
+    shares = mixture(constants, cost)
+    assert sum(shares.values()) == pytest.approx(1)
+    score = sum(share * constants[name].point[1] for name, share in shares.items())
+    cheaper = [s for c, s in points if c <= cost]
+    assert score >= max(cheaper, default=0.0) - 1e-9
+
+
+def test_retention_is_a_ratio():
+    assert retention([(0, 0.5)], [(0, 1.0)], (1.0, 0.0)) == 0.5
+    assert np.isnan(retention([(0, 0.5)], [], (1.0, 0.0)))

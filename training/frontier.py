@@ -1,0 +1,131 @@
+"""Frontiers of cost and quality, and what a router gains on mixtures of constants at its own cost.
+
+A service without a router may send a share of its questions, drawn at random, one way and the rest
+another: its costs and scores are then any point between two constants. So a router that spends c is
+compared with the best mixture that spends c, not with the constant nearest to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from training.evaluation import bootstrap
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One way of answering, question by question: float64 [n], in the same order for all ways."""
+
+    scores: Floats
+    costs: Floats
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """Mean cost, mean score."""
+        return float(self.costs.mean()), float(self.scores.mean())
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better one way is than another: means over questions, with a paired interval.
+
+    `relative` is the difference divided by the other's mean score; None if that is 0.
+    """
+
+    mean: float
+    low: float
+    high: float
+    relative: float | None
+    against: Mapping[str, float]
+
+
+def mixture(constants: Mapping[str, Outcome], cost: float) -> dict[str, float]:
+    """The shares of the constants whose mixture scores best at this mean cost: one or two of them.
+
+    At a cost below all of them the cheapest alone, above all of them the best alone. Raises
+    ValueError without constants.
+    """
+    if not constants:
+        raise ValueError("there are no constants to mix")
+    hull = _hull({name: each.point for name, each in constants.items()})
+    costs = [point[0] for _, point in hull]
+    place = int(np.searchsorted(costs, cost, side="right"))
+    if place == 0:
+        return {hull[0][0]: 1.0}
+    if place == len(hull):
+        return {hull[-1][0]: 1.0}
+    (cheap, (low, _)), (dear, (high, _)) = hull[place - 1], hull[place]
+    share = (cost - low) / (high - low)
+    return {name: part for name, part in ((cheap, 1 - share), (dear, share)) if part > 0}
+
+
+def gain(one: Outcome, others: Mapping[str, Outcome], shares: Mapping[str, float]) -> Gain:
+    """The score of one way minus that of a mixture of others, on the same questions."""
+    scores = sum((share * others[name].scores for name, share in shares.items()), start=0.0)
+    mean, low, high = bootstrap(one.scores - scores)
+    base = float(np.mean(scores))
+    return Gain(mean, low, high, mean / base if base > 0 else None, dict(shares))
+
+
+def matched(one: Outcome, constants: Mapping[str, Outcome]) -> Gain:
+    """The gain on the best mixture of constants that spends as much."""
+    return gain(one, constants, mixture(constants, one.point[0]))
+
+
+def oracle(ways: Mapping[str, Outcome]) -> Outcome:
+    """For every question the way that scores best; of equals the cheapest. It knows the answers."""
+    scores = np.stack([each.scores for each in ways.values()])
+    costs = np.stack([each.costs for each in ways.values()])
+    best = scores == scores.max(axis=0)
+    chosen = np.where(best, costs, np.inf).argmin(axis=0)
+    at = (chosen, np.arange(scores.shape[1]))
+    return Outcome(scores[at], costs[at])
+
+
+def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
+    """The area between a frontier and a reference point (a cost, a score), as a share of the
+    rectangle from it to cost 0 and score 1.
+
+    A point dominates everything that is dearer and no better; points that are dearer or worse than
+    the reference count for nothing. (Zitzler and Thiele, 1998, in two dimensions.)
+    """
+    most, least = reference
+    inside = sorted({point for point in points if point[0] < most and point[1] > least})
+    area, best = 0.0, least
+    for cost, score in inside:
+        if score > best:
+            area += (most - cost) * (score - best)
+            best = score
+    return area / (most * (1 - least))
+
+
+def retention(one: ArrayLike, other: ArrayLike, reference: tuple[float, float]) -> float:
+    """The hypervolume of the points `one` [n, 2] divided by that of the points `other` [m, 2]."""
+    first, second = (
+        hypervolume([(float(cost), float(score)) for cost, score in np.asarray(points)], reference)
+        for points in (one, other)
+    )
+    return first / second if second > 0 else float("nan")
+
+
+def _hull(points: Mapping[str, tuple[float, float]]) -> list[tuple[str, tuple[float, float]]]:
+    """The upper concave envelope, from the cheapest point to the best one, by cost."""
+    ordered = sorted(points.items(), key=lambda item: (item[1][0], -item[1][1], item[0]))
+    hull: list[tuple[str, tuple[float, float]]] = []
+    for name, point in ordered:
+        if hull and point[1] <= max(score for _, (_, score) in hull):
+            continue
+        while len(hull) > 1 and _slope(hull[-2][1], point) >= _slope(hull[-2][1], hull[-1][1]):
+            hull.pop()
+        hull.append((name, point))
+    return hull
+
+
+def _slope(one: tuple[float, float], other: tuple[float, float]) -> float:
+    return (other[1] - one[1]) / (other[0] - one[0]) if other[0] > one[0] else np.inf
