@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from budgetmem.backbone import Caller, Completion, Models
 from budgetmem.calls import Call, Calls
@@ -38,6 +38,10 @@ class Task:
     cells: Mapping[Tier, Rung]
     calls: dict[Rung, Call] = field(default_factory=dict)
     _prompts: dict[str, Prompt] = field(default_factory=dict)
+
+    def on(self, tier: Tier) -> Task:
+        """The same task, with the same calls, on a tier."""
+        return replace(self, work=replace(self.work, tier=tier))
 
     def prompt(self, style: str) -> Prompt:
         """Rungs of one style differ in the backbone alone, and share the rendered prompt."""
@@ -125,13 +129,13 @@ class Rungs:
     async def _descend(
         self, task: Task, choice: Choice, ledger: Ledger, tally: _Tally
     ) -> tuple[Rung, tuple[Finding, ...]]:
-        for position, rung in enumerate(_ladder(task.cells, choice)):
+        for position, (tier, rung) in enumerate(_ladder(task.cells, choice)):
             refusal = self._refusal(task, rung, ledger, share=1) if position else None
             if refusal is not None:
                 tally.fallbacks.append(Fallback(str(rung), refusal))
                 continue
             try:
-                findings = await self._attempt(task, rung, ledger, tally)
+                findings = await self._attempt(task.on(tier), rung, ledger, tally)
             except ReplyError as exc:
                 tally.fallbacks.append(Fallback(str(rung), f"reply: {exc}"))
                 tally.usage += Usage(failed_calls=1)
@@ -141,7 +145,7 @@ class Rungs:
                 tally.fallbacks.append(Fallback(str(rung), "max_cost_usd"))
             else:
                 return rung, findings
-        return FLOOR, await self._attempt(task, FLOOR, ledger, tally)
+        return FLOOR, await self._attempt(task.on(Tier.LOW), FLOOR, ledger, tally)
 
     async def _attempt(
         self, task: Task, rung: Rung, ledger: Ledger, tally: _Tally
@@ -246,11 +250,11 @@ class Rungs:
         return task.calls[rung]
 
 
-def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[Rung]:
+def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[tuple[Tier, Rung]]:
     """The chosen rung and those below it, best first; nothing but the floor if all are masked."""
     if len(choice.masked) == len(cells):
         return []
-    return [cells[tier] for tier in reversed(Tier) if tier <= choice.tier]
+    return [(tier, cells[tier]) for tier in reversed(Tier) if tier <= choice.tier]
 
 
 def _seconds(milliseconds: float) -> float | None:

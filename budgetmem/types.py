@@ -67,7 +67,8 @@ class Workspace:
     """What is known about one question so far: grown stage by stage, never mutated.
 
     `retrieved` are the chunks that retrieval found, `kept` those that Filter kept (all of them
-    before Filter ran). Both are in time order. `asked_at` is the time of the question, if known.
+    before Filter ran). Both are in time order. `asked_at` is the time of the question, if known,
+    `tier` that on which the module that reads this runs.
     """
 
     query: str
@@ -75,6 +76,7 @@ class Workspace:
     kept: tuple[Chunk, ...]
     findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
     asked_at: datetime | None = None
+    tier: Tier = Tier.MID
 
     @classmethod
     def start(

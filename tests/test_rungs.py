@@ -98,7 +98,7 @@ async def test_prompts_say_what_they_share_and_how_long_they_are():
         await rungs(models).run(task(module, "capacity"), chosen(HIGH), Ledger(Budget()))
     requests = models.backbones["high"].requests
     [shared] = {each.prompt[: each.shared] for each in requests}
-    assert shared.startswith("<|im_start|>user\n<memories>\n[1]")
+    assert shared.startswith("<|im_start|>user\n<memories>\n8 May 2023:\n[1]")
     assert shared.endswith("What did Ana adopt?\n</question>\n")
     assert len({each.prompt for each in requests}) == 3
     assert [each.prompt_tokens for each in requests] == [len(r.prompt.split()) for r in requests]

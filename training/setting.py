@@ -13,6 +13,7 @@ from budgetmem.config import ENCODER, TAGGER, Profile
 from budgetmem.errors import ConfigError
 from budgetmem.line_ranking import WEIGHTS
 from budgetmem.modules import MODULES
+from budgetmem.modules.summary import WORDS
 from budgetmem.prompting import fingerprint
 from budgetmem.retrieval import RANKINGS
 from budgetmem.tiers import STRATEGIES
@@ -58,6 +59,7 @@ def of_profile(profile: Profile) -> dict[str, object]:
         "retrieval": profile.retrieval.model_dump(mode="json", exclude={"max_tokens"}),
         "line_weights": dict(WEIGHTS) if RANKINGS[profile.retrieval.ranking].lines else {},
         "prompts": fingerprint(MODULES.values()),
+        "memory_words": {tier.label: words for tier, words in WORDS.items()},
         "generation": profile.generation.model_dump(mode="json"),
         "tiers": dict(profile.tiers),
         "answerer": profile.answerer,

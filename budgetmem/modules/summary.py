@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import LocalRung, Tools
 from budgetmem.modules.extraction import distinct
 from budgetmem.modules.lines import Line, lines, sentence_lines
-from budgetmem.modules.ranking import best, coverage, diverse, similarity
+from budgetmem.modules.ranking import Scores, best, coverage, similarity
 from budgetmem.periods import prose
 from budgetmem.replies import read_list
 from budgetmem.schemas import SENTENCE
 from budgetmem.text import escape, keywords, one_line, unescape
+from budgetmem.tiers import Tier
 from budgetmem.types import Chunk, Finding, Workspace
 
-MAX_WORDS = 120
-"""Length of an extractive memory, in whitespace-separated words."""
+WORDS: Mapping[Tier, int] = {Tier.LOW: 60, Tier.MID: 150, Tier.HIGH: 300}
+"""Length of a memory by the tier that it is written on, in whitespace-separated words: what a tier
+buys is also how much the answerer reads."""
 
 HEADING_WORDS = 3
 """Words of a session's date, reserved with every piece since each may need one."""
@@ -35,8 +40,7 @@ FOLLOWS = 0.5
 REPEATS = 0.8
 """A piece repeats another if that holds this share of its keywords."""
 
-SHORTLIST = 40
-"""Pieces that are ranked for diversity: more than fit into MAX_WORDS."""
+COSINE_WEIGHT = 2.0
 
 QUOTED = 0.6
 """A turn holds a quote that shares this part of its keywords; small models copy loosely."""
@@ -81,7 +85,7 @@ class Summary:
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
-        return {"rules": by_keywords, "specialist": by_similarity}
+        return {"rules": by_score, "specialist": by_similarity}
 
     def reads(self, work: Workspace) -> tuple[Chunk, ...]:
         return work.kept
@@ -95,7 +99,7 @@ class Summary:
         return {"findings": "\n".join(shown) or "(none)"}
 
     def parse(self, reply: str, work: Workspace) -> tuple[Finding, ...]:
-        """The turns that the reply quotes, in their own words.
+        """The turns that the reply quotes, in their own words, and then those that score best.
 
         A quote that no kept turn holds is dropped, so the memory says nothing that nobody said.
         """
@@ -104,29 +108,43 @@ class Summary:
         found = [turn for turn in quoted if turn is not None]
         if not found:
             raise ReplyError(f"none of the {len(quoted)} quotes is in the memories")
-        return _written(_pieces(found))
+        return _written(_pieces([*found, *_ranked(turns, _scores(turns, work))]), work.tier)
 
 
-async def by_keywords(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
-    """Turns and findings with most of the query's words, up to MAX_WORDS, in time order."""
+async def by_score(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
+    """Turns by the score of their chunks, then findings, up to WORDS, in time order."""
     turns = _digestible(lines(work.kept))
-    pieces = [*_pieces(turns), *_finding_pieces(work)]
-    scores = coverage(work.query, [piece.text for piece in pieces])
-    for i, (turn, after) in enumerate(itertools.pairwise(turns)):
-        if turn.text.rstrip().endswith("?") and turn.time == after.time:
-            scores[i + 1] += FOLLOWS * scores[i]
-    ranked = best(scores, len(pieces))
-    useful = [i for i in ranked if scores[i] > 0] or ranked
-    return _written([pieces[i] for i in useful])
+    ranked = _pieces(_ranked(turns, _scores(turns, work)))
+    return _written([*ranked, *_finding_pieces(work)], work.tier)
 
 
 async def by_similarity(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
-    """Sentences and findings by marginal relevance, up to MAX_WORDS, in time order."""
-    pieces = [*_pieces(sentence_lines(lines(work.kept))), *_finding_pieces(work)]
-    if not pieces:
-        return _written([])
-    scores, vectors = await similarity(tools, work.query, [piece.text for piece in pieces])
-    return _written([pieces[i] for i in diverse(scores, vectors, SHORTLIST)])
+    """Sentences, as `by_score`, each score times exp(COSINE_WEIGHT * cosine with the query)."""
+    parts = sentence_lines(lines(work.kept))
+    if not parts:
+        return _written([], work.tier)
+    cosines, _ = await similarity(tools, work.query, [part.told for part in parts])
+    scores = _scores(parts, work) * np.exp(COSINE_WEIGHT * cosines)
+    return _written([*_pieces(_ranked(parts, scores)), *_finding_pieces(work)], work.tier)
+
+
+def _scores(said: Sequence[Line], work: Workspace) -> Scores:
+    """Of each line: the score of its chunk in retrieval, more if findings cite that, and more for
+    the query's words in it, or in a question that it may answer."""
+    chunks = {chunk.id: max(chunk.score, 0.0) for chunk in work.kept}
+    cited = Counter(id_ for finding in _found(work) for id_ in finding.chunk_ids)
+    of_chunk = {id_: score * (1 + cited[id_]) for id_, score in chunks.items()}
+    found = coverage(work.query, [line.text for line in said])
+    for i, (line, after) in enumerate(itertools.pairwise(said)):
+        if line.text.rstrip().endswith("?") and line.time == after.time:
+            found[i + 1] += FOLLOWS * found[i]
+    scores = [max(of_chunk.get(id_, 0.0) for id_ in line.chunk_ids) for line in said]
+    # Where retrieval has no scores, the words alone decide.
+    return (np.array(scores) + np.finfo(np.float64).tiny) * (1 + found)
+
+
+def _ranked(said: Sequence[Line], scores: Scores) -> list[Line]:
+    return [said[i] for i in best(scores, len(said))]
 
 
 def _quoted(quote: object, turns: Sequence[Line]) -> Line | None:
@@ -166,9 +184,9 @@ def _finding_pieces(work: Workspace) -> list[_Piece]:
     return pieces
 
 
-def _written(ranked: Sequence[_Piece]) -> tuple[Finding, ...]:
+def _written(ranked: Sequence[_Piece], tier: Tier) -> tuple[Finding, ...]:
     """The memory of the best pieces that fit, under the dates of their sessions, in time order."""
-    chosen = _fitting(ranked)
+    chosen = _fitting(ranked, WORDS[tier])
     sessions: dict[datetime | None, list[_Piece]] = {}
     for piece in sorted(chosen, key=_when):
         sessions.setdefault(piece.time, []).append(piece)
@@ -176,14 +194,14 @@ def _written(ranked: Sequence[_Piece]) -> tuple[Finding, ...]:
     return (_memory(text, [id_ for piece in chosen for id_ in piece.chunk_ids]),)
 
 
-def _fitting(ranked: Sequence[_Piece]) -> list[_Piece]:
-    """The best pieces within MAX_WORDS; of two that say the same, the one that says more."""
+def _fitting(ranked: Sequence[_Piece], words: int) -> list[_Piece]:
+    """The best pieces within so many words; of two that say the same, the one that says more."""
     chosen: list[_Piece] = []
     for piece in ranked:
         if any(_repeats(piece, other) for other in chosen):
             continue
         others = [other for other in chosen if not _repeats(other, piece)]
-        left = MAX_WORDS - sum(map(_length, others))
+        left = words - sum(map(_length, others))
         if _length(piece) <= left:
             chosen = [*others, piece]
         elif not chosen:

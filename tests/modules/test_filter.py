@@ -35,8 +35,8 @@ async def test_rules_keep_chunks_until_they_have_most_of_the_score(tools: Tools)
     by_rules = FILTER.local["rules"]
     steep = await by_rules(workspace("pottery", scored(0.02, 0.8, 0.1, 0.04, 0.04)), tools)
     assert ids(steep) == ["m1", "m2", "m3"]  # three at least
-    flat = await by_rules(workspace("pottery", scored(*[0.1] * 10)), tools)
-    assert len(flat) == 7
+    flat = await by_rules(workspace("pottery", scored(*[1.0] * 10)), tools)
+    assert len(flat) == 8
 
 
 async def test_the_specialist_prefers_what_is_nearer_to_the_query(tools: Tools) -> None:
@@ -65,7 +65,7 @@ def test_parses_numbers_in_any_shape_and_drops_unknown_ones() -> None:
 
 
 def test_no_reply_takes_the_favourites_of_retrieval_away() -> None:
-    work = workspace("q", scored(0.3, 0.3, 0.25, 0.15))
+    work = workspace("q", scored(0.4, 0.35, 0.15, 0.1))
     assert ids(FILTER.parse('{"keep": [4]}', work)) == ["m3", "m0", "m1"]
     assert ids(FILTER.parse('{"keep": []}', work)) == ["m0", "m1"]
     assert FILTER.parse('{"keep": []}', workspace("q", ())) == ()
