@@ -67,7 +67,7 @@ CHUNKS = (
         turn_ids=("t3",),
         text="Ben: My new job in Lisbon starts next month.",
         tokens=12,
-        score=0.4,
+        score=0.3,
     ),
 )
 
