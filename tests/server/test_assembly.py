@@ -56,7 +56,9 @@ async def test_all_work_of_a_request_goes_through_the_scheduler(tmp_path):
     async with open_scheduler(PROFILE) as scheduler:
         models = ScheduledModels(MODELS, scheduler)
         engine = build_engine(PROFILE, models, tmp_path, models.forget)
-        turns = [Turn(f"t{n}", "Ana", f"I adopted cat {n} on 7 May 2023") for n in range(3)]
+        turns = [
+            Turn(f"t{n}", "Ana", f"I adopted cat {n} on 7 May 2023. It is {n}.") for n in range(3)
+        ]
         await engine.histories.ingest("acme", "trip", turns)
         tiers = {"filter": Tier.MID, "entity": Tier.MID, "topic": Tier.HIGH, "summary": Tier.MID}
         query = ExtractRequest("acme", "trip", "Which cat?", budget=Budget(tiers))
