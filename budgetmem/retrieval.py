@@ -156,7 +156,7 @@ def fill(
 
 def _first_line(unit: Unit) -> Unit:
     """The unit reduced to its focus, or to its first line if it has none."""
-    return focus(unit) if unit.focus is not None else focus(replace(unit, focus=0))
+    return focus(replace(unit, focus=unit.focus or 0))
 
 
 def _text(lines: Mapping[int, Line], first: int, last: int) -> str:

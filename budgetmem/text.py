@@ -134,8 +134,5 @@ def _plain(word: str) -> str:
 def _keyword(word: str) -> str:
     """The stem of a content word, "" of any other."""
     # A stemmer holds the word it works on, so a shared one would not be safe across threads.
-    return _stemmed(_plain(word)) if is_content(word) else ""
-
-
-def _stemmed(word: str) -> str:
-    return str(snowballstemmer.stemmer("english").stemWord(word))
+    stemmer = snowballstemmer.stemmer("english")
+    return str(stemmer.stemWord(_plain(word))) if is_content(word) else ""

@@ -1,8 +1,11 @@
-"""Types of command line arguments, for argparse."""
+"""Command line arguments that several commands have, for argparse."""
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+
+from training.datasets import DATASETS
 
 
 def positive(text: str) -> int:
@@ -14,3 +17,26 @@ def positive(text: str) -> int:
     if number < 1:
         raise ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return number
+
+
+def add_question_options(parser: ArgumentParser) -> None:
+    """Whose questions are walked, which of them, and with what profile."""
+    parser.add_argument(
+        "--dataset",
+        default="locomo",
+        metavar="NAME",
+        help=f"one of {', '.join(DATASETS)}, or MODULE:CLASS; default: locomo",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the dataset's file or folder")
+    parser.add_argument(
+        "--data-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the dataset (docs/datasets.md); may be repeated",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
+    parser.add_argument(
+        "--max-tokens", type=positive, help="retrieval budget; default: the profile's"
+    )
+    parser.add_argument("--profile", default="small")

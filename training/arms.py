@@ -38,13 +38,10 @@ class Answered:
 
 
 class Arm(Protocol):
-    """One way of answering. `name` is its folder's, `cost_weight` its lambda if it has one."""
+    """One way of answering. `name` is its folder's."""
 
     @property
     def name(self) -> str: ...
-
-    @property
-    def cost_weight(self) -> float | None: ...
 
     async def answer(self, walker: Walker, question: Question) -> Answered: ...
 
@@ -54,7 +51,6 @@ class Pinned:
     """The pipeline on the same tiers for every question."""
 
     path: TierPath
-    cost_weight: float | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +84,6 @@ class Plain:
     With no chunks the answerer has no memory at all."""
 
     chunks: int
-    cost_weight: float | None = None
 
     @property
     def name(self) -> str:

@@ -12,14 +12,16 @@ from budgetmem.errors import BudgetMemError
 
 
 @contextmanager
-def ended_by_exit_code(console: Console) -> Iterator[None]:
-    """A run of updates with checkpoints: exits with 1 for an error, which is told, and with 130 for
-    Ctrl-C."""
+def ended_by_exit_code(
+    console: Console, goes_on: str = "from the last checkpoint"
+) -> Iterator[None]:
+    """A run that can be cut off: exits with 1 for an error, which is told, and with 130 for Ctrl-C,
+    telling from where the same command `goes_on`."""
     try:
         yield
     except BudgetMemError as exc:
         console.print(f"error: {exc}", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        console.print("stopped: the same command goes on from the last checkpoint")
+        console.print(f"stopped: the same command goes on {goes_on}")
         sys.exit(130)

@@ -33,13 +33,14 @@ from rich.progress import (
 
 from budgetmem.bundled_routers import router_folder
 from budgetmem.config import Profile, load_profile
-from budgetmem.errors import BudgetMemError, ConfigError
+from budgetmem.errors import ConfigError
 from budgetmem.gather import gather_or_cancel
 from budgetmem.tiers import STRATEGIES, Tier
 from server.routers import serving_routers
-from training.arguments import positive
+from training.arguments import add_question_options, positive
 from training.arms import BASELINES, Answered, Arm, Routed, baselines, named_folder
-from training.datasets import DATASETS, open_dataset, options_of
+from training.commands import ended_by_exit_code
+from training.datasets import open_dataset, options_of
 from training.datasets.base import SPLIT_NAMES, Dataset, Question
 from training.judge import FAILURES as JUDGE_FAILURES
 from training.judge import Case, Judge
@@ -57,14 +58,8 @@ def main() -> None:
     """Evaluates until all questions are answered in all ways. Exit code 1 if some were not."""
     args = _arguments()
     console = Console(stderr=True)
-    try:
+    with ended_by_exit_code(console, "from here"):
         failed = asyncio.run(_evaluate(args, console))
-    except BudgetMemError as exc:
-        console.print(f"error: {exc}", markup=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("stopped: the same command goes on from here")
-        sys.exit(130)
     if failed:
         console.print(f"{failed} answers failed: the same command tries them again")
         sys.exit(1)
@@ -265,20 +260,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--dataset",
-        default="locomo",
-        metavar="NAME",
-        help=f"one of {', '.join(DATASETS)}, or MODULE:CLASS; default: locomo",
-    )
-    parser.add_argument("--data", type=Path, required=True, help="the dataset's file or folder")
-    parser.add_argument(
-        "--data-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the dataset (docs/datasets.md); may be repeated",
-    )
+    add_question_options(parser)
     parser.add_argument("--split", default="test", choices=SPLIT_NAMES)
     parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))
     parser.add_argument(
@@ -304,11 +286,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--judge", metavar="BACKBONE", help="grade answers by this backbone too")
     parser.add_argument("--questions", type=positive, help="so many, stratified; default: all")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
-    parser.add_argument(
-        "--max-tokens", type=positive, help="retrieval budget; default: the profile's"
-    )
-    parser.add_argument("--profile", default="small")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_live_options(parser)

@@ -32,13 +32,13 @@ from rich.progress import (
 )
 
 from budgetmem.config import load_profile
-from budgetmem.errors import BudgetMemError
 from budgetmem.features import NAMES
 from budgetmem.gather import gather_or_cancel
 from budgetmem.tiers import STRATEGIES
 from training import outcomes
-from training.arguments import positive
-from training.datasets import DATASETS, Question, open_dataset, options_of
+from training.arguments import add_question_options, positive
+from training.commands import ended_by_exit_code
+from training.datasets import Question, open_dataset, options_of
 from training.models import add_live_options, live_options, open_walker
 from training.paths import planned
 from training.recording import Tally
@@ -51,14 +51,8 @@ def main() -> None:
     """Records until all questions are done. Exit code 1 if some could not be."""
     args = _arguments()
     console = Console(stderr=True)
-    try:
+    with ended_by_exit_code(console, "from here"):
         failed = asyncio.run(_record(args, console))
-    except BudgetMemError as exc:
-        console.print(f"error: {exc}", markup=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("stopped: the same command goes on from here")
-        sys.exit(130)
     if failed:
         console.print(f"{failed} questions failed: the same command tries them again")
         sys.exit(1)
@@ -147,31 +141,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--dataset",
-        default="locomo",
-        metavar="NAME",
-        help=f"one of {', '.join(DATASETS)}, or MODULE:CLASS; default: locomo",
-    )
-    parser.add_argument("--data", type=Path, required=True, help="the dataset's file or folder")
-    parser.add_argument(
-        "--data-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the dataset (docs/datasets.md); may be repeated",
-    )
+    add_question_options(parser)
     parser.add_argument("--split", default="train", choices=["train", "validation"])
     parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))
     parser.add_argument("--questions", type=positive, default=150)
     parser.add_argument(
         "--constants", action="store_true", help="walk the paths of one tier for all modules too"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of questions")
-    parser.add_argument(
-        "--max-tokens", type=positive, help="retrieval budget; default: the profile's"
-    )
-    parser.add_argument("--profile", default="small")
     parser.add_argument("--output", type=Path, required=True, help="outcomes, a JSON line each")
     add_live_options(parser)
     return parser.parse_args()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import budgetmem
 from budgetmem.errors import ConfigError, InvalidInput
 from budgetmem.types import Receipt
 from budgetmem.wire.results import encode_receipt
+from training import checkpoints
 from training.config import differences
 
 SETTING = "setting.json"
@@ -148,11 +148,7 @@ def write_json(file: Path, value: object) -> None:
     """Whole or not at all, in a folder that is made. Raises ValueError for infinite numbers."""
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=file.parent, prefix=".", suffix=".part", encoding="utf-8", delete=False
-    ) as partial:
-        partial.write(text + "\n")
-    Path(partial.name).replace(file)
+    checkpoints.write(file, f"{text}\n".encode())
 
 
 def _read(file: Path) -> Result:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from budgetmem.backbone import Models
 from budgetmem.config import Profile
@@ -20,8 +19,6 @@ from training.datasets.base import Dataset, Question
 from training.metrics import evidence_recall
 from training.outcomes import Leaf, Node, Outcomes
 from training.paths import DEPTHS, Path, spell, tiers_of
-
-T = TypeVar("T")
 
 Failure = BackboneError | DeadlineExceeded | Overloaded
 """Why a question could not be walked: it is told and counted, and comes to no score."""
