@@ -7,7 +7,8 @@
 Walks the pipeline that serves, against live Triton and through the tier scheduler. Every answer is
 kept at once, with its scores and its receipt, in a JSON file of its own; a run that was cut off
 goes on where it stopped, and questions or ways of answering may be added. OUT/summary.json has the
-means and what they depend on. What failed is tried again by the next run, and scores 0 until then.
+means and what they depend on, OUT/figures.jsonl.gz all results without a word of the data, for
+training/report.py. What failed is tried again by the next run, and scores 0 until then.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from training.judge import Case, Judge
 from training.metrics import evidence_recall
 from training.models import add_live_options, live_options, open_walker
 from training.paths import LETTERS
+from training.reporting.figures import FILE, Figures, Head, write_figures
 from training.results import SUMMARY, Costs, Result, Results, code_hash, receipt_of, write_json
 from training.sampling import interleaved
 from training.setting import setting_of
@@ -81,15 +83,32 @@ async def _evaluate(args: argparse.Namespace, console: Console) -> int:
         count = len(chosen) * len(arms)
         console.print(f"{count - len(todo)} of {count} answers are there")
         failures = await run.answer(todo, results) if todo else {}
-    found = {arm.name: results.of(arm.name, [each.id for each in chosen]) for arm in arms}
-    summary = summarized(found, len(chosen), failures)
-    told = {"setting": results.setting, "routers": known, "code": code_hash(), "arms": summary}
-    write_json(args.out / SUMMARY, told)
+    summary = _write(results, known, chosen, [arm.name for arm in arms], failures)
     if args.json:
         print(json.dumps(summary, indent=2))
     else:
         Console().print(table(summary, f"{dataset.name}, {args.split}, {args.strategy}"))
     return sum(map(len, failures.values()))
+
+
+def _write(
+    results: Results,
+    routers: Mapping[str, str],
+    questions: Sequence[Question],
+    arms: Sequence[str],
+    failures: Mapping[str, Sequence[str]],
+) -> Mapping[str, Mapping[str, object]]:
+    """The summary of these ways of answering, and a file of figures, which has those of earlier
+    runs too that answered all of these questions."""
+    names = tuple(each.id for each in questions)
+    found = {arm: results.of(arm, names) for arm in dict.fromkeys([*arms, *results.arms()])}
+    told = {arm: held for arm, held in found.items() if arm in arms or len(held) == len(names)}
+    head = Head(results.setting, routers, code_hash(), names, tuple(told))
+    write_figures(results.folder / FILE, Figures(head, told))
+    summary = summarized({arm: found[arm] for arm in arms}, len(names), failures)
+    whole = {"setting": head.setting, "routers": routers, "code": head.code, "arms": summary}
+    write_json(results.folder / SUMMARY, whole)
+    return summary
 
 
 @dataclass(frozen=True)

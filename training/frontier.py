@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from training.evaluation import bootstrap
 
@@ -65,6 +65,11 @@ def mixture(constants: Mapping[str, Outcome], cost: float) -> dict[str, float]:
     return {name: part for name, part in ((cheap, 1 - share), (dear, share)) if part > 0}
 
 
+def frontier(ways: Mapping[str, Outcome]) -> list[str]:
+    """Those that some mixture needs, from the cheapest to the best."""
+    return [name for name, _ in _hull({name: each.point for name, each in ways.items()})]
+
+
 def gain(one: Outcome, others: Mapping[str, Outcome], shares: Mapping[str, float]) -> Gain:
     """The score of one way minus that of a mixture of others, on the same questions."""
     scores = sum((share * others[name].scores for name, share in shares.items()), start=0.0)
@@ -103,15 +108,6 @@ def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, f
             area += (most - cost) * (score - best)
             best = score
     return area / (most * (1 - least))
-
-
-def retention(one: ArrayLike, other: ArrayLike, reference: tuple[float, float]) -> float:
-    """The hypervolume of the points `one` [n, 2] divided by that of the points `other` [m, 2]."""
-    first, second = (
-        hypervolume([(float(cost), float(score)) for cost, score in np.asarray(points)], reference)
-        for points in (one, other)
-    )
-    return first / second if second > 0 else float("nan")
 
 
 def _hull(points: Mapping[str, tuple[float, float]]) -> list[tuple[str, tuple[float, float]]]:

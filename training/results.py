@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,10 @@ class Results:
         """Keeps a result."""
         write_json(self._file(arm, result.question), asdict(result))
 
+    def arms(self) -> list[str]:
+        """Every way of answering that has results here, of this run or of another."""
+        return sorted(each.name for each in self.folder.iterdir() if each.is_dir())
+
     def of(self, arm: str, questions: Sequence[str]) -> list[Result]:
         """Those of these questions that are there, in their order."""
         files = [self._file(arm, question) for question in questions]
@@ -126,13 +130,6 @@ class Results:
 
     def _file(self, arm: str, question: str) -> Path:
         return self.folder / arm / f"{quote(question, safe='')}.json"
-
-
-def read_results(folder: Path) -> Iterator[tuple[str, list[Result]]]:
-    """Every way of answering that a folder has, by name, with its results in the order of the
-    questions' names. Raises InvalidInput for a malformed file."""
-    for arm in sorted(each for each in folder.iterdir() if each.is_dir()):
-        yield arm.name, [_read(file) for file in sorted(arm.glob("*.json"))]
 
 
 def code_hash() -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.frontier import Outcome, gain, hypervolume, matched, mixture, oracle, retention
+from training.frontier import Outcome, frontier, gain, hypervolume, matched, mixture, oracle
 
 
 def outcome(costs, scores) -> Outcome:
@@ -92,6 +92,6 @@ def test_no_constant_that_costs_as_little_beats_the_mixture(points, cost):
     assert score >= max(cheaper, default=0.0) - 1e-9
 
 
-def test_retention_is_a_ratio():
-    assert retention([(0, 0.5)], [(0, 1.0)], (1.0, 0.0)) == 0.5
-    assert np.isnan(retention([(0, 0.5)], [], (1.0, 0.0)))
+def test_a_frontier_has_what_some_mixture_needs():
+    assert frontier(CONSTANTS) == ["low", "high"]
+    assert frontier({}) == []

@@ -1,0 +1,63 @@
+"""Figures: everything but text, read back as they were, damage named with its line."""
+
+import gzip
+
+import pytest
+
+from budgetmem.errors import InvalidInput
+from tests.training.reporting.toy_figures import toy_figures
+from training.reporting.figures import Figures, read_figures, write_figures
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "figures.jsonl.gz"
+
+
+def test_figures_come_back_without_text(file):
+    written = toy_figures(arms=("LLLLL", "router@0"))
+    write_figures(file, written)
+    read = read_figures(file)
+    assert read.head == written.head
+    assert read.outcome("router@0").point == written.outcome("router@0").point
+    first, *others = read.found["LLLLL"]
+    assert (first.prediction, first.receipt) == ("", {"strategy": "capacity"})
+    assert not any(each.receipt for each in others)
+    assert b"in May" not in gzip.decompress(file.read_bytes())
+
+
+def test_the_same_figures_are_the_same_bytes(file, tmp_path):
+    write_figures(file, toy_figures())
+    write_figures(tmp_path / "again", read_figures(file))
+    assert file.read_bytes() == (tmp_path / "again").read_bytes()
+
+
+def test_what_was_not_answered_scores_0_for_nothing():
+    whole = toy_figures(arms=("LLLLL",))
+    some = Figures(whole.head, {"LLLLL": whole.found["LLLLL"][1:]})
+    assert some.outcome("LLLLL").scores.tolist()[:2] == [0.0, 0.2]
+    assert some.outcome("LLLLL").costs[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda lines: ["{}", *lines[1:]], "has no figures"),
+        (lambda lines: [], "has no figures"),
+        (lambda lines: [lines[0], lines[1][:-9], *lines[2:]], "line 2: is no result"),
+        (lambda lines: [*lines, '{"arm": "other"}'], "line 10: is no result"),
+        (lambda lines: [*lines, "[]"], "line 10: is no result"),
+    ],
+)
+def test_damage_is_named(file, damage, told):
+    write_figures(file, toy_figures(arms=("LLLLL",)))
+    lines = gzip.decompress(file.read_bytes()).decode().splitlines()
+    file.write_bytes(gzip.compress("\n".join(damage(lines)).encode()))
+    with pytest.raises(InvalidInput, match=told):
+        read_figures(file)
+
+
+def test_what_is_not_gzipped_is_no_file_of_figures(file):
+    file.write_text("{}")
+    with pytest.raises(InvalidInput, match="has no figures"):
+        read_figures(file)

@@ -1,0 +1,1 @@
+"""Pages of tables and charts, made of what evaluations measured."""

@@ -1,0 +1,104 @@
+"""An evaluation's results without any text of the data or of a model: what a report is made of.
+
+One gzipped file, a JSON line for each result, which may be published where the data may not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from budgetmem.errors import InvalidInput
+from training import checkpoints
+from training.frontier import Outcome
+from training.results import Result
+
+FILE = "figures.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What figures depend on, and which there are.
+
+    `setting`, `routers` and `code` as `training/results.py` has them; `questions` are those that
+    were attempted and `arms` the ways of answering, both in order.
+    """
+
+    setting: Mapping[str, Any]
+    routers: Mapping[str, str]
+    code: str
+    questions: tuple[str, ...]
+    arms: tuple[str, ...]
+
+    @property
+    def split(self) -> str:
+        """Of the dataset."""
+        return str(self.setting["split"])
+
+
+_HEAD = TypeAdapter(Head)
+_RESULT = TypeAdapter(Result)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a split's questions came to, in every way that they were answered.
+
+    `found` has the results of those that were answered. Read from a file, predictions are empty,
+    and a receipt is there for the first question alone.
+    """
+
+    head: Head
+    found: Mapping[str, Sequence[Result]]
+
+    def outcome(self, arm: str) -> Outcome:
+        """Scores and costs by question; what was not answered scores 0, for nothing."""
+        held = {each.question: each for each in self.found[arm]}
+        rows = [held.get(question) for question in self.head.questions]
+        return Outcome(
+            scores=np.array([row.score if row else 0.0 for row in rows]),
+            costs=np.array([row.costs_usd.total if row else 0.0 for row in rows]),
+        )
+
+    def outcomes(self, arms: Sequence[str]) -> Mapping[str, Outcome]:
+        """Of several ways, by name."""
+        return {arm: self.outcome(arm) for arm in arms}
+
+
+def write_figures(file: Path, figures: Figures) -> None:
+    """Whole or not at all, and the same bytes for the same figures."""
+    lines = [asdict(figures.head), *_rows(figures)]
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    checkpoints.write(file, gzip.compress(text.encode(), mtime=0))
+
+
+def read_figures(file: Path) -> Figures:
+    """Raises InvalidInput, with the line, for a file that is not one of figures."""
+    try:
+        first, *lines = gzip.decompress(file.read_bytes()).decode().splitlines() or [""]
+        head = _HEAD.validate_json(first)
+    except (OSError, EOFError, ValueError) as exc:
+        raise InvalidInput(str(file), f"has no figures: {exc}") from exc
+    found: dict[str, list[Result]] = {arm: [] for arm in head.arms}
+    for number, line in enumerate(lines, start=2):
+        try:
+            row = json.loads(line)
+            found[row.pop("arm")].append(_RESULT.validate_python(row))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise InvalidInput(f"{file}, line {number}", f"is no result: {exc!r}") from exc
+    return Figures(head, found)
+
+
+def _rows(figures: Figures) -> Iterator[Mapping[str, Any]]:
+    shown = figures.head.questions[:1]
+    for arm, results in figures.found.items():
+        for each in results:
+            receipt = each.receipt if each.question in shown else {}
+            yield {"arm": arm, **asdict(each), "prediction": "", "receipt": receipt}
