@@ -14,7 +14,7 @@ DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
 
-.PHONY: demo test test-cpp lint format bench recordings routers serve assets clean
+.PHONY: demo test test-cpp lint format bench recordings routers report serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 	$(BIN)/budgetmem assets pull $(PROFILE)
@@ -64,6 +64,9 @@ routers: $(TESTING)  ## Trains the bundled routers on the recordings, and export
 	    $(BIN)/python training/export_onnx.py build/runs/$$strategy/conditioned/best.pt \
 	        budgetmem/routers/small/$$strategy || exit 1; \
 	done
+
+report: $(TESTING)  ## The page of results, from figures of evaluations
+	$(BIN)/python training/report.py docs/results/figures/*.jsonl.gz --out docs/results
 
 serve: $(SERVING)
 	$(BIN)/budgetmem assets pull $(PROFILE)

@@ -21,7 +21,7 @@ PIXELS_A_POINT = 2.0
 TIER_COLOURS = ("#c6dbef", "#6baed6", "#08519c")
 
 
-def frontier_chart(split: Compared) -> alt.TopLevelMixin:
+def frontier_chart(split: Compared) -> alt.LayerChart:
     """Mean score over mean cost; routers and the mixtures of constants as lines."""
     figures = split.figures
     groups = {
@@ -44,10 +44,11 @@ def frontier_chart(split: Compared) -> alt.TopLevelMixin:
     dots = alt.Chart(alt.InlineData(values=[*lines, *alone])).mark_circle(size=70)
     shown = dots.encode(x=x, y=y, color=colour, tooltip=told).interactive()
     layers = alt.layer(whiskers, base.mark_line(), shown)
-    return layers.properties(width=WIDTH, height=HEIGHT, title=_title(figures))
+    chart: alt.LayerChart = layers.properties(width=WIDTH, height=HEIGHT, title=_title(figures))
+    return chart
 
 
-def tier_chart(figures: Figures, label: str) -> alt.TopLevelMixin:
+def tier_chart(figures: Figures, label: str) -> alt.FacetChart:
     """How often each module got each tier, over lambda."""
     rows = [each for each in tier_shares(figures) if each["router"] == label]
     order = [tier.label for tier in Tier]
@@ -67,7 +68,8 @@ def tier_chart(figures: Figures, label: str) -> alt.TopLevelMixin:
         .properties(width=110, height=180)
     )
     columns = alt.Column("module:N", sort=list(MODULES), title=None)
-    return bars.facet(columns, title=f"{label}: {_title(figures)}")
+    chart: alt.FacetChart = bars.facet(columns, title=f"{label}: {_title(figures)}")
+    return chart
 
 
 def save(chart: alt.TopLevelMixin, stem: Path) -> None:
