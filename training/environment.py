@@ -123,6 +123,11 @@ class RecordedEnvironment:
         return self._features
 
     @property
+    def queries(self) -> Tensor:
+        """The questions' vectors, float32 [questions, dimension]."""
+        return self._query
+
+    @property
     def dimension(self) -> int:
         """Of the embeddings."""
         return int(self._query.shape[1])

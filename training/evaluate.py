@@ -47,6 +47,7 @@ from training.judge import FAILURES as JUDGE_FAILURES
 from training.judge import Case, Judge
 from training.metrics import evidence_recall
 from training.models import add_live_options, live_options, open_walker
+from training.neighbours import nearest_router
 from training.paths import LETTERS
 from training.reporting.figures import FILE, Figures, Head, write_figures
 from training.results import SUMMARY, Costs, Result, Results, code_hash, receipt_of, write_json
@@ -54,6 +55,9 @@ from training.sampling import interleaved
 from training.setting import setting_of
 from training.summary import summarized, table
 from training.walks import FAILURES, Walker
+
+NEAREST = "nearest"
+"""What the router of nearest neighbours is called."""
 
 
 def main() -> None:
@@ -139,6 +143,10 @@ class Run:
                     )
                 versions[label] = served.versions()[self.args.strategy]
                 arms += [Routed(label, served, weight) for weight in self.args.cost_weights]
+            if self.args.nearest is not None:
+                nearest = nearest_router(self.args.nearest, self.dataset, self.args.strategy)
+                versions[NEAREST] = nearest.version
+                arms += [Routed(NEAREST, nearest, weight) for weight in self.args.cost_weights]
             if not arms:
                 raise ConfigError("nothing to evaluate: name a --router, or --baselines")
             yield arms, versions
@@ -302,6 +310,12 @@ def _arguments() -> argparse.Namespace:
         metavar="NAMES",
         help=f"all ({', '.join(arm.name for arm in BASELINES)}), none (default), or some of these, "
         "plain-K for K chunks, and paths such as LMHLM",
+    )
+    parser.add_argument(
+        "--nearest",
+        type=Path,
+        metavar="OUTCOMES",
+        help="choose by the nearest training questions of a recording too, at each lambda",
     )
     parser.add_argument("--judge", metavar="BACKBONE", help="grade answers by this backbone too")
     parser.add_argument("--questions", type=positive, help="so many, stratified; default: all")

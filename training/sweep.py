@@ -14,6 +14,7 @@ from budgetmem.tiers import Tier
 from training import checkpoints
 from training.config import PAPER_COST_WEIGHTS, TrainConfig
 from training.evaluation import Walked, constants, evaluate, oracle, random_path, spearman
+from training.neighbours import fitted
 from training.paths import constant, spell
 from training.policies import ConditionedPolicy
 from training.progress import table
@@ -54,10 +55,18 @@ def sweep(config: TrainConfig, splits: Splits, console: Console, train: Train) -
         name="conditioned",
         orders=config.orders,
     )
+    nearest = evaluate(
+        fitted(splits.training, scales),
+        splits.validation,
+        config.selection,
+        scales,
+        name="nearest neighbours",
+        orders=config.orders,
+    )
     seconds = perf_counter() - started
     shown = sorted({*PAPER_COST_WEIGHTS, *config.selection})
     compared = [each for weight in shown for each in baselines(splits, weight, scales)]
-    results = [*fixed, *conditioned, *compared]
+    results = [*fixed, *conditioned, *nearest, *compared]
     trends = {"fixed": trend(fixed), "conditioned": trend(conditioned)}
     console.print(table("validation", results))
     console.print(f"Spearman of cost against lambda: {trends}; {seconds:.0f} s", markup=False)

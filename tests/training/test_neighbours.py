@@ -1,0 +1,72 @@
+"""Nearest neighbours: what did well on similar questions, and nothing of the others."""
+
+import numpy as np
+import pytest
+import torch
+
+from budgetmem.errors import InvalidInput
+from budgetmem.tiers import Tier
+from tests.training import toy_outcomes as toys
+from training import neighbours
+from training.environment import Embedded, RecordedEnvironment
+from training.evaluation import evaluate, yardstick
+from training.neighbours import NeighbourPolicy, fitted, nearest_router
+from training.policies import Observation
+
+
+def told(file) -> Embedded:
+    """Hard questions lie in one direction, easy ones in the other."""
+    queries = {
+        each.question: np.eye(4, dtype=np.float32)[int(each.nodes[""].features[0])]
+        for each in file.outcomes
+    }
+    return Embedded(queries, toys.vectors(file).chunks)
+
+
+@pytest.fixture
+def environment():
+    file = toys.outcome_file(12)
+    return RecordedEnvironment(file, told(file))
+
+
+def test_similar_questions_get_what_did_well_on_them(environment):
+    scales = yardstick(environment)
+    policy = fitted(environment, scales, count=5)
+    found = evaluate(policy, environment, [0.1], scales)[0]
+    hard = np.arange(12) % 2 == 0
+    assert found.scores[hard].mean() == pytest.approx(0.05 + 0.9, abs=0.05)
+    assert found.costs[~hard].max() < found.costs[hard].min()
+
+
+def test_a_greater_lambda_spends_less(environment):
+    scales = yardstick(environment)
+    costs = [each.costs.mean() for each in evaluate(
+        fitted(environment, scales), environment, [0.0, 0.5, 5.0], scales
+    )]  # fmt: skip
+    assert costs[0] > costs[1] >= costs[2]
+
+
+def test_what_no_neighbour_tried_is_no_better_and_no_worse():
+    task = torch.full((2, 5, 3), torch.nan)
+    task[0, 0, Tier.HIGH] = 0.4
+    task[1, 0, Tier.HIGH] = 0.2
+    task[1, 0, Tier.LOW] = -0.1
+    policy = NeighbourPolicy(torch.eye(2), task, torch.zeros(2, 5, 3))
+    seen = Observation(
+        torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2), torch.zeros(1, 0), torch.tensor([0]),
+        torch.tensor([0.5]),
+    )  # fmt: skip
+    logits, values = policy.evaluate(seen)
+    assert logits.tolist()[0] == pytest.approx([-0.1, 0.0, 0.3])
+    assert values.tolist() == [0.0]
+
+
+def test_outcomes_of_something_else_make_no_router(tmp_path, monkeypatch):
+    class Data:
+        sha256 = "of the data"
+
+    monkeypatch.setattr(neighbours, "embedded", lambda file, _: told(file))
+    path = toys.write(tmp_path / "train.jsonl", toys.outcome_file(3))
+    assert nearest_router(path, Data(), "capacity").version.startswith("nearest-")
+    with pytest.raises(InvalidInput, match="strategy: is another than"):
+        nearest_router(path, Data(), "reasoning")
