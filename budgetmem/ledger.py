@@ -1,4 +1,4 @@
-"""Keeps one request under its ceilings.
+"""Keeps one request under its ceilings, and within its caller's deadline.
 
 Money is reserved before a call, at the most that the call can cost, and settled after it. Since
 a reservation that does not fit is refused, the sum never passes the ceiling. Sums are exact and
@@ -27,23 +27,38 @@ class Bound:
     milliseconds: float = 0.0
 
 
+TIME = "max_latency_ms"
+DEADLINE = "deadline"
+"""What a ledger calls its limits of time: the request's own ceiling, and its caller's patience."""
+
+
 class Ledger:
     """What one request may still spend. `clock` returns seconds; `started` (None: now) is when the
-    request arrived, and its time began to run."""
+    request arrived, and its time began to run; at `caller_deadline` (None: never) nobody waits for
+    it any more."""
 
     def __init__(
         self,
         budget: Budget,
         clock: Callable[[], float] = time.monotonic,
         started: float | None = None,
+        caller_deadline: float | None = None,
     ) -> None:
         self._clock = clock
         self._started = clock() if started is None else started
         self._cost_ceiling = math.inf if budget.max_cost_usd is None else budget.max_cost_usd
-        self._time_ceiling = math.inf if budget.max_latency_ms is None else budget.max_latency_ms
+        ceiling = math.inf if budget.max_latency_ms is None else budget.max_latency_ms
+        patience = math.inf if caller_deadline is None else (caller_deadline - self._started) * 1e3
+        self._time_ceiling = min(ceiling, patience)
+        self._time_limit = DEADLINE if patience < ceiling else TIME
         self._held = Bound()
         self._spent: list[float] = []
         self._reserved: list[float] = []
+
+    @property
+    def time_limit(self) -> str:
+        """Which limit of time is the nearer one, TIME or DEADLINE."""
+        return self._time_limit
 
     @property
     def started(self) -> float:
@@ -52,7 +67,7 @@ class Ledger:
 
     @property
     def deadline(self) -> float:
-        """When `left_ms` is over, in seconds of the clock; infinite without a latency ceiling."""
+        """When `left_ms` is over, in seconds of the clock; infinite without a limit of time."""
         return self._started + (self._time_ceiling - self._held.milliseconds) / 1e3
 
     @property
@@ -72,18 +87,18 @@ class Ledger:
 
     @property
     def left_ms(self) -> float:
-        """Milliseconds until the latency ceiling, infinite without one."""
+        """Milliseconds until the nearer limit of time, infinite without one."""
         return self._time_ceiling - self._held.milliseconds - self.elapsed_ms
 
     def refusal(self, bound: Bound, share: int = 1) -> str | None:
-        """The ceiling that forbids work of this bound, or None if it fits.
+        """The limit that forbids work of this bound, or None if it fits.
 
         `share` modules run side by side and divide what is left equally.
         """
         if not self._fits(*[bound.cost_usd] * share):
             return "max_cost_usd"
         if bound.milliseconds > 0 and bound.milliseconds > self.left_ms:
-            return "max_latency_ms"
+            return self._time_limit
         return None
 
     def reserve(self, bound: Bound) -> None:

@@ -9,19 +9,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
-from budgetmem.backbone import Models, Vectors
+from budgetmem.backbone import Models
+from budgetmem.breakers import Breakers
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetTooSmall, InvalidInput
 from budgetmem.features import State
+from budgetmem.finding import Finder, Retriever
 from budgetmem.gather import gather_or_cancel
-from budgetmem.ledger import Bound, Ledger
+from budgetmem.ledger import DEADLINE, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules import MODULES
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt
-from budgetmem.retrieval import RANKINGS
 from budgetmem.router import Decision, Router, Routers, check_cost_weight
 from budgetmem.rungs import Rungs, Task
 from budgetmem.stages import STAGES
@@ -35,7 +35,6 @@ from budgetmem.types import (
     Memory,
     Receipt,
     Step,
-    Usage,
     Workspace,
 )
 
@@ -44,8 +43,9 @@ from budgetmem.types import (
 class ExtractRequest:
     """A question to one history. `max_tokens` overrides the profile's retrieval budget.
 
-    `arrived` (None: when the work on it begins) is when its time began to run, on the clock of the
-    pipeline.
+    `arrived` (None: when the work on it begins) is when its time began to run, and `deadline`
+    (None: never) when its caller stops waiting, both on the clock of the pipeline. What is left
+    until then is the time for all stages: nothing is begun that would take longer.
     """
 
     tenant: str
@@ -56,6 +56,7 @@ class ExtractRequest:
     max_tokens: int | None = None
     asked_at: datetime | None = None
     arrived: float | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,44 +79,12 @@ Observer = Callable[[Event], None]
 Done = tuple[Step, tuple[Finding, ...]]
 
 
-class Retrieval(Protocol):
-    """What `retrieve` returns: chunks in time order, and what the encoder read to find them.
-
-    `query` is the query's vector, None if it was not embedded; `vectors` those of chunks, by id.
-    """
-
-    @property
-    def chunks(self) -> tuple[Chunk, ...]: ...
-
-    @property
-    def tokens(self) -> int: ...
-
-    @property
-    def query(self) -> Vectors | None: ...
-
-    @property
-    def vectors(self) -> Mapping[str, Vectors]: ...
-
-
-class Retriever(Protocol):
-    """Finds a history's chunks for a query (`budgetmem.history.Histories`).
-
-    Without `embed` it may not spend anything, and ranks by keywords alone.
-    """
-
-    async def retrieve(
-        self,
-        tenant: str,
-        history: str,
-        query: str,
-        max_tokens: int | None = None,
-        *,
-        embed: bool = True,
-    ) -> Retrieval: ...
-
-
 class Pipeline:
-    """Extracts memory for questions, under budgets. `clock` returns seconds."""
+    """Extracts memory for questions, under budgets. `clock` returns seconds.
+
+    With `breakers` it makes do without models that are away: modules run on a lower rung, retrieval
+    ranks by keywords, and the receipt says so. Without them that is an error.
+    """
 
     def __init__(
         self,
@@ -124,36 +93,42 @@ class Pipeline:
         retriever: Retriever,
         routers: Routers,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        breakers: Breakers | None = None,
     ) -> None:
+        self._breakers = breakers
         self._profile = profile
         self._models = models
-        self._retriever = retriever
         self._routers = routers
         self._clock = clock
         self._prices = PriceBook.of(profile)
+        self._finder = Finder(profile, models, self._prices, retriever, breakers)
         self._turns = LoopTurns()
 
     async def extract(self, request: ExtractRequest, observe: Observer | None = None) -> Memory:
         """The memory for one question.
 
         Raises InvalidInput (strategy, pinned modules, cost weight), NotFound (history),
-        BackboneUnavailable (a model server is gone). Ceilings never raise: what does not fit runs
-        on a lower rung.
+        BackboneUnavailable (a model server is gone, and there are no breakers). Ceilings never
+        raise: what does not fit runs on a lower rung.
         """
-        ledger = Ledger(request.budget, self._clock, request.arrived)
+        ledger = self._ledger(request)
         return await self._walk(request, self._rungs(request), ledger, observe)
 
     async def answer(self, request: ExtractRequest, observe: Observer | None = None) -> Answer:
         """The memory and an answer from it alone.
 
         The answer's own cost is kept back while extracting. Raises BudgetTooSmall, naming the
-        least that is needed, if a ceiling cannot even pay for the answer; else as `extract`.
+        least that is needed, if a ceiling cannot even pay for the answer, DeadlineExceeded if time
+        is up before there is one; else as `extract`.
         """
-        ledger = Ledger(request.budget, self._clock, request.arrived)
+        ledger = self._ledger(request)
         rungs = self._rungs(request)
         most = request.max_tokens or self._profile.retrieval.max_tokens
         held = rungs.answer_bound(request.query, most)
-        if refused := ledger.refusal(held):
+        refused = ledger.refusal(held)
+        # A deadline is no budget: the answer is tried, and may well be quicker than its bound.
+        if refused is not None and refused != DEADLINE:
             raise BudgetTooSmall(
                 f"budget.{refused}: the answer alone may need USD {held.cost_usd:.8f} "
                 f"and about {held.milliseconds:.0f} ms"
@@ -181,7 +156,7 @@ class Pipeline:
             notify=observe or (lambda event: None),
             turns=self._turns,
         )
-        found, retrieval, notes = await self._retrieve(request, ledger)
+        found, retrieval, notes = await self._finder.find(request, ledger)
         walk.notify(RetrievedEvent(found.chunks))
         work = Workspace.start(request.query, found.chunks, request.asked_at)
         state = State(work, (), found.query, found.vectors)
@@ -209,39 +184,18 @@ class Pipeline:
         )
         return Memory(text=text, findings=work.findings, chunks=work.kept, receipt=receipt)
 
-    async def _retrieve(
-        self, request: ExtractRequest, ledger: Ledger
-    ) -> tuple[Retrieval, Usage, tuple[str, ...]]:
-        """The chunks, what finding them cost, and notes for the receipt."""
-        start = ledger.elapsed_ms
-        refusal = ledger.refusal(self._query_bound(request.query))
-        found = await self._retriever.retrieve(
-            request.tenant,
-            request.history,
-            request.query,
-            request.max_tokens,
-            embed=refusal is None,
-        )
-        cost = self._prices.cost(self._models.encoder.name, found.tokens)
-        ledger.spend(cost)
-        usage = Usage(
-            input_tokens=found.tokens,
-            cost_usd=cost,
-            milliseconds=ledger.elapsed_ms - start,
-            calls=1 if found.tokens else 0,
-        )
-        notes = () if refusal is None else (f"retrieval: by keywords alone ({refusal})",)
-        return found, usage, notes
-
-    def _query_bound(self, query: str) -> Bound:
-        """What embedding the query costs; nothing for a ranking that needs no vector."""
-        if not RANKINGS[self._profile.retrieval.ranking].vectors:
-            return Bound()
-        encoder = self._models.encoder
-        return Bound(self._prices.cost(encoder.name, encoder.tokens.count(query)))
+    def _ledger(self, request: ExtractRequest) -> Ledger:
+        return Ledger(request.budget, self._clock, request.arrived, request.deadline)
 
     def _rungs(self, request: ExtractRequest) -> Rungs:
-        return Rungs(self._profile, self._models, self._prices, request.tenant, self._turns)
+        return Rungs(
+            self._profile,
+            self._models,
+            self._prices,
+            request.tenant,
+            self._turns,
+            breakers=self._breakers,
+        )
 
 
 @dataclass(frozen=True)

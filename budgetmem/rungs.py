@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from budgetmem.backbone import Caller, Completion, Models
+from budgetmem.breakers import Breakers
 from budgetmem.calls import Call, Calls
 from budgetmem.config import Profile
-from budgetmem.errors import BudgetTooSmall, DeadlineExceeded, ReplyError
-from budgetmem.ledger import Bound, Ledger
+from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, DeadlineExceeded, ReplyError
+from budgetmem.ledger import DEADLINE, TIME, Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules.base import Module, Tools
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
 from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
+
+logger = logging.getLogger(__name__)
+
+UNAVAILABLE = "unavailable"
+"""Why a rung is masked or given up whose model is away."""
 
 SPECIALIST_PASSES = 8
 """How often a specialist rung may embed its chunks, for its bound: once as lines, and again within
@@ -60,7 +67,11 @@ class _Tally:
 
 
 class Rungs:
-    """The rungs of a tenant's requests: a profile's models and prices."""
+    """The rungs of a tenant's requests: a profile's models and prices.
+
+    With `breakers`, a rung whose model is away is masked or given up for the rung below, and the
+    receipt says so. Without them (None) that is an error: who measures tiers wants no other one.
+    """
 
     def __init__(
         self,
@@ -69,12 +80,16 @@ class Rungs:
         prices: PriceBook,
         tenant: str = "",
         turns: LoopTurns | None = None,
+        *,
+        breakers: Breakers | None = None,
     ) -> None:
         self._profile = profile
         self._models = models
         self._prices = prices
         self._tenant = tenant
         self._turns = turns or LoopTurns()
+        self._breakers = breakers or Breakers()
+        self._given_up = () if breakers is None else (BackboneUnavailable,)
         self._calls = Calls(profile, models, prices)
         self._limits = {
             "filter": profile.generation.filter,
@@ -92,7 +107,8 @@ class Rungs:
         self, task: Task, choice: Choice, ledger: Ledger
     ) -> tuple[Step, tuple[Finding, ...]]:
         """Runs the chosen rung, or the first below it that fits and succeeds; the floor always
-        does. Raises BackboneError if a model server fails: that is not a matter of budget."""
+        does. Raises BackboneError if a model server fails, and BackboneUnavailable if one is away
+        and there are no breakers."""
         start = ledger.elapsed_ms
         tally = _Tally()
         rung, findings = await self._descend(task, choice, ledger, tally)
@@ -109,13 +125,13 @@ class Rungs:
         return step, findings
 
     async def answer(self, prompt: Prompt, ledger: Ledger) -> tuple[str, Usage]:
-        """One call of the answerer. Raises DeadlineExceeded at the latency ceiling, BudgetTooSmall
-        if the call does not fit what is left."""
+        """One call of the answerer. Raises DeadlineExceeded when time is up, BudgetTooSmall if the
+        call does not fit what is left."""
         call = self._calls.answer(prompt)
         start = ledger.elapsed_ms
         completion, usage = await self._ask(call, ledger)
         if completion is None:
-            raise DeadlineExceeded("budget.max_latency_ms passed while answering")
+            raise DeadlineExceeded(_passed(ledger, "while answering"))
         return completion.text.strip(), usage + Usage(milliseconds=ledger.elapsed_ms - start)
 
     def answer_bound(self, query: str, memory_tokens: int) -> Bound:
@@ -140,9 +156,13 @@ class Rungs:
                 tally.fallbacks.append(Fallback(str(rung), f"reply: {exc}"))
                 tally.usage += Usage(failed_calls=1)
             except DeadlineExceeded:
-                tally.fallbacks.append(Fallback(str(rung), "max_latency_ms"))
+                tally.fallbacks.append(Fallback(str(rung), ledger.time_limit))
             except BudgetTooSmall:
                 tally.fallbacks.append(Fallback(str(rung), "max_cost_usd"))
+            except self._given_up as exc:
+                logger.warning("%s on %s: %s", task.module.name, rung, exc)
+                tally.fallbacks.append(Fallback(str(rung), UNAVAILABLE))
+                tally.usage += Usage(failed_calls=1)
             else:
                 return rung, findings
         return FLOOR, await self._attempt(task.on(Tier.LOW), FLOOR, ledger, tally)
@@ -156,7 +176,7 @@ class Rungs:
         tally.usage += usage
         tally.completion = completion
         if completion is None:
-            raise DeadlineExceeded("budget.max_latency_ms")
+            raise DeadlineExceeded(_passed(ledger, "during a call"))
         return task.module.parse(completion.text, task.work)
 
     async def _apply(
@@ -186,7 +206,7 @@ class Rungs:
             )
 
     async def _ask(self, call: Call, ledger: Ledger) -> tuple[Completion | None, Usage]:
-        """The completion and its usage; None at the latency ceiling. A call that was cut off is
+        """The completion and its usage; None when time is up. A call that was cut off is
         charged at its bound, since the server may have generated to the end; one that was still
         waiting for its turn is free."""
         models = self._models.bound(self._caller(call.stage, ledger))
@@ -220,6 +240,8 @@ class Rungs:
     def _refusal(self, task: Task, rung: Rung, ledger: Ledger, share: int) -> str | None:
         if isinstance(rung, Apply):
             return ledger.refusal(self._apply_bound(task, rung), share)
+        if self._breakers.refuses(self._profile.tiers[rung.backbone]):
+            return UNAVAILABLE
         call = self._prepared(task, rung)
         return call.overflow or ledger.refusal(call.bound, share)
 
@@ -255,6 +277,11 @@ def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[tuple[Tier, Rung
     if len(choice.masked) == len(cells):
         return []
     return [(tier, cells[tier]) for tier in reversed(Tier) if tier <= choice.tier]
+
+
+def _passed(ledger: Ledger, when: str) -> str:
+    limit = "the caller's deadline" if ledger.time_limit == DEADLINE else f"budget.{TIME}"
+    return f"{limit} passed {when}"
 
 
 def _seconds(milliseconds: float) -> float | None:

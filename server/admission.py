@@ -27,7 +27,8 @@ class AdmittedExtractor:
     A request costs its tenant the tokens that may be retrieved for it: `tokens` if it does not say.
     `clock` returns seconds, and must be that of the scheduler and of the pipeline.
 
-    Raises Overloaded if too many wait, DeadlineExceeded if the latency ceiling passes meanwhile.
+    Raises Overloaded if too many wait, DeadlineExceeded if the latency ceiling, or the deadline of
+    the caller, passes meanwhile.
     """
 
     inner: Extractor
@@ -46,12 +47,14 @@ class AdmittedExtractor:
     ) -> T:
         now = self.clock()
         ceiling = request.budget.max_latency_ms
+        own = math.inf if ceiling is None else now + ceiling / 1e3
+        callers = math.inf if request.deadline is None else request.deadline
         place = Work(
             queue=(REQUEST, PIPELINE),
             tenant=request.tenant,
             tokens=min(max(request.max_tokens or self.tokens, 1), MAX_TOKENS),
             born=now,
-            deadline=math.inf if ceiling is None else now + ceiling / 1e3,
+            deadline=min(own, callers),
         )
         arrived = replace(request, arrived=now)
         return await self.scheduler.run(place, lambda _: work(arrived))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from budgetmem import _core
 from budgetmem.backbone import Caller, Encoder, Models
+from budgetmem.breakers import Breakers
 from budgetmem.config import BackboneProfile, EncoderProfile, Price, Profile, TaggerProfile
 from budgetmem.history import Histories
 from budgetmem.info import (
@@ -64,17 +65,18 @@ def build_engine(
     *,
     scheduler: TierScheduler | None = None,
     routers: ServedRouters | None = None,
+    breakers: Breakers | None = None,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
     `forget` is called after a deletion, so that nothing of the history stays in memory. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
-    chooses for every strategy.
+    chooses for every strategy. With `breakers` requests make do without models that are away.
     """
     store = SqliteStore(data_dir / "histories")
     histories = ForgettingHistories(store, models, profile, forget)
     routers = routers or ServedRouters(profile)
-    pipeline: Extractor = Pipeline(profile, models, histories, routers)
+    pipeline: Extractor = Pipeline(profile, models, histories, routers, breakers=breakers)
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     return Engine(histories, pipeline, describe(profile, routers.default), routers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -24,12 +25,19 @@ from server.streaming import observed
 Context = grpc.aio.ServicerContext[Any, Any]
 DEFAULT_TENANT = "default"
 
+REPLY_RESERVE_S = 0.05
+"""Of a caller's deadline, kept back for the way of the reply."""
+
 
 class MemoryService(MemoryServiceServicer):
-    """The gRPC service. Until the slot has an engine, every call is ServerUnavailable."""
+    """The gRPC service. Until the slot has an engine, every call is ServerUnavailable.
 
-    def __init__(self, slot: EngineSlot) -> None:
+    `clock` returns seconds, and must be that of the pipeline.
+    """
+
+    def __init__(self, slot: EngineSlot, clock: Callable[[], float] = time.monotonic) -> None:
         self._slot = slot
+        self._clock = clock
 
     @property
     def _engine(self) -> Engine:
@@ -94,7 +102,12 @@ class MemoryService(MemoryServiceServicer):
             budget=query.budget,
             max_tokens=query.max_tokens,
             asked_at=query.asked_at,
+            deadline=self._deadline(context),
         )
+
+    def _deadline(self, context: Context) -> float | None:
+        left = context.time_remaining()
+        return None if left is None else self._clock() + left - REPLY_RESERVE_S
 
     def _tenant(self, context: Context) -> str:
         headers = dict(context.invocation_metadata() or ())

@@ -16,13 +16,19 @@ from pathlib import Path
 
 from budgetmem import triton
 from budgetmem.assets import asset_dir
+from budgetmem.backbone import Models
+from budgetmem.breakers import Breakers
 from budgetmem.bundled_routers import router_folder, with_bundled
 from budgetmem.config import Profile, load_profile
+from budgetmem.gather import gather_or_cancel
+from budgetmem.guarded import GuardedModels, Outage, breakers_of
 from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
+from server.canary import Canaries
 from server.doors import Doors
 from server.progress import loading_display
 from server.render import render
+from server.restarts import Restarts
 from server.routers import serving_routers
 from server.triton_process import EmbeddedTriton
 
@@ -92,9 +98,20 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         stack.push_async_callback(doors.close, 0)
         if options.port_file is not None:
             options.port_file.write_text(f"{port}\n", encoding="ascii")
-        models, own = await stack.enter_async_context(
-            loaded(profile, options.triton_url, show_progress=options.show_progress)
+        outage = Outage()
+        connection, own = await stack.enter_async_context(
+            connected(
+                profile,
+                options.triton_url,
+                show_progress=options.show_progress,
+                on_trouble=outage.begin,
+            )
         )
+        breakers = breakers_of(connection)
+        guarded = GuardedModels(connection, breakers, outage)
+        canaries = Canaries(guarded, breakers)
+        await canaries.send_all()
+        models = await stack.enter_async_context(scheduled(profile, guarded))
         await doors.serve(
             build_engine(
                 profile,
@@ -103,11 +120,12 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
                 models.forget,
                 scheduler=models.scheduler,
                 routers=routers,
+                breakers=breakers,
             )
         )
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
-        await _watch(own, doors)
+        await gather_or_cancel([canaries.run(), _watch(own, doors, outage, breakers)])
 
 
 def router_folders(options: Options) -> list[Path]:
@@ -131,38 +149,57 @@ async def loaded(
 ) -> AsyncIterator[tuple[ScheduledModels, EmbeddedTriton | None]]:
     """As `connected`, behind a tier scheduler, which is closed before the models are."""
     async with (
-        connected(profile, triton_url, show_progress=show_progress) as (models, own),
-        open_scheduler(profile) as scheduler,
+        connected(profile, triton_url, show_progress=show_progress) as (connection, own),
+        scheduled(profile, connection) as models,
     ):
-        yield ScheduledModels(models, scheduler, encoder_tokens=profile.encoder.max_tokens), own
+        yield models, own
+
+
+@asynccontextmanager
+async def scheduled(profile: Profile, models: Models) -> AsyncIterator[ScheduledModels]:
+    """Models behind a tier scheduler of their own."""
+    async with open_scheduler(profile) as scheduler:
+        yield ScheduledModels(models, scheduler, encoder_tokens=profile.encoder.max_tokens)
 
 
 @asynccontextmanager
 async def connected(
-    profile: Profile, triton_url: str | None = None, *, show_progress: bool = False
+    profile: Profile,
+    triton_url: str | None = None,
+    *,
+    show_progress: bool = False,
+    on_trouble: Callable[[], None] | None = None,
 ) -> AsyncIterator[tuple[triton.Models, EmbeddedTriton | None]]:
-    """The models of a profile, on the Triton named, or on one that is started for them."""
+    """The models of a profile, on the Triton named, or on one that is started for them, whose
+    troubles are then told."""
     async with AsyncExitStack() as stack:
         own = None
         if triton_url is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="budgetmem-")))
             render(profile, folder)
             with loading_display(show_progress) as on_progress:
-                own = EmbeddedTriton(folder, on_progress=on_progress)
+                own = EmbeddedTriton(folder, on_progress=on_progress, on_trouble=on_trouble)
                 await stack.enter_async_context(own)
         models = await triton.connect(profile, own.url if own else str(triton_url), asset_dir)
         stack.push_async_callback(models.close)
         yield models, own
 
 
-async def _watch(own: EmbeddedTriton | None, doors: Doors) -> None:
-    """Waits for ever; starts the embedded Triton anew whenever it ends by itself."""
+async def _watch(
+    own: EmbeddedTriton | None, doors: Doors, outage: Outage, breakers: Breakers
+) -> None:
+    """Waits for ever, and keeps the embedded Triton running meanwhile."""
     if own is None:
         await asyncio.Event().wait()
         return
-    while True:
-        code = await own.wait_exit()
-        logger.error("Triton ended with code %d: starting it anew", code)
+
+    async def went() -> None:
+        outage.begin()
         await doors.pause()
-        await own.restart()
+
+    async def back() -> None:
+        breakers.reset()
+        outage.end()
         await doors.resume()
+
+    await Restarts().keep_running(own, went, back)

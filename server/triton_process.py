@@ -43,8 +43,9 @@ Progress = Callable[[Sequence[str], Sequence[str]], None]
 class EmbeddedTriton:
     """Starts Triton on `repository` and stops it; `url` is its gRPC address, host:port.
 
-    The address stays the same over `restart()`, so that clients reconnect by themselves. Use it
-    as an asynchronous context manager, or call `start` and `stop`.
+    The address stays the same over `restart()`, so that clients reconnect by themselves.
+    `on_trouble` is called when it is about to be stopped because one of its models died. Use it as
+    an asynchronous context manager, or call `start` and `stop`.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class EmbeddedTriton:
         environment: Mapping[str, str] | None = None,
         metrics: bool = False,
         kept_log_lines: int = 60,
+        on_trouble: Callable[[], None] | None = None,
     ) -> None:
         self._repository = repository
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._on_progress = on_progress
+        self._on_trouble = on_trouble or (lambda: None)
         self._environment = dict(environment or {})
         self._log: deque[str] = deque(maxlen=kept_log_lines)
         self._loaded: list[str] = []
@@ -152,6 +155,7 @@ class EmbeddedTriton:
 
     def _model_died(self, model: str) -> None:
         logger.error("the process of model %s died: stopping Triton, it would not notice", model)
+        self._on_trouble()
         self._order_stop()
 
     async def _spawn(self) -> asyncio.subprocess.Process:

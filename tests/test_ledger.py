@@ -81,3 +81,13 @@ def test_the_sum_never_passes_the_ceiling(ceiling: float, work: list[tuple[float
             ledger.settle(bound, cost * used_share)
             spent += cost * used_share
     assert spent <= ceiling + 1e-9
+
+
+def test_the_callers_deadline_is_a_limit_of_time_too():
+    clock = Clock()
+    ledger = Ledger(Budget(max_latency_ms=500), clock=clock, caller_deadline=100.2)
+    assert (ledger.time_limit, ledger.deadline) == ("deadline", pytest.approx(100.2))
+    assert ledger.refusal(Bound(milliseconds=300)) == "deadline"
+    later = Ledger(Budget(max_latency_ms=500), clock=clock, caller_deadline=200.0)
+    assert (later.time_limit, later.deadline) == ("max_latency_ms", pytest.approx(100.5))
+    assert Ledger(Budget(), clock=clock, caller_deadline=100.2).left_ms == pytest.approx(200)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from budgetmem.errors import ConfigError
+from budgetmem.finding import Finder
 from budgetmem.ledger import Ledger
 from budgetmem.pipeline import ExtractRequest, Pipeline
 from budgetmem.prices import PriceBook
@@ -92,11 +93,12 @@ class Plain:
     async def answer(self, walker: Walker, question: Question) -> Answered:
         asked = walker.request(question)
         prices = PriceBook.of(walker.profile)
-        found, retrieval = await self._retrieved(walker, asked, prices)
+        ledger = Ledger(Budget())
+        found, retrieval = await self._retrieved(walker, asked, ledger)
         work = Workspace.start(question.text, found, question.asked_at)
         prompt = answer_prompt(plain_memory(found), work)
         rungs = Rungs(walker.profile, walker.models, prices, asked.tenant)
-        text, usage = await rungs.answer(prompt, Ledger(Budget()))
+        text, usage = await rungs.answer(prompt, ledger)
         receipt = Receipt(
             strategy=self.name,
             router="none",
@@ -110,15 +112,16 @@ class Plain:
         return Answered(text, receipt, _turns(found))
 
     async def _retrieved(
-        self, walker: Walker, asked: ExtractRequest, prices: PriceBook
+        self, walker: Walker, asked: ExtractRequest, ledger: Ledger
     ) -> tuple[tuple[Chunk, ...], Usage]:
         if not self.chunks:
             return (), Usage()
-        found = await walker.retriever.retrieve(
-            asked.tenant, asked.history, asked.query, self.chunks * CHUNK_TOKENS
+        finder = Finder(
+            walker.profile, walker.models, PriceBook.of(walker.profile), walker.retriever
         )
-        cost = prices.cost(walker.models.encoder.name, found.tokens)
-        return found.chunks, Usage(input_tokens=found.tokens, cost_usd=cost, calls=1)
+        wanted = replace(asked, max_tokens=self.chunks * CHUNK_TOKENS)
+        found, usage, _ = await finder.find(wanted, ledger)
+        return found.chunks, usage
 
 
 BASELINES: tuple[Arm, ...] = (

@@ -9,9 +9,10 @@ from budgetmem.backbone import Models
 from budgetmem.config import Profile
 from budgetmem.errors import BackboneError, DeadlineExceeded, Overloaded
 from budgetmem.features import State, observe, state_chunks
+from budgetmem.finding import Retriever
 from budgetmem.gather import gather_or_cancel
 from budgetmem.info import CostWeights
-from budgetmem.pipeline import ExtractRequest, Pipeline, Retriever
+from budgetmem.pipeline import ExtractRequest, Pipeline
 from budgetmem.router import Decision, FixedRouter
 from budgetmem.stages import STAGES
 from budgetmem.types import Answer, Budget, Choice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import grpc
 import pytest
@@ -16,6 +17,7 @@ from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from server.doors import ADMIN_SERVICE, SERVICE, Doors
 from server.engine import Engine
+from server.service import REPLY_RESERVE_S
 from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters, running
 
 
@@ -119,3 +121,22 @@ async def test_closing_cancels_what_outlasts_the_grace():
         await call.read()
         await doors.close(0.1)
     assert await asyncio.to_thread(pipeline.cancelled.wait, 5)
+
+
+def test_the_callers_deadline_reaches_the_pipeline_less_the_way_back(server, channel):
+    stub, request = MemoryServiceStub(channel), pb.ExtractRequest(history="h", query="q")
+    before = time.monotonic()
+    stub.Extract(request, timeout=60)
+    stub.Extract(request)
+    first, second = server.pipeline.requests
+    assert before + 55 < first.deadline < time.monotonic() + 60 - REPLY_RESERVE_S
+    assert second.deadline is None
+
+
+def test_a_cancelled_call_stops_the_work_at_once(server, channel):
+    server.pipeline.takes_s = 60
+    call = MemoryServiceStub(channel).Extract.future(pb.ExtractRequest(history="h", query="q"))
+    while not server.pipeline.requests:
+        time.sleep(0.005)
+    call.cancel()
+    assert server.pipeline.cancelled.wait(5)

@@ -15,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from budgetmem import bundled_routers, triton
+from budgetmem.backbone import HashEncoder, ScriptedBackbone, ScriptedTagger
 from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
 from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, ServerUnavailable
@@ -36,7 +37,7 @@ class FakeTriton:
         self.loaded = asyncio.Event()
         self.dead = asyncio.Event()
 
-    def __call__(self, repository, *, on_progress):
+    def __call__(self, repository, *, on_progress, on_trouble):
         on_progress(["encoder"], ["encoder", "tagger"])
         return self
 
@@ -67,12 +68,18 @@ class House:
         self.port_file = tmp_path / "port"
         self.pipeline = FakePipeline()
         self.triton = FakeTriton(self.log)
+        self.backbone = ScriptedBackbone(lambda _: "")
         self.options = Options(
             "tiny", tmp_path / "data", "127.0.0.1", 0, port_file=self.port_file, drain_s=5
         )
 
         async def connect(profile, url, asset_folder):
-            return SimpleNamespace(close=self.close)
+            return SimpleNamespace(
+                backbones={"low": self.backbone},
+                encoder=HashEncoder(),
+                tagger=ScriptedTagger(),
+                close=self.close,
+            )
 
         @asynccontextmanager
         async def open_scheduler(profile):

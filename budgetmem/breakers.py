@@ -1,0 +1,119 @@
+"""Circuit breakers: what keeps failing is left alone for a while, and then tried by one call.
+
+(Nygard, Release It!, 2007, chapter 5.)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+
+from budgetmem.errors import BackboneUnavailable
+
+
+class BreakerState(Enum):
+    """CLOSED lets every call through, OPEN none, HALF_OPEN one at a time."""
+
+    CLOSED = "closed"
+    HALF_OPEN = "half-open"
+    OPEN = "open"
+
+
+@dataclass(frozen=True)
+class BreakerLimits:
+    """Opens after `failures` in a row, and lets a probe through after `rest_s` seconds."""
+
+    failures: int = 5
+    rest_s: float = 5.0
+
+
+class Breaker:
+    """Of one model, by its name. `clock` returns seconds.
+
+    Only BackboneUnavailable is a failure of the model: any other error may be the caller's doing,
+    and must not keep others from it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: BreakerLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._limits = limits or BreakerLimits()
+        self._clock = clock
+        self._failures = 0
+        self._opened = 0.0
+        self._probing = False
+        self._last_success = clock()
+
+    @property
+    def state(self) -> BreakerState:
+        """At this moment."""
+        if self._failures < self._limits.failures:
+            return BreakerState.CLOSED
+        rested = self._clock() - self._opened >= self._limits.rest_s
+        return BreakerState.HALF_OPEN if rested else BreakerState.OPEN
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a call would not be let through."""
+        state = self.state
+        return state is BreakerState.OPEN or (state is BreakerState.HALF_OPEN and self._probing)
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since a call succeeded, or since the start."""
+        return self._clock() - self._last_success
+
+    def reset(self) -> None:
+        """Forgets the failures: the model was started anew."""
+        self._failures = 0
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Around one call of the model. Raises BackboneUnavailable if it is not let through."""
+        if self.refuses:
+            raise BackboneUnavailable(
+                f"{self.name} failed {self._failures} times in a row, and is tried again "
+                f"{self._limits.rest_s:g} s after the last time: see the log of its server"
+            )
+        probes = self.state is BreakerState.HALF_OPEN
+        self._probing = self._probing or probes
+        try:
+            yield
+        except BackboneUnavailable:
+            self._failures += 1
+            self._opened = self._clock()
+            raise
+        else:
+            self._failures = 0
+            self._last_success = self._clock()
+        finally:
+            if probes:
+                self._probing = False
+
+
+@dataclass(frozen=True)
+class Breakers:
+    """The breakers of a profile's models, by the models' keys. None of an unknown key refuses."""
+
+    by_model: Mapping[str, Breaker] = field(default_factory=dict)
+
+    def refuses(self, model: str) -> bool:
+        """Whether a call to this model would not be let through."""
+        breaker = self.by_model.get(model)
+        return breaker is not None and breaker.refuses
+
+    def reset(self) -> None:
+        """Closes all of them."""
+        for breaker in self.by_model.values():
+            breaker.reset()
+
+    def states(self) -> Mapping[str, BreakerState]:
+        """At this moment, by model."""
+        return {model: breaker.state for model, breaker in self.by_model.items()}

@@ -1,0 +1,204 @@
+"""A profile's models behind circuit breakers: calls that fail for a moment are made again.
+
+Repeating is safe: no model keeps anything of a call. Time limits are the caller's, by cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from budgetmem.backbone import (
+    Annotation,
+    Backbone,
+    Caller,
+    Completion,
+    Encoder,
+    GenerationRequest,
+    Models,
+    Tagger,
+    TokenCounter,
+    Vectors,
+)
+from budgetmem.breakers import Breaker, Breakers
+from budgetmem.config import ENCODER, TAGGER
+from budgetmem.errors import BackboneUnavailable
+
+T = TypeVar("T")
+
+
+class Outage:
+    """Says when all models are known to be away, and for how long calls wait for them to be back.
+
+    `patience_s` is how long at most: a request that is let in is answered, or fails and may be sent
+    again, within that.
+    """
+
+    def __init__(self, patience_s: float = 30.0) -> None:
+        self._patience_s = patience_s
+        self._over = asyncio.Event()
+        self._over.set()
+
+    def begin(self) -> None:
+        """From now on calls wait."""
+        self._over.clear()
+
+    def end(self) -> None:
+        """The models are back."""
+        self._over.set()
+
+    async def wait(self) -> None:
+        """Returns when there is none. Raises BackboneUnavailable if it lasts too long."""
+        if self._over.is_set():
+            return
+        try:
+            await asyncio.wait_for(self._over.wait(), self._patience_s)
+        except asyncio.TimeoutError as exc:
+            raise BackboneUnavailable(
+                f"the models were away for {self._patience_s:g} s: they are being started anew"
+            ) from exc
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a call is made at most, and how long is waited before it is made again.
+
+    The wait is drawn evenly from 0 to `first_s` seconds, which doubles every time ("full jitter",
+    Brooker, Exponential Backoff And Jitter, 2015).
+    """
+
+    attempts: int = 3
+    first_s: float = 0.2
+    draw: Callable[[float, float], float] = random.uniform
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def wait(self, failed: int) -> None:
+        """After so many failures."""
+        await self.sleep(self.draw(0.0, self.first_s * 2 ** (failed - 1)))
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What every call of one model goes through."""
+
+    breaker: Breaker
+    outage: Outage
+    retries: Retries
+
+    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of `work`, which is called again while the model is unavailable.
+
+        Raises BackboneUnavailable after the last attempt, or at once if the breaker is open, and
+        whatever else `work` raises.
+        """
+        for failed in range(1, self.retries.attempts):
+            await self.outage.wait()
+            try:
+                with self.breaker.call():
+                    return await work()
+            except BackboneUnavailable:
+                if self.breaker.refuses:
+                    raise
+                await self.retries.wait(failed)
+        await self.outage.wait()
+        with self.breaker.call():
+            return await work()
+
+
+@dataclass(frozen=True)
+class GuardedModels:
+    """`budgetmem.backbone.Models` behind a guard each."""
+
+    inner: Models
+    breakers: Breakers
+    outage: Outage
+    retries: Retries = field(default_factory=Retries)
+
+    def bound(self, caller: Caller) -> GuardedModels:
+        """The same, working on the caller's account."""
+        return GuardedModels(self.inner.bound(caller), self.breakers, self.outage, self.retries)
+
+    @property
+    def backbones(self) -> Mapping[str, Backbone]:
+        return {
+            key: _GuardedBackbone(each, self._guard(key))
+            for key, each in self.inner.backbones.items()
+        }
+
+    @property
+    def encoder(self) -> Encoder:
+        return _GuardedEncoder(self.inner.encoder, self._guard(ENCODER))
+
+    @property
+    def tagger(self) -> Tagger:
+        return _GuardedTagger(self.inner.tagger, self._guard(TAGGER))
+
+    def _guard(self, model: str) -> Guard:
+        return Guard(self.breakers.by_model[model], self.outage, self.retries)
+
+
+def breakers_of(models: Models, make: Callable[[str], Breaker] = Breaker) -> Breakers:
+    """A breaker for each model."""
+    return Breakers({key: make(key) for key in (*models.backbones, ENCODER, TAGGER)})
+
+
+@dataclass(frozen=True)
+class _GuardedBackbone:
+    inner: Backbone
+    guard: Guard
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def tokens(self) -> TokenCounter:
+        return self.inner.tokens
+
+    async def generate(
+        self, request: GenerationRequest, on_first_token: Callable[[], None] | None = None
+    ) -> Completion:
+        return await self.guard.call(lambda: self.inner.generate(request, on_first_token))
+
+
+@dataclass(frozen=True)
+class _GuardedEncoder:
+    inner: Encoder
+    guard: Guard
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def dimension(self) -> int:
+        return self.inner.dimension
+
+    @property
+    def tokens(self) -> TokenCounter:
+        return self.inner.tokens
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return await self.guard.call(lambda: self.inner.embed(texts))
+
+    def remembered(self, texts: Sequence[str]) -> int:
+        return self.inner.remembered(texts)
+
+
+@dataclass(frozen=True)
+class _GuardedTagger:
+    inner: Tagger
+    guard: Guard
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    async def annotate(self, texts: Sequence[str]) -> tuple[Annotation, ...]:
+        return await self.guard.call(lambda: self.inner.annotate(texts))
+
+    def remembered(self, texts: Sequence[str]) -> int:
+        return self.inner.remembered(texts)

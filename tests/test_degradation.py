@@ -1,0 +1,150 @@
+"""What is done without when models are away, and what the receipt says of it."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
+from budgetmem.breakers import Breaker, BreakerLimits, Breakers
+from budgetmem.config import ENCODER
+from budgetmem.errors import BackboneError, BackboneUnavailable, DeadlineExceeded
+from budgetmem.pipeline import ExtractRequest
+from budgetmem.tiers import Tier
+from budgetmem.types import Budget, Fallback
+from tests.fakes import FixedRetriever, Found, perfect, pipeline, scripted
+
+LOW, MID, HIGH = Tier
+
+
+@dataclass
+class Away(ScriptedBackbone):
+    error: type[Exception] = BackboneUnavailable
+
+    async def generate(self, request, on_first_token=None):
+        self.requests.append(request)
+        raise self.error("gone")
+
+
+def asked(strategy="capacity", tier=HIGH, **given) -> ExtractRequest:
+    tiers = dict.fromkeys(("filter", "entity", "temporal", "topic", "summary"), tier)
+    return ExtractRequest("t", "h", "What did Ana adopt?", strategy, Budget(tiers), **given)
+
+
+def open_breaker(name):
+    breaker = Breaker(name, BreakerLimits(failures=1, rest_s=1e9))
+    with pytest.raises(BackboneUnavailable), breaker.call():
+        raise BackboneUnavailable("gone")
+    return breaker
+
+
+async def test_a_call_that_fails_falls_to_the_tier_below_and_the_receipt_says_so():
+    backbones = {**scripted(), "high": Away(perfect, name="high")}
+    memory = await pipeline(backbones, breakers=Breakers()).extract(asked())
+    for step in memory.receipt.steps:
+        assert step.rung.endswith("@ mid")
+        assert step.fallbacks == (Fallback(step.fallbacks[0].rung, "unavailable"),)
+        assert step.fallbacks[0].rung.endswith("@ high")
+        assert step.usage.failed_calls == 1
+    assert memory.receipt.total.failed_calls == 5
+
+
+async def test_a_model_whose_breaker_is_open_is_not_asked_and_its_tier_is_masked():
+    backbones = scripted()
+    memory = await pipeline(backbones, breakers=Breakers({"high": open_breaker("high")})).extract(
+        asked()
+    )
+    assert backbones["high"].requests == []
+    for step in memory.receipt.steps:
+        assert step.choice.tier == MID
+        assert step.choice.masked == {HIGH: "unavailable"}
+        assert step.fallbacks == ()
+
+
+async def test_with_every_model_away_the_floor_is_left():
+    away = {key: Away(perfect, name=key) for key in ("low", "mid", "high")}
+    memory = await pipeline(away, breakers=Breakers()).extract(asked())
+    assert {step.rung for step in memory.receipt.steps} == {"apply rules"}
+    assert "cat" in memory.text
+
+
+async def test_specialists_need_their_models_too():
+    class Gone(ScriptedTagger):
+        async def annotate(self, texts):
+            raise BackboneUnavailable("gone")
+
+    models = ModelSet(scripted(), HashEncoder(name="minilm-l6-v2"), Gone(name="en-core-web-sm"))
+    memory = await pipeline(models=models, breakers=Breakers()).extract(
+        asked("implementation", MID)
+    )
+    entity = memory.receipt.steps[1]
+    assert entity.rung == "apply rules"
+    assert entity.fallbacks == (Fallback("apply specialist", "unavailable"),)
+
+
+class NeedsEncoder(FixedRetriever):
+    """Cannot embed."""
+
+    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True):
+        if embed:
+            raise BackboneUnavailable("gone")
+        return replace(Found(), tokens=0)
+
+
+@pytest.mark.parametrize(
+    ("retriever", "breakers"),
+    [(NeedsEncoder(), Breakers()), (FixedRetriever(), Breakers({ENCODER: open_breaker(ENCODER)}))],
+)
+async def test_without_the_encoder_keywords_rank(retriever, breakers):
+    memory = await pipeline(retriever=retriever, breakers=breakers).extract(asked())
+    assert memory.receipt.notes[0] == "retrieval: by keywords alone (unavailable)"
+    assert memory.receipt.retrieval.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "breakers"), [(BackboneUnavailable, None), (BackboneError, Breakers())]
+)
+async def test_else_it_is_an_error(error, breakers):
+    """Who measures tiers wants no other one in silence; and an error that stays is no outage."""
+    backbones = {**scripted(), "high": Away(perfect, name="high", error=error)}
+    with pytest.raises(error, match="gone"):
+        await pipeline(backbones, breakers=breakers).extract(asked())
+    if breakers is None:
+        with pytest.raises(error, match="gone"):
+            await pipeline(retriever=NeedsEncoder()).extract(asked())
+
+
+async def test_without_the_answerer_there_is_no_answer():
+    backbones = {**scripted(), "high": Away(perfect, name="high")}
+    with pytest.raises(BackboneUnavailable, match="gone"):
+        await pipeline(backbones, breakers=Breakers()).answer(asked())
+
+
+class Clock:
+    seconds = 50.0
+
+    def __call__(self):
+        return self.seconds
+
+
+async def test_a_deadline_masks_what_would_come_too_late():
+    """At the profile's speeds the largest model needs about a second for one module."""
+    memory = await pipeline(clock=Clock()).extract(asked(deadline=50.2))
+    assert memory.receipt.steps[0].choice.masked[HIGH] == "deadline"
+    assert "cat" in memory.text
+    unhurried = await pipeline(clock=Clock()).extract(asked(deadline=5000.0))
+    assert unhurried.receipt.steps[0].choice.masked == {}
+
+
+async def test_the_nearer_of_deadline_and_ceiling_counts():
+    request = asked(deadline=5000.0)
+    ceiling = replace(request, budget=replace(request.budget, max_latency_ms=200.0))
+    memory = await pipeline(clock=Clock()).extract(ceiling)
+    assert memory.receipt.steps[0].choice.masked[HIGH] == "max_latency_ms"
+
+
+async def test_an_answer_is_tried_until_the_deadline_and_not_refused_by_an_estimate():
+    answer = await pipeline(clock=Clock()).answer(asked(deadline=50.01))
+    assert answer.text == "a cat"
+    assert {step.rung for step in answer.receipt.steps} == {"apply rules"}
+    with pytest.raises(DeadlineExceeded, match="the caller's deadline passed while answering"):
+        await pipeline(clock=Clock()).answer(asked(deadline=49.0))
