@@ -9,14 +9,21 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
 
 from budgetmem import cli
 from budgetmem.assets import asset_dir
+from budgetmem.client import Client
 from budgetmem.config import load_profile
-from budgetmem.errors import AssetError
+from budgetmem.errors import AssetError, BackboneUnavailable, ServerUnavailable
+from budgetmem.tiers import Tier
+from budgetmem.types import Budget, Turn
+from tests.services.processes import command, descendants, until
 
 pytestmark = pytest.mark.services
 
@@ -82,6 +89,43 @@ def test_a_question_from_ingest_to_proof_of_deletion(server, tmp_path):
     assert answer["receipt"]["total"]["cost_usd"] > receipt["total"]["cost_usd"]
     proof = json.loads(budgetmem(address, "delete", "trip", "--yes", "--json"))
     assert (proof["turns"], proof["remaining"]) == (2, 0)
+
+
+def test_a_killed_triton_comes_back_and_nothing_accepted_is_lost(server, tmp_path):
+    process, _, address = server
+    with Client(address, timeout_s=120) as client, ThreadPoolExecutor() as pool:
+        client.ingest("kept", [Turn("t1", "Ana", "I booked the flight.")])
+        tiers = dict.fromkeys(client.info().modules, Tier.HIGH)
+        asks = partial(
+            client.extract, "kept", "Who booked?", strategy="capacity", budget=Budget(tiers)
+        )
+        running = [pool.submit(asks) for _ in range(8)]
+        [triton] = [pid for pid in descendants(process.pid) if "bin/tritonserver" in program(pid)]
+        os.kill(triton, signal.SIGKILL)
+        for each in running:
+            # Answered, or worth a retry and said so.
+            with suppress(BackboneUnavailable, ServerUnavailable):
+                assert "flight" in each.result().text
+        assert until(lambda: whole(asks), 60)
+        assert client.info().modules
+
+
+def whole(asks) -> bool:
+    """Whether the models answer again: nothing ran on a lower rung for want of them."""
+    try:
+        steps = asks().receipt.steps
+    except (BackboneUnavailable, ServerUnavailable):
+        return False
+    away = {fallback.reason for step in steps for fallback in step.fallbacks}
+    masked = {reason for step in steps for reason in step.choice.masked.values()}
+    return "unavailable" not in away | masked
+
+
+def program(pid: int) -> str:
+    try:
+        return command(pid).split()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 def test_a_taken_port_is_one_line_and_exit_1(server):
