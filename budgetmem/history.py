@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypeVar
 
 from budgetmem import validation
 from budgetmem.backbone import Encoder, Vectors
-from budgetmem.chunking import BoundedTokens, Unit, by_session
+from budgetmem.chunking import BoundedTokens, by_session
 from budgetmem.config import RetrievalProfile
-from budgetmem.errors import ConfigError, Conflict, DuplicateTurn
+from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, NotFound
 from budgetmem.planning import Plan, Planner, Progress
 from budgetmem.ranking import query_words
-from budgetmem.retrieval import RANKINGS, candidates, fill, order
+from budgetmem.retrieval import RANKINGS
+from budgetmem.search import Search, Sought
 from budgetmem.stages import INGEST, RETRIEVE
 from budgetmem.store.base import (
     DeletionProof,
@@ -32,7 +32,8 @@ from budgetmem.store.base import (
     Store,
 )
 from budgetmem.types import Chunk, Turn
-from budgetmem.vectors import mean_direction
+
+T = TypeVar("T")
 
 _ATTEMPTS = 20
 
@@ -64,16 +65,6 @@ class Retrieval:
     vectors: Mapping[str, Vectors] = field(default_factory=dict, compare=False)
 
 
-@dataclass(frozen=True)
-class _Search:
-    """A query, made ready: the ranking to use, and what it ranks by."""
-
-    query: str
-    ranking: str
-    vector: NDArray[np.float32] | None
-    words: Sequence[str]
-
-
 class Histories:
     """The histories of a store, with the encoder and the retrieval settings of one profile.
 
@@ -94,6 +85,7 @@ class Histories:
         self._encoder_of = encoder_of or (lambda tenant, stage: encoder)
         self._profile = retrieval
         self._tokens = BoundedTokens(encoder.tokens)
+        self._search = Search(store, self._tokens, retrieval.rrf_constant)
 
     async def ingest(
         self, tenant: str, history: str, turns: Sequence[Turn], progress: Progress | None = None
@@ -186,30 +178,14 @@ class Histories:
         ranking = self._profile.ranking if embed else "keyword"
         parts = RANKINGS[ranking]
         encoder = self._encoder_of(tenant, RETRIEVE)
-        search = _Search(
-            query=query,
-            ranking=ranking,
-            vector=(await encoder.embed([query]))[0] if parts.vectors else None,
-            words=query_words(query) if parts.words else (),
+        vector = (await encoder.embed([query]))[0] if parts.vectors else None
+        words = query_words(query) if parts.words else ()
+        found = await asyncio.to_thread(
+            self._search.find, tenant, history, Sought(query, ranking, vector, words), budget
         )
-        chunks, vectors = await asyncio.to_thread(self._find, tenant, history, search, budget)
+        self._check_settings(history, found.settings, for_writing=False)
         tokens = encoder.tokens.count(query) if parts.vectors else 0
-        return Retrieval(chunks, tokens, search.vector, vectors)
-
-    def _find(
-        self, tenant: str, history: str, search: _Search, budget: int
-    ) -> tuple[tuple[Chunk, ...], Mapping[str, Vectors]]:
-        hits = self._store.search(tenant, history, search.vector, search.words, candidates(budget))
-        self._check_settings(history, hits.settings, for_writing=False)
-        ranked = order(search.query, hits, search.ranking, self._profile.rrf_constant)
-        chunks = fill(ranked, hits.sessions, budget, self._tokens)
-        inside = {chunk.id: _inside(chunk, hits.units.values()) for chunk in chunks}
-        vectors = self._store.vectors(tenant, history, set().union(*inside.values()))
-        found = {
-            id_: [vectors[unit] for unit in units if unit in vectors]
-            for id_, units in inside.items()
-        }
-        return chunks, {id_: mean_direction(some) for id_, some in found.items() if some}
+        return Retrieval(found.chunks, tokens, vector, found.vectors)
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
@@ -222,6 +198,51 @@ class Histories:
     async def export(self, tenant: str, history: str) -> Iterator[Turn]:
         """All turns as they were ingested, in order of arrival. Raises NotFound."""
         return iter(await asyncio.to_thread(self._store.turns, tenant, history))
+
+    async def delete_turns(
+        self, tenant: str, history: str, turn_ids: Collection[str]
+    ) -> DeletionProof:
+        """Removes these turns, and makes anew what was made from them and their neighbours.
+
+        Those that are not there are no fault: the proof counts what was removed. Raises NotFound
+        for an unknown history, ConfigError if it was made with other settings, Conflict if
+        concurrent writers keep winning.
+        """
+        wanted = frozenset(turn_ids)
+        planner = self._planner(tenant, None)
+
+        async def attempt() -> DeletionProof:
+            turns = await asyncio.to_thread(self._store.turns, tenant, history)
+            names = list(by_session(turn for turn in turns if turn.id in wanted))
+            snapshot = await asyncio.to_thread(
+                self._store.snapshot, tenant, history, names, list(wanted)
+            )
+            self._check_settings(history, snapshot.settings, for_writing=True)
+            there = frozenset(snapshot.known)
+            changes = await planner.changes(
+                [
+                    Plan(name, state, (), state.unit_ids, there)
+                    for name, state in snapshot.sessions.items()
+                ]
+            )
+            if changes:
+                await asyncio.to_thread(
+                    self._store.write, tenant, history, snapshot.epoch, self._settings, changes
+                )
+            units = sum(len(change.removed) for change in changes)
+            remaining = await asyncio.to_thread(self._store.traces, tenant, history, wanted)
+            return DeletionProof(len(there), units, units, remaining)
+
+        return await _retried(attempt)
+
+    async def delete_tenant(self, tenant: str) -> DeletionProof:
+        """Removes all histories of a tenant, also those that are made meanwhile."""
+        proof = DeletionProof(0, 0, 0, 0)
+        while names := await self.list(tenant):
+            for name in names:
+                with suppress(NotFound):  # somebody else deleted it
+                    proof += await self.delete(tenant, name)
+        return proof
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         """Removes the history and everything made from it. Raises NotFound."""
@@ -255,18 +276,6 @@ class Histories:
         )
 
 
-def _inside(chunk: Chunk, units: Iterable[Unit]) -> list[str]:
-    """The units whose lines all lie in the chunk; of those that overlap it, if there is none."""
-    turns = set(chunk.turn_ids)
-    near = [
-        (unit.id, {line.turn_id for line in unit.lines})
-        for unit in units
-        if unit.session == chunk.session
-    ]
-    whole = [id_ for id_, held in near if held <= turns]
-    return whole or [id_ for id_, held in near if held & turns]
-
-
 def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Turn]) -> list[Turn]:
     """The turns that the history lacks. Raises DuplicateTurn for an id with other content."""
     new = []
@@ -282,7 +291,7 @@ def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Tur
     return new
 
 
-async def _retried(attempt: Callable[[], Awaitable[IngestReport]]) -> IngestReport:
+async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:
     """Plans and writes again while another writer is first, up to a limit."""
     for number in range(1, _ATTEMPTS):
         try:

@@ -21,12 +21,20 @@ _EMBED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """A session to write to: its state, the turns to add, the units it has that may stay."""
+    """A session to write to: its state, the turns to add, the units it has that may stay, and the
+    ids of turns that go."""
 
     session: str
     state: SessionState
     new: tuple[Turn, ...]
     present: frozenset[str]
+    erased: frozenset[str] = frozenset()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What the session has afterwards."""
+        kept = tuple(turn for turn in self.state.turns if turn.id not in self.erased)
+        return (*kept, *self.new)
 
 
 class Planner:
@@ -64,16 +72,14 @@ class Planner:
                 turns=plan.new,
                 added=tuple((unit, self._vectors[unit.id]) for unit in new),
                 removed=plan.present - {unit.id for unit in units},
+                erased=plan.erased,
             )
             for plan, units, new in zip(plans, made, added, strict=True)
         )
 
     def _units(self, plans: Sequence[Plan]) -> Sequence[Sequence[Unit]]:
         return [
-            chunking.units(
-                plan.session, [*plan.state.turns, *plan.new], self._profile, self._tokens
-            )
-            for plan in plans
+            chunking.units(plan.session, plan.turns, self._profile, self._tokens) for plan in plans
         ]
 
     async def _embed(self, units: Sequence[Unit]) -> None:

@@ -25,30 +25,12 @@ from budgetmem.router import Router
 from budgetmem.scheduling.plans import plan_of
 from budgetmem.scheduling.tier_scheduler import TierScheduler
 from budgetmem.stages import STAGES
-from budgetmem.store.base import DeletionProof, Store
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
+from server.erasure import ErasingHistories, ErasureLog
 from server.routers import ServedRouters
-
-
-class ForgettingHistories(Histories):
-    """Histories on their tenants' account, whose deletion also empties the models' memories."""
-
-    def __init__(
-        self, store: Store, models: Models, profile: Profile, forget: Callable[[], None]
-    ) -> None:
-        def encoder_of(tenant: str, stage: str) -> Encoder:
-            return models.bound(Caller(tenant, stage)).encoder
-
-        super().__init__(store, models.encoder, profile.retrieval, encoder_of)
-        self._forget = forget
-
-    async def delete(self, tenant: str, history: str) -> DeletionProof:
-        proof = await super().delete(tenant, history)
-        self._forget()
-        return proof
 
 
 def open_scheduler(profile: Profile) -> TierScheduler:
@@ -69,17 +51,23 @@ def build_engine(
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
-    `forget` is called after a deletion, so that nothing of the history stays in memory. With a
+    `forget` is called after a deletion, so that nothing of the history stays in memory; a record
+    of it goes to `data_dir`/erasures.jsonl. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
+
+    def encoder_of(tenant: str, stage: str) -> Encoder:
+        return models.bound(Caller(tenant, stage)).encoder
+
     store = SqliteStore(data_dir / "histories")
-    histories = ForgettingHistories(store, models, profile, forget)
+    histories = Histories(store, models.encoder, profile.retrieval, encoder_of)
     routers = routers or ServedRouters(profile)
     pipeline: Extractor = Pipeline(profile, models, histories, routers, breakers=breakers)
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
-    return Engine(histories, pipeline, describe(profile, routers.default), routers)
+    erasing = ErasingHistories(histories, forget, ErasureLog(data_dir / "erasures.jsonl"))
+    return Engine(erasing, pipeline, describe(profile, routers.default), routers)
 
 
 def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,6 +27,12 @@ class Histories(Protocol):
     async def export(self, tenant: str, history: str) -> Iterator[Turn]: ...
 
     async def delete(self, tenant: str, history: str) -> DeletionProof: ...
+
+    async def delete_turns(
+        self, tenant: str, history: str, turn_ids: Collection[str]
+    ) -> DeletionProof: ...
+
+    async def delete_tenant(self, tenant: str) -> DeletionProof: ...
 
 
 class Extractor(Protocol):

@@ -16,7 +16,13 @@ from budgetmem.types import Memory
 from budgetmem.wire.events import encode_event
 from budgetmem.wire.histories import encode_history, encode_ingest_report, encode_proof
 from budgetmem.wire.info import encode_info
-from budgetmem.wire.requests import TENANT_KEY, decode_name, decode_query, decode_turns
+from budgetmem.wire.requests import (
+    TENANT_KEY,
+    decode_name,
+    decode_query,
+    decode_turn_ids,
+    decode_turns,
+)
 from budgetmem.wire.results import encode_answer, encode_memory
 from budgetmem.wire.values import encode_turn
 from server.engine import Engine, EngineSlot, overview
@@ -84,7 +90,23 @@ class MemoryService(MemoryServiceServicer):
         self, request: pb.DeleteHistoryRequest, context: Context
     ) -> pb.DeleteHistoryResponse:
         history = decode_name(request.history, "history", self._engine.described.limits)
-        return encode_proof(await self._engine.histories.delete(self._tenant(context), history))
+        proof = await self._engine.histories.delete(self._tenant(context), history)
+        return encode_proof(proof, pb.DeleteHistoryResponse)
+
+    async def DeleteTurns(
+        self, request: pb.DeleteTurnsRequest, context: Context
+    ) -> pb.DeleteTurnsResponse:
+        engine = self._engine
+        history = decode_name(request.history, "history", engine.described.limits)
+        turn_ids = decode_turn_ids(request.turn_ids)
+        proof = await engine.histories.delete_turns(self._tenant(context), history, turn_ids)
+        return encode_proof(proof, pb.DeleteTurnsResponse)
+
+    async def DeleteTenant(
+        self, request: pb.DeleteTenantRequest, context: Context
+    ) -> pb.DeleteTenantResponse:
+        proof = await self._engine.histories.delete_tenant(self._tenant(context))
+        return encode_proof(proof, pb.DeleteTenantResponse)
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         return encode_info(self._engine.info)

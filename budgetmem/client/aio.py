@@ -16,6 +16,7 @@ from budgetmem.client.calls import (
     batches,
     call_options,
     channel_options,
+    delete_turns_of,
     query_of,
     reload_of,
     summed,
@@ -131,6 +132,22 @@ class AsyncClient:
         request = pb.DeleteHistoryRequest(history=history)
         with translated(self.server):
             response = await self._stub.DeleteHistory(request, **self._call(timeout_s))
+        return decode_proof(response)
+
+    async def delete_turns(
+        self, history: str, turn_ids: Iterable[str], *, timeout_s: float | None = None
+    ) -> DeletionProof:
+        """Deletes turns, and returns the proof. See `Client.delete_turns`."""
+        request = delete_turns_of(history, turn_ids)
+        with translated(self.server):
+            response = await self._stub.DeleteTurns(request, **self._call(timeout_s))
+        return decode_proof(response)
+
+    async def delete_tenant(self, *, timeout_s: float | None = None) -> DeletionProof:
+        """Deletes all histories of the tenant, and returns the proof."""
+        request = pb.DeleteTenantRequest()
+        with translated(self.server):
+            response = await self._stub.DeleteTenant(request, **self._call(timeout_s))
         return decode_proof(response)
 
     async def info(self, *, timeout_s: float | None = None) -> ServerInfo:

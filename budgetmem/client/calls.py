@@ -87,6 +87,12 @@ def query_of(history: str, query: str, options: QueryOptions) -> pb.ExtractReque
         )
 
 
+def delete_turns_of(history: str, turn_ids: Iterable[str]) -> pb.DeleteTurnsRequest:
+    """The request of a deletion. Raises InvalidInput for what cannot be sent."""
+    with sendable("turn_ids"):
+        return pb.DeleteTurnsRequest(history=history, turn_ids=turn_ids)
+
+
 def reload_of(strategy: str) -> admin_pb2.ReloadRoutersRequest:
     """The request of a reload. Raises InvalidInput for what cannot be sent."""
     with sendable("strategy"):

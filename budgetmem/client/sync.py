@@ -16,6 +16,7 @@ from budgetmem.client.calls import (
     batches,
     call_options,
     channel_options,
+    delete_turns_of,
     query_of,
     reload_of,
     summed,
@@ -153,6 +154,23 @@ class Client:
         request = pb.DeleteHistoryRequest(history=history)
         with translated(self.server):
             return decode_proof(self._stub.DeleteHistory(request, **self._call(timeout_s)))
+
+    def delete_turns(
+        self, history: str, turn_ids: Iterable[str], *, timeout_s: float | None = None
+    ) -> DeletionProof:
+        """Deletes turns and all that was derived from them, and returns the proof.
+
+        Turns that are not there are no fault. Raises NotFound for an unknown history.
+        """
+        request = delete_turns_of(history, turn_ids)
+        with translated(self.server):
+            return decode_proof(self._stub.DeleteTurns(request, **self._call(timeout_s)))
+
+    def delete_tenant(self, *, timeout_s: float | None = None) -> DeletionProof:
+        """Deletes all histories of the tenant, and returns the proof."""
+        request = pb.DeleteTenantRequest()
+        with translated(self.server):
+            return decode_proof(self._stub.DeleteTenant(request, **self._call(timeout_s)))
 
     def info(self, *, timeout_s: float | None = None) -> ServerInfo:
         """What the server runs: models, tiers, prices, strategies, router, limits."""

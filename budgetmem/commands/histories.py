@@ -58,24 +58,49 @@ def export(
 
 
 def delete(
-    history: HistoryName,
+    history: Annotated[
+        str | None, typer.Argument(metavar="HISTORY", help="Name of the history.")
+    ] = None,
+    turn: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Only this turn of the history; may be repeated."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every history of the tenant, instead of one.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     server: Server = SERVER,
     tenant: Tenant = TENANT,
     timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a history and all that was made from it, and print the proof."""
+    """Delete a history, some of its turns, or all histories of a tenant, and print the proof.
+
+    \b
+    budgetmem delete trip
+    budgetmem delete trip --turn t17 --turn t18
+    budgetmem delete --all --tenant ana
+    """
+    if everything == (history is not None) or (turn and history is None):
+        raise typer.BadParameter("name a history, or --all for every one of them")
+    what = f"{len(turn)} turns of " if turn else ""
+    whom = "every history" if everything else f"{what}the history {history!r}"
     if not yes:
-        typer.confirm(f"Delete the history {history!r} of tenant {tenant!r}?", abort=True, err=True)
+        typer.confirm(f"Delete {whom} of tenant {tenant!r}?", abort=True, err=True)
     with connect(server, tenant, timeout) as client:
-        proof = client.delete(history)
+        if history is None:
+            proof = client.delete_tenant()
+        elif turn:
+            proof = client.delete_turns(history, turn)
+        else:
+            proof = client.delete(history)
     if as_json:
         print_json(proof)
         return
     typer.echo(
         f"deleted {proof.turns} turns, {proof.chunks} chunks and {proof.vectors} vectors; "
         f"a scan found {proof.remaining} left"
+        + (f" (record {proof.record})" if proof.record else "")
     )
 
 

@@ -68,13 +68,17 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class SessionChange:
-    """New turns of a session, the units that they add (with float32 vectors) and take away."""
+    """New turns of a session, and the units that are added (with float32 vectors) and taken away.
+
+    `erased` are the ids of turns that go.
+    """
 
     session: str
     version: int
     turns: tuple[Turn, ...]
     added: tuple[tuple[Unit, Vectors], ...]
     removed: frozenset[str]
+    erased: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -93,12 +97,26 @@ class Hits:
 
 @dataclass(frozen=True)
 class DeletionProof:
-    """What a deletion removed, and what a scan found afterwards: rows, or files of the history."""
+    """What a deletion removed, and what a scan found afterwards: rows, or files of the history.
+
+    `histories` were removed whole. `record` names what was written down of it, "" if nothing was.
+    """
 
     turns: int
     chunks: int
     vectors: int
     remaining: int
+    histories: int = 0
+    record: str = ""
+
+    def __add__(self, other: DeletionProof) -> DeletionProof:
+        return DeletionProof(
+            self.turns + other.turns,
+            self.chunks + other.chunks,
+            self.vectors + other.vectors,
+            self.remaining + other.remaining,
+            self.histories + other.histories,
+        )
 
 
 class Store(Protocol):
@@ -132,7 +150,8 @@ class Store(Protocol):
         *,
         rebuild: bool = False,
     ) -> None:
-        """Writes all changes, or nothing; when it returns, they are on disk.
+        """Writes all changes, or nothing; when it returns, they are on disk, and nothing that was
+        erased can be read from there.
 
         Creates the history if `epoch` is None. `rebuild` drops every unit first and records the
         settings anew; `changes` must then cover every session. Raises Conflict if the history was
@@ -162,6 +181,11 @@ class Store(Protocol):
 
     def turns(self, tenant: str, history: str) -> list[Turn]:
         """All turns in order of arrival. Raises NotFound as `info` does."""
+        ...
+
+    def traces(self, tenant: str, history: str, turn_ids: Collection[str]) -> int:
+        """In how many rows these turns still are: as turns, or as lines of units. 0 if the history
+        does not exist."""
         ...
 
     def delete(self, tenant: str, history: str) -> DeletionProof:

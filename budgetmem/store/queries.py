@@ -78,6 +78,8 @@ def apply(db: sqlite3.Connection, change: SessionChange) -> None:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*rows.turn_row(turn), session_of(turn), stamp),
         )
+    if change.erased:
+        erase_turns(db, change)
     for name in change.removed:
         seq = one(db, "DELETE FROM units WHERE id = ? RETURNING seq", name)
         db.execute("DELETE FROM words WHERE rowid = ?", (seq,))
@@ -90,6 +92,34 @@ def apply(db: sqlite3.Connection, change: SessionChange) -> None:
             "INSERT INTO words (rowid, text) VALUES (?, ?)",
             (added.lastrowid, rows.indexed_words(unit)),
         )
+
+
+def erase_turns(db: sqlite3.Connection, change: SessionChange) -> None:
+    """Removes turns of a session, and the session if it is empty then."""
+    erased = json.dumps(sorted(change.erased))
+    db.execute("DELETE FROM turns WHERE id IN (SELECT value FROM json_each(?))", (erased,))
+    started = one(db, "SELECT min(instant) FROM turns WHERE grouped = ?", change.session)
+    db.execute("UPDATE sessions SET started = ? WHERE name = ?", (started, change.session))
+    if one(db, "SELECT 1 FROM turns WHERE grouped = ? LIMIT 1", change.session) is None:
+        db.execute("DELETE FROM sessions WHERE name = ?", (change.session,))
+
+
+def forget_words(db: sqlite3.Connection) -> None:
+    """Makes the keyword index anew: rows deleted from an FTS5 table linger in its segments."""
+    db.execute("INSERT INTO words (words) VALUES ('rebuild')")
+
+
+def traces(db: sqlite3.Connection, turn_ids: Collection[str]) -> int:
+    """Turns with these ids, and units with a line of one of them."""
+    ids = json.dumps(sorted(turn_ids))
+    turns = one(db, "SELECT count(*) FROM turns WHERE id IN (SELECT value FROM json_each(?))", ids)
+    units = one(
+        db,
+        "SELECT count(DISTINCT units.seq) FROM units, json_each(units.lines) AS line"
+        " WHERE json_extract(line.value, '$[0]') IN (SELECT value FROM json_each(?))",
+        ids,
+    )
+    return int(turns) + int(units)
 
 
 def by_vector(

@@ -93,28 +93,32 @@ class SqliteStore:
         *,
         rebuild: bool = False,
     ) -> None:
-        lock = self._paths.exclusive if epoch is None else self._paths.shared
+        erases = any(change.erased for change in changes)
+        # Nobody may read while what is erased is taken out of the write-ahead log.
+        lock = self._paths.exclusive if epoch is None or erases else self._paths.shared
         with lock(tenant, history) as path:
             if epoch is None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             elif not path.exists():
                 raise Conflict(f"history {history!r} was deleted meanwhile")
-            with closing(_connect(path)) as db, _transaction(db):
-                if epoch is None:
-                    queries.create(db, history)
-                elif queries.meta(db, "epoch") != epoch:
-                    raise Conflict(f"history {history!r} was deleted or rebuilt meanwhile")
-                if rebuild:
-                    if set(queries.session_names(db)) != {change.session for change in changes}:
-                        raise Conflict(f"history {history!r}: a session was added meanwhile")
-                    queries.forget_units(db)
-                if rebuild or not queries.holds_turns(db):
-                    queries.put_settings(db, settings)
-                try:
-                    for change in changes:
-                        queries.apply(db, change)
-                except sqlite3.IntegrityError as exc:
-                    raise Conflict(f"history {history!r}: a turn was added meanwhile") from exc
+            with closing(_connect(path)) as db:
+                with _transaction(db):
+                    if epoch is None:
+                        queries.create(db, history)
+                    elif queries.meta(db, "epoch") != epoch:
+                        raise Conflict(f"history {history!r} was deleted or rebuilt meanwhile")
+                    if rebuild:
+                        _forget_all(db, history, changes)
+                    if rebuild or not queries.holds_turns(db):
+                        queries.put_settings(db, settings)
+                    _apply_all(db, history, changes)
+                    if erases:
+                        queries.forget_words(db)
+                if erases:
+                    _empty_log(db)
+                empty = erases and not queries.holds_turns(db)
+            if empty:
+                self._unlink(path)
             if epoch is None:
                 sync_folder(path.parent)
 
@@ -149,6 +153,10 @@ class SqliteStore:
             found = db.execute(f"SELECT {rows.TURN_COLUMNS} FROM turns ORDER BY seq")
             return [rows.turn_from(row) for row in found]
 
+    def traces(self, tenant: str, history: str, turn_ids: Collection[str]) -> int:
+        with self._reading(tenant, history) as db:
+            return 0 if db is None else queries.traces(db, turn_ids)
+
     def delete(self, tenant: str, history: str) -> DeletionProof:
         with self._paths.exclusive(tenant, history) as path:
             if not path.exists():
@@ -159,14 +167,17 @@ class SqliteStore:
                         raise _not_found(history)
                     turns, units = queries.count(db, "turns"), queries.count(db, "units")
                     queries.erase(db)
-                # Without this, what was deleted stays readable in the write-ahead log.
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                _empty_log(db)
                 remaining = sum(queries.count(db, table) for table in rows.ROW_TABLES)
-            for file in self._paths.files(path):
-                file.unlink()
-            sync_folder(path.parent)
+            self._unlink(path)
             remaining += len(self._paths.files(path))
-            return DeletionProof(turns=turns, chunks=units, vectors=units, remaining=remaining)
+            return DeletionProof(turns, units, units, remaining, histories=1)
+
+    def _unlink(self, path: Path) -> None:
+        """Removes the files of a history. The caller holds the exclusive lock."""
+        for file in self._paths.files(path):
+            file.unlink()
+        sync_folder(path.parent)
 
     @contextmanager
     def _reading(self, tenant: str, history: str) -> Iterator[sqlite3.Connection | None]:
@@ -206,6 +217,25 @@ def _connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA secure_delete = ON")
     return db
+
+
+def _forget_all(db: sqlite3.Connection, history: str, changes: Sequence[SessionChange]) -> None:
+    if set(queries.session_names(db)) != {change.session for change in changes}:
+        raise Conflict(f"history {history!r}: a session was added meanwhile")
+    queries.forget_units(db)
+
+
+def _apply_all(db: sqlite3.Connection, history: str, changes: Sequence[SessionChange]) -> None:
+    try:
+        for change in changes:
+            queries.apply(db, change)
+    except sqlite3.IntegrityError as exc:
+        raise Conflict(f"history {history!r}: a turn was added meanwhile") from exc
+
+
+def _empty_log(db: sqlite3.Connection) -> None:
+    """Moves the write-ahead log into the file: what was deleted would stay readable there."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from budgetmem.history import IngestReport
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.store.base import DeletionProof, HistoryInfo, Settings
@@ -17,11 +19,16 @@ def decode_ingest_report(message: pb.IngestResponse) -> IngestReport:
     return decode_scalars(message, IngestReport)
 
 
-def encode_proof(proof: DeletionProof) -> pb.DeleteHistoryResponse:
-    return encode_scalars(proof, pb.DeleteHistoryResponse)
+ProofMessage = TypeVar(
+    "ProofMessage", pb.DeleteHistoryResponse, pb.DeleteTurnsResponse, pb.DeleteTenantResponse
+)
 
 
-def decode_proof(message: pb.DeleteHistoryResponse) -> DeletionProof:
+def encode_proof(proof: DeletionProof, message: type[ProofMessage]) -> ProofMessage:
+    return encode_scalars(proof, message)
+
+
+def decode_proof(message: ProofMessage) -> DeletionProof:
     return decode_scalars(message, DeletionProof)
 
 

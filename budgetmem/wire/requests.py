@@ -94,6 +94,16 @@ def decode_turns(messages: Sequence[pb.Turn], limits: Limits) -> tuple[Turn, ...
     return tuple(_decode_whole_turn(m, f"turns[{i}]", limits) for i, m in enumerate(messages))
 
 
+def decode_turn_ids(ids: Sequence[str]) -> tuple[str, ...]:
+    """At least one, none of them empty."""
+    if not ids:
+        raise InvalidInput("turn_ids", "must not be empty")
+    for place, each in enumerate(ids):
+        if not each:
+            raise InvalidInput(f"turn_ids[{place}]", "must not be empty")
+    return tuple(ids)
+
+
 def _decode_whole_turn(message: pb.Turn, field: str, limits: Limits) -> Turn:
     decode_name(message.id, f"{field}.id", limits)
     decode_name(message.speaker, f"{field}.speaker", limits)

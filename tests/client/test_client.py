@@ -50,6 +50,21 @@ def test_histories_are_listed_by_tenant_and_deleted_with_proof(server, client):
     assert client.histories() == ()
 
 
+def test_turns_and_tenants_are_deleted_with_proof(server, client):
+    client.ingest("trip", TURNS[:3])
+    proof = client.delete_turns("trip", [TURNS[0].id, "other"])
+    assert (proof.turns, proof.histories, proof.record) == (1, 0, "r1")
+    with pytest.raises(errors.InvalidInput, match="turn_ids: must not be empty"):
+        client.delete_turns("trip", [])
+    with pytest.raises(errors.InvalidInput, match=r"turn_ids\[1\]: must not be empty"):
+        client.delete_turns("trip", ["t", ""])
+    with pytest.raises(errors.NotFound, match="other"):
+        client.delete_turns("other", ["t"])
+    with Client(server.address, tenant="other") as other:
+        assert other.delete_tenant().histories == 0
+    assert (client.delete_tenant().turns, client.histories()) == (2, ())
+
+
 def test_memory_answer_and_info_arrive_whole(client):
     assert client.extract("trip", "When?") == MEMORY
     assert client.answer("trip", "When?") == ANSWER
@@ -215,9 +230,11 @@ async def test_asyncio_client_does_the_same(server):
         events = [event async for event in client.extract_stream("trip", "When?")]
         assert events[-1] == MEMORY
         assert len(events) == 4
-        assert (await client.delete("trip")).turns == 3
+        assert (await client.delete_turns("trip", [TURNS[0].id])).turns == 1
+        assert (await client.delete("trip")).turns == 2
         with pytest.raises(errors.NotFound):
             await client.delete("trip")
+        assert (await client.delete_tenant()).histories == 0
 
 
 async def test_cancelling_the_task_cancels_the_work(server):

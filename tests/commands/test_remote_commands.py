@@ -62,6 +62,24 @@ def test_delete_asks_first(run, chat):
     assert run("delete", "trip", input="y\n").exit_code == 0
 
 
+def test_some_turns_or_all_histories_are_deleted(run, chat):
+    run("ingest", "trip", chat)
+    result = run("delete", "trip", "--turn", "t0", "--turn", "t1", "--yes")
+    assert result.stdout.startswith("deleted 2 turns, 2 chunks")
+    assert result.stdout.endswith("a scan found 0 left (record r1)\n")
+    asked = run("delete", "--all", input="n\n")
+    assert "every history of tenant 'default'" in asked.stderr
+    proof = json.loads(run("delete", "--all", "--yes", "--json").stdout)
+    assert (proof["turns"], proof["histories"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("trip", "--all"), ("--turn", "t1"), ("--all", "--turn", "t1")]
+)
+def test_what_is_to_be_deleted_must_be_plain(run, arguments):
+    assert run("delete", *arguments, "--yes").exit_code == 2
+
+
 def test_extract_shows_steps_memory_and_totals(run):
     result = run("extract", "trip", "When?", "--tier", "high", "--tiers", "filter=low")
     assert result.exit_code == 0

@@ -124,6 +124,17 @@ class FakeHistories:
         del self.kept[tenant, history]
         return DeletionProof(count, count, count, 0)
 
+    async def delete_turns(self, tenant, history, turn_ids):
+        kept = [turn for turn in self._turns(tenant, history) if turn.id not in turn_ids]
+        count = len(self._turns(tenant, history)) - len(kept)
+        self.kept[tenant, history] = kept
+        return DeletionProof(count, count, count, 0, record="r1")
+
+    async def delete_tenant(self, tenant):
+        gone = [self.kept.pop(key) for key in list(self.kept) if key[0] == tenant]
+        count = sum(map(len, gone))
+        return DeletionProof(count, count, count, 0, histories=len(gone))
+
     def _turns(self, tenant, history):
         if (tenant, history) not in self.kept:
             raise NotFound(f"no history {history!r}")

@@ -1151,6 +1151,8 @@ class DeleteHistoryResponse(_message.Message):
     CHUNKS_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
+    HISTORIES_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
     turns: _builtins.int
     """Turns that were deleted."""
     chunks: _builtins.int
@@ -1159,6 +1161,10 @@ class DeleteHistoryResponse(_message.Message):
     """Vectors that were deleted."""
     remaining: _builtins.int
     """Rows that a scan of the whole store still found afterwards: 0."""
+    histories: _builtins.int
+    """Histories that were deleted: 1."""
+    record: _builtins.str
+    """Names the server's record of this deletion. Empty: it keeps none."""
     def __init__(
         self,
         *,
@@ -1166,14 +1172,145 @@ class DeleteHistoryResponse(_message.Message):
         chunks: _builtins.int = ...,
         vectors: _builtins.int = ...,
         remaining: _builtins.int = ...,
+        histories: _builtins.int = ...,
+        record: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "remaining", b"remaining", "turns", b"turns", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "histories", b"histories", "record", b"record", "remaining", b"remaining", "turns", b"turns", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteHistoryResponse: _TypeAlias = DeleteHistoryResponse  # noqa: Y015
+
+@_typing.final
+class DeleteTurnsRequest(_message.Message):
+    """Asks for turns to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HISTORY_FIELD_NUMBER: _builtins.int
+    TURN_IDS_FIELD_NUMBER: _builtins.int
+    history: _builtins.str
+    """The history's name. Required."""
+    @_builtins.property
+    def turn_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the turns. At least one."""
+
+    def __init__(
+        self,
+        *,
+        history: _builtins.str = ...,
+        turn_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "turn_ids", b"turn_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTurnsRequest: _TypeAlias = DeleteTurnsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTurnsResponse(_message.Message):
+    """The proof of a deletion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TURNS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    HISTORIES_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    turns: _builtins.int
+    """Turns that were deleted."""
+    chunks: _builtins.int
+    """Chunks that were deleted; those of their neighbours were made anew."""
+    vectors: _builtins.int
+    """Vectors that were deleted."""
+    remaining: _builtins.int
+    """Rows of these turns, or made from them, that a scan still found afterwards: 0."""
+    histories: _builtins.int
+    """Histories that were deleted: 0."""
+    record: _builtins.str
+    """Names the server's record of this deletion. Empty: it keeps none."""
+    def __init__(
+        self,
+        *,
+        turns: _builtins.int = ...,
+        chunks: _builtins.int = ...,
+        vectors: _builtins.int = ...,
+        remaining: _builtins.int = ...,
+        histories: _builtins.int = ...,
+        record: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "histories", b"histories", "record", b"record", "remaining", b"remaining", "turns", b"turns", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTurnsResponse: _TypeAlias = DeleteTurnsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteTenantRequest(_message.Message):
+    """Asks for all histories of the tenant to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTenantRequest: _TypeAlias = DeleteTenantRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTenantResponse(_message.Message):
+    """The proof of a deletion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TURNS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    HISTORIES_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    turns: _builtins.int
+    """Turns that were deleted."""
+    chunks: _builtins.int
+    """Chunks that were deleted."""
+    vectors: _builtins.int
+    """Vectors that were deleted."""
+    remaining: _builtins.int
+    """Rows that a scan still found afterwards: 0."""
+    histories: _builtins.int
+    """Histories that were deleted."""
+    record: _builtins.str
+    """Names the server's record of this deletion. Empty: it keeps none."""
+    def __init__(
+        self,
+        *,
+        turns: _builtins.int = ...,
+        chunks: _builtins.int = ...,
+        vectors: _builtins.int = ...,
+        remaining: _builtins.int = ...,
+        histories: _builtins.int = ...,
+        record: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "histories", b"histories", "record", b"record", "remaining", b"remaining", "turns", b"turns", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTenantResponse: _TypeAlias = DeleteTenantResponse  # noqa: Y015
 
 @_typing.final
 class GetInfoRequest(_message.Message):

@@ -69,6 +69,16 @@ class MemoryServiceStub:
                 request_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteHistoryRequest.SerializeToString,
                 response_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteHistoryResponse.FromString,
                 _registered_method=True)
+        self.DeleteTurns = channel.unary_unary(
+                '/budgetmem.v1.MemoryService/DeleteTurns',
+                request_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTurnsRequest.SerializeToString,
+                response_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTurnsResponse.FromString,
+                _registered_method=True)
+        self.DeleteTenant = channel.unary_unary(
+                '/budgetmem.v1.MemoryService/DeleteTenant',
+                request_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTenantRequest.SerializeToString,
+                response_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTenantResponse.FromString,
+                _registered_method=True)
         self.GetInfo = channel.unary_unary(
                 '/budgetmem.v1.MemoryService/GetInfo',
                 request_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.GetInfoRequest.SerializeToString,
@@ -136,6 +146,23 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteTurns(self, request, context):
+        """Deletes some turns of a history, makes anew what was derived from them and their neighbours, and
+        proves it. Turns that are not there are no fault. NOT_FOUND: no such history.
+        ABORTED: concurrent calls kept changing the same sessions; repeat the call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTenant(self, request, context):
+        """Deletes all histories of the tenant and all that was derived from them, also those that are made
+        while it runs, and proves it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetInfo(self, request, context):
         """What this server runs: models, tiers, prices, strategies, router, limits.
         """
@@ -180,6 +207,16 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.DeleteHistory,
                     request_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteHistoryRequest.FromString,
                     response_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteHistoryResponse.SerializeToString,
+            ),
+            'DeleteTurns': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTurns,
+                    request_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTurnsRequest.FromString,
+                    response_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTurnsResponse.SerializeToString,
+            ),
+            'DeleteTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTenant,
+                    request_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTenantRequest.FromString,
+                    response_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTenantResponse.SerializeToString,
             ),
             'GetInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInfo,
@@ -376,6 +413,60 @@ class MemoryService:
             '/budgetmem.v1.MemoryService/DeleteHistory',
             budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteHistoryRequest.SerializeToString,
             budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTurns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/budgetmem.v1.MemoryService/DeleteTurns',
+            budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTurnsRequest.SerializeToString,
+            budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTurnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/budgetmem.v1.MemoryService/DeleteTenant',
+            budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTenantRequest.SerializeToString,
+            budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_memory__pb2.DeleteTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,15 @@ class MemoryServiceStub:
     """Every turn of a history, in order, as it was ingested. NOT_FOUND: no such history."""
     DeleteHistory: _grpc.UnaryUnaryMultiCallable[_memory_pb2.DeleteHistoryRequest, _memory_pb2.DeleteHistoryResponse]
     """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history."""
+    DeleteTurns: _grpc.UnaryUnaryMultiCallable[_memory_pb2.DeleteTurnsRequest, _memory_pb2.DeleteTurnsResponse]
+    """Deletes some turns of a history, makes anew what was derived from them and their neighbours, and
+    proves it. Turns that are not there are no fault. NOT_FOUND: no such history.
+    ABORTED: concurrent calls kept changing the same sessions; repeat the call.
+    """
+    DeleteTenant: _grpc.UnaryUnaryMultiCallable[_memory_pb2.DeleteTenantRequest, _memory_pb2.DeleteTenantResponse]
+    """Deletes all histories of the tenant and all that was derived from them, also those that are made
+    while it runs, and proves it.
+    """
     GetInfo: _grpc.UnaryUnaryMultiCallable[_memory_pb2.GetInfoRequest, _memory_pb2.GetInfoResponse]
     """What this server runs: models, tiers, prices, strategies, router, limits."""
 
@@ -102,6 +111,15 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     """Every turn of a history, in order, as it was ingested. NOT_FOUND: no such history."""
     DeleteHistory: _aio.UnaryUnaryMultiCallable[_memory_pb2.DeleteHistoryRequest, _memory_pb2.DeleteHistoryResponse]  # type: ignore[assignment]
     """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history."""
+    DeleteTurns: _aio.UnaryUnaryMultiCallable[_memory_pb2.DeleteTurnsRequest, _memory_pb2.DeleteTurnsResponse]  # type: ignore[assignment]
+    """Deletes some turns of a history, makes anew what was derived from them and their neighbours, and
+    proves it. Turns that are not there are no fault. NOT_FOUND: no such history.
+    ABORTED: concurrent calls kept changing the same sessions; repeat the call.
+    """
+    DeleteTenant: _aio.UnaryUnaryMultiCallable[_memory_pb2.DeleteTenantRequest, _memory_pb2.DeleteTenantResponse]  # type: ignore[assignment]
+    """Deletes all histories of the tenant and all that was derived from them, also those that are made
+    while it runs, and proves it.
+    """
     GetInfo: _aio.UnaryUnaryMultiCallable[_memory_pb2.GetInfoRequest, _memory_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What this server runs: models, tiers, prices, strategies, router, limits."""
 
@@ -173,6 +191,27 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.DeleteHistoryResponse, _abc.Awaitable[_memory_pb2.DeleteHistoryResponse]]:
         """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history."""
+
+    @_abc_1.abstractmethod
+    def DeleteTurns(
+        self,
+        request: _memory_pb2.DeleteTurnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.DeleteTurnsResponse, _abc.Awaitable[_memory_pb2.DeleteTurnsResponse]]:
+        """Deletes some turns of a history, makes anew what was derived from them and their neighbours, and
+        proves it. Turns that are not there are no fault. NOT_FOUND: no such history.
+        ABORTED: concurrent calls kept changing the same sessions; repeat the call.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteTenant(
+        self,
+        request: _memory_pb2.DeleteTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.DeleteTenantResponse, _abc.Awaitable[_memory_pb2.DeleteTenantResponse]]:
+        """Deletes all histories of the tenant and all that was derived from them, also those that are made
+        while it runs, and proves it.
+        """
 
     @_abc_1.abstractmethod
     def GetInfo(

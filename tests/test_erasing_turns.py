@@ -1,0 +1,137 @@
+"""Turns that are deleted are gone: from the answers, the units, the index and the disk."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from budgetmem.backbone import HashEncoder
+from budgetmem.config import ChunkingProfile, RetrievalProfile
+from budgetmem.errors import NotFound
+from budgetmem.history import Histories
+from budgetmem.store.sqlite import SqliteStore
+from budgetmem.types import Turn
+
+SECRET = "xylophone"
+
+
+def turn(name, text, session="s1"):
+    return Turn(name, "Ana", text, None, session)
+
+
+TALK = [
+    turn("a1", "We ate soup in the garden."),
+    turn("a2", f"My password is {SECRET}, tell nobody."),
+    turn("a3", "The weather was fine."),
+    turn("b1", "Ben moved to Lisbon.", "s2"),
+    turn("b2", f"He plays the {SECRET}.", "s2"),
+]
+
+
+def histories(folder) -> Histories:
+    profile = RetrievalProfile(chunking=ChunkingProfile(neighbours=1))
+    return Histories(SqliteStore(folder), HashEncoder(), profile)
+
+
+def on_disk(folder) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def everything(kept, history="h") -> str:
+    found = await kept.retrieve("t", history, f"{SECRET} soup weather Lisbon", 10_000)
+    return "\n".join(chunk.text for chunk in found.chunks)
+
+
+async def test_what_was_said_in_them_is_nowhere_any_more(tmp_path):
+    kept = histories(tmp_path)
+    await kept.ingest("t", "h", TALK)
+    assert SECRET.encode() in on_disk(tmp_path)
+    proof = await kept.delete_turns("t", "h", ["a2", "b2"])
+    assert (proof.turns, proof.remaining, proof.histories) == (2, 0, 0)
+    assert proof.chunks >= 4  # their neighbours had them in their windows
+    assert SECRET not in await everything(kept)
+    assert SECRET.encode() not in on_disk(tmp_path)
+    assert [each.id for each in await kept.export("t", "h")] == ["a1", "a3", "b1"]
+
+
+async def test_what_is_left_is_as_if_they_had_never_been(tmp_path):
+    kept, never = histories(tmp_path / "kept"), histories(tmp_path / "never")
+    await kept.ingest("t", "h", TALK)
+    await kept.delete_turns("t", "h", ["a2", "b2"])
+    await never.ingest("t", "h", [each for each in TALK if each.id not in ("a2", "b2")])
+    for query in ("soup", "Lisbon weather", SECRET):
+        assert await kept.retrieve("t", "h", query) == await never.retrieve("t", "h", query)
+    assert await kept.info("t", "h") == await never.info("t", "h")
+
+
+async def test_a_whole_session_and_a_whole_history_may_go(tmp_path):
+    kept = histories(tmp_path)
+    await kept.ingest("t", "h", TALK)
+    await kept.delete_turns("t", "h", ["b1", "b2"])
+    assert (await kept.info("t", "h")).sessions == 1
+    await kept.delete_turns("t", "h", ["a1", "a2", "a3"])
+    with pytest.raises(NotFound):
+        await kept.info("t", "h")
+    assert not list(tmp_path.rglob("*.db*")), "no file, whose name is the history's"
+    await kept.ingest("t", "h", TALK[:1])
+    assert (await kept.info("t", "h")).turns == 1
+
+
+async def test_turns_that_are_not_there_are_no_fault(tmp_path):
+    kept = histories(tmp_path)
+    await kept.ingest("t", "h", TALK)
+    assert (await kept.delete_turns("t", "h", ["a2", "other"])).turns == 1
+    again = await kept.delete_turns("t", "h", ["a2", "other"])
+    assert (again.turns, again.chunks, again.remaining) == (0, 0, 0)
+    with pytest.raises(NotFound):
+        await kept.delete_turns("t", "another", ["a2"])
+
+
+async def test_ingest_at_the_same_time_loses_nothing(tmp_path):
+    kept = histories(tmp_path)
+    await kept.ingest("t", "h", TALK)
+    more = [turn(f"n{number}", f"More talk {number}.") for number in range(12)]
+    erase = asyncio.gather(*(kept.delete_turns("t", "h", [name]) for name in ("a2", "a3", "b2")))
+    ingest = asyncio.gather(*(kept.ingest("t", "h", [each]) for each in more))
+    proofs, reports = await asyncio.gather(erase, ingest)
+    assert [proof.turns for proof in proofs] == [1, 1, 1]
+    assert sum(report.added for report in reports) == 12
+    left = {each.id for each in await kept.export("t", "h")}
+    assert left == {"a1", "b1", *(each.id for each in more)}
+    assert SECRET.encode() not in on_disk(tmp_path)
+
+
+async def test_all_histories_of_a_tenant_go_and_nobody_elses(tmp_path):
+    kept = histories(tmp_path)
+    for tenant, history in (("t", "h"), ("t", "k"), ("other", "h")):
+        await kept.ingest(tenant, history, TALK)
+    proof = await kept.delete_tenant("t")
+    assert (proof.histories, proof.turns, proof.remaining) == (2, 10, 0)
+    assert await kept.list("t") == []
+    assert (await kept.info("other", "h")).turns == 5
+    assert (await kept.delete_tenant("t")).histories == 0
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    sessions=st.lists(st.integers(0, 2), min_size=1, max_size=9),
+    gone=st.sets(st.integers(0, 8)),
+)
+def test_any_turns_may_go(tmp_path_factory, sessions, gone):
+    talk = [turn(f"t{n}", f"word{n} said", f"s{session}") for n, session in enumerate(sessions)]
+    left = [each for n, each in enumerate(talk) if n not in gone]
+
+    async def check():
+        kept = histories(tmp_path_factory.mktemp("erased"))
+        await kept.ingest("t", "h", talk)
+        proof = await kept.delete_turns("t", "h", [f"t{n}" for n in gone])
+        assert (proof.turns, proof.remaining) == (len(talk) - len(left), 0)
+        if left:
+            never = histories(tmp_path_factory.mktemp("never"))
+            await never.ingest("t", "h", left)
+            assert list(await kept.export("t", "h")) == list(await never.export("t", "h"))
+            query = "word0 word1 word2 word3 said"
+            assert await kept.retrieve("t", "h", query) == await never.retrieve("t", "h", query)
+
+    asyncio.run(check())
