@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -89,8 +89,12 @@ def main() -> None:
     journal = Journal(args.output, _setting(args))
     questions, histories = _material(args)
     names = runs.tenants(runs.FLOOD_TENANTS if args.scenario == "flood" else args.tenants)
-    place = nullcontext(args.url) if args.url else target.serving(args.profile, args.data_dir)
-    with place as server, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+    with ExitStack() as stack:
+        process = stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
+        served = None
+        if not args.url:
+            served = stack.enter_context(target.serving(args.profile, args.data_dir))
+        server = args.url if served is None else served.address
         console.print(f"ingesting {len(histories)} histories for {len(names)} tenants")
         asyncio.run(target.ingest(server, names, histories))
         workload = generator.Workload(

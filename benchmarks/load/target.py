@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from budgetmem.client.aio import AsyncClient
@@ -18,9 +19,17 @@ DRAIN_S = 2
 STOP_S = 30
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running server: where it listens, and its process."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def serving(profile: str, data_dir: Path) -> Iterator[str]:
-    """`budgetmem serve` as a child process, at the address that it yields.
+def serving(profile: str, data_dir: Path, errors: int | None = None) -> Iterator[Served]:
+    """`budgetmem serve` as a child process. What it logs goes to `errors` (None: where ours goes).
 
     Raises ServerUnavailable where it ends before it is ready; it says itself why.
     """
@@ -31,11 +40,12 @@ def serving(profile: str, data_dir: Path) -> Iterator[str]:
         command.append("--no-bundled-routers")
         command += ["--port", "0", "--port-file", str(port_file)]
         command += ["--data-dir", str(data_dir), "--drain", str(DRAIN_S)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:
             if process.stdout is None or not process.stdout.readline():
                 raise ServerUnavailable(f"the server ended with code {process.wait(STOP_S)}")
-            yield f"127.0.0.1:{port_file.read_text(encoding='ascii').strip()}"
+            port = port_file.read_text(encoding="ascii").strip()
+            yield Served(f"127.0.0.1:{port}", process.pid)
         finally:
             _stop(process)
 

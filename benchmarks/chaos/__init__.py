@@ -1,0 +1,1 @@
+"""Faults, made on purpose, and what is left when they are over."""

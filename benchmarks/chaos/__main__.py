@@ -1,0 +1,111 @@
+"""Faults, made on purpose.
+
+    python -m benchmarks.chaos --json build/chaos.json
+    python -m benchmarks.chaos --only store,triton --kills 50
+    python -m benchmarks.chaos --only soak --minutes 20
+
+store     a process is killed in the middle of its writes: what was acknowledged must be there
+triton    Triton, or the process of one of its models, is killed under load
+overload  ten times the load that can be sustained
+soak      a mixed load for many minutes: nothing may grow
+
+The exit code is 1 if something that is promised was not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import machine
+from benchmarks.chaos import overload, soak, store_kills, triton_kills
+from benchmarks.load.target import Served, serving
+from training.results import write_json
+
+Found = tuple[bool, Any]
+"""Whether what is promised was kept, and the figures."""
+
+
+def main() -> None:
+    """Runs the parts that are asked for, one after the other."""
+    args = _arguments()
+    console = Console(stderr=True)
+    found: dict[str, Any] = {"machine": machine.describe()}
+    broken = []
+    for name in args.only.split(",") if args.only else PARTS:
+        console.print(f"{name} ...")
+        kept, figures = PARTS[name](args)
+        found[name] = {"kept": kept, "figures": figures}
+        console.print(f"{name}: {'kept' if kept else 'BROKEN'} {json.dumps(figures)}", markup=False)
+        broken += [] if kept else [name]
+        if args.json is not None:
+            write_json(args.json, found)
+    sys.exit(1 if broken else 0)
+
+
+def _store(args: argparse.Namespace) -> Found:
+    with tempfile.TemporaryDirectory(prefix="budgetmem-chaos-") as folder:
+        verdict = store_kills.run(Path(folder), args.kills, args.seed)
+    return not (verdict.lost or verdict.resurrected or verdict.damaged), asdict(verdict)
+
+
+def _triton(args: argparse.Namespace) -> Found:
+    kills = _served(args, lambda served: asyncio.run(triton_kills.run(served, args.rounds)))
+    return all(each.kept for each in kills), [each.report() for each in kills]
+
+
+def _overload(args: argparse.Namespace) -> Found:
+    found = _served(args, lambda served: asyncio.run(overload.run(served, args.seed)))
+    return found.kept, found.report()
+
+
+def _soak(args: argparse.Namespace) -> Found:
+    found = _served(args, lambda served: asyncio.run(soak.run(served, args.minutes, args.seed)))
+    return found.kept, found.report()
+
+
+def _served(args: argparse.Namespace, work: Callable[[Served], Any]) -> Any:  # noqa: ANN401 - what the work gives
+    with (
+        tempfile.TemporaryDirectory(prefix="budgetmem-chaos-") as folder,
+        serving(args.profile, Path(folder), errors=subprocess.DEVNULL) as served,
+    ):
+        return work(served)
+
+
+PARTS: Mapping[str, Callable[[argparse.Namespace], Found]] = {
+    "store": _store,
+    "triton": _triton,
+    "overload": _overload,
+    "soak": _soak,
+}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(PARTS)}, with commas")
+    parser.add_argument("--profile", default="tiny", help="of the server (default: tiny)")
+    parser.add_argument("--kills", type=int, default=200, help="of the store's process")
+    parser.add_argument("--rounds", type=int, default=3, help="kills of each of Triton's processes")
+    parser.add_argument("--minutes", type=float, default=20.0, help="of the soak")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    args = parser.parse_args()
+    if unknown := set(args.only.split(",") if args.only else ()) - set(PARTS):
+        parser.error(f"--only: {sorted(unknown)[0]!r} is not one of {', '.join(PARTS)}")
+    return args
+
+
+if __name__ == "__main__":
+    main()

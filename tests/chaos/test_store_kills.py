@@ -1,0 +1,32 @@
+"""A process that is killed in the middle of its writes loses nothing that it acknowledged."""
+
+from benchmarks.chaos import store_kills
+from benchmarks.chaos.store_kills import Ledger, run
+
+KILLS = 25
+
+
+def test_nothing_acknowledged_is_lost_nothing_erased_comes_back(tmp_path):
+    verdict = run(tmp_path, KILLS, seed=7)
+    assert (verdict.lost, verdict.resurrected, verdict.damaged) == (0, 0, 0)
+    assert verdict.kills == KILLS
+    assert verdict.acknowledged > 0
+
+
+def test_a_store_that_loses_turns_is_found_out(tmp_path, monkeypatch):
+    real = store_kills._read
+
+    def forgetful(root):
+        found = real(root)
+        return {history: set(sorted(turns or set())[1:]) for history, turns in found.items()}
+
+    monkeypatch.setattr(store_kills, "_read", forgetful)
+    assert run(tmp_path, 5, seed=7).lost > 0
+
+
+def test_only_the_last_call_of_a_killed_process_is_in_doubt():
+    ledger = Ledger()
+    lines = ["begin + h0 a b\n", "done + h0 a b\n", "begin - h0 a\n", "done - h0 a\n"]
+    assert store_kills._book(ledger, [*lines, "begin + h0 c d\n", "done + h0"]) == 2
+    assert ledger.kept["h0"] == {"b"}
+    assert ledger.doubt["h0"] == {"c", "d"}
