@@ -26,7 +26,7 @@ from budgetmem.types import Turn
 TENANT = "chaos"
 HISTORIES = ("h0", "h1", "h2")
 SESSIONS = 4
-LONGEST_LIFE_S = 0.25
+LONGEST_LIFE_S = 0.5
 
 ADDED, ERASED = "+", "-"
 
