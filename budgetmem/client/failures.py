@@ -14,8 +14,10 @@ from budgetmem.errors import (
     DeadlineExceeded,
     InvalidInput,
     Overloaded,
+    PermissionDenied,
     ServerError,
     ServerUnavailable,
+    Unauthenticated,
 )
 from budgetmem.wire.faults import DETAILS_KEY, decode_fault
 
@@ -51,6 +53,11 @@ def _error_of_status(code: grpc.StatusCode, details: str, server: str) -> Budget
         return InvalidInput("message", f"too large for {server}: {details}")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Overloaded(details)
+    # A proxy before the server that checks credentials itself.
+    if code is grpc.StatusCode.UNAUTHENTICATED:
+        return Unauthenticated(details)
+    if code is grpc.StatusCode.PERMISSION_DENIED:
+        return PermissionDenied(details)
     return ServerError(f"{code.name}: {details}")
 
 

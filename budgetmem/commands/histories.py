@@ -7,27 +7,23 @@ from typing import Annotated
 
 import typer
 
+from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import (
-    SERVER,
-    TENANT,
     AsJson,
     HistoryName,
-    Server,
-    Tenant,
-    Timeout,
+    Remote,
     connect,
     print_json,
 )
 
 
+@grouped
 def histories(
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """List the histories of a tenant."""
-    with connect(server, tenant, timeout) as client:
+    with connect(remote) as client:
         found = client.histories()
     if as_json:
         print_json(found)
@@ -40,11 +36,10 @@ def histories(
     )
 
 
+@grouped
 def export(
     history: HistoryName,
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Print every turn of a history, one JSON object a line, as `ingest` reads it.
@@ -52,23 +47,24 @@ def export(
     \b
     budgetmem export trip > trip.jsonl
     """
-    with connect(server, tenant, timeout) as client:
+    with connect(remote) as client:
         for turn in client.export(history):
             print_json(turn)
 
 
+@grouped
 def delete(
     history: HistoryName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    *,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Delete a history and all that was made from it, and print the proof."""
     if not yes:
-        typer.confirm(f"Delete the history {history!r} of tenant {tenant!r}?", abort=True, err=True)
-    with connect(server, tenant, timeout) as client:
+        whose = f" of tenant {remote.tenant!r}" if remote.tenant else ""
+        typer.confirm(f"Delete the history {history!r}{whose}?", abort=True, err=True)
+    with connect(remote) as client:
         proof = client.delete(history)
     if as_json:
         print_json(proof)
