@@ -24,7 +24,7 @@ from budgetmem.router import Router
 from budgetmem.scheduling.plans import plan_of
 from budgetmem.scheduling.tier_scheduler import TierScheduler
 from budgetmem.stages import STAGES
-from budgetmem.store.base import DeletionProof, Store
+from budgetmem.store.base import DeletionProof, Size, Store
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from server.admission import AdmittedExtractor
@@ -36,17 +36,23 @@ class ForgettingHistories(Histories):
     """Histories on their tenants' account, whose deletion also empties the models' memories."""
 
     def __init__(
-        self, store: Store, models: Models, profile: Profile, forget: Callable[[], None]
+        self,
+        store: Store,
+        models: Models,
+        profile: Profile,
+        forget: Callable[[str], None],
+        limits: Limits,
     ) -> None:
         def encoder_of(tenant: str, stage: str) -> Encoder:
             return models.bound(Caller(tenant, stage)).encoder
 
-        super().__init__(store, models.encoder, profile.retrieval, encoder_of)
+        most = Size(limits.history_turns, limits.history_bytes)
+        super().__init__(store, models.encoder, profile.retrieval, encoder_of, most)
         self._forget = forget
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         proof = await super().delete(tenant, history)
-        self._forget()
+        self._forget(tenant)
         return proof
 
 
@@ -60,24 +66,27 @@ def build_engine(
     profile: Profile,
     models: Models,
     data_dir: Path,
-    forget: Callable[[], None] = lambda: None,
+    forget: Callable[[str], None] = lambda tenant: None,
     *,
     scheduler: TierScheduler | None = None,
     routers: ServedRouters | None = None,
+    limits: Limits | None = None,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
-    `forget` is called after a deletion, so that nothing of the history stays in memory. With a
+    `forget` is called with a tenant after a deletion, so that nothing of the history stays in
+    memory. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy.
     """
     store = SqliteStore(data_dir / "histories")
-    histories = ForgettingHistories(store, models, profile, forget)
+    limits = limits or Limits()
+    histories = ForgettingHistories(store, models, profile, forget, limits)
     routers = routers or ServedRouters(profile)
     pipeline: Extractor = Pipeline(profile, models, histories, routers)
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
-    return Engine(histories, pipeline, describe(profile, routers.default), routers)
+    return Engine(histories, pipeline, describe(profile, routers.default, limits), routers)
 
 
 def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:

@@ -19,17 +19,21 @@ from budgetmem.wire.requests import TENANT_KEY, decode_name, decode_query, decod
 from budgetmem.wire.results import encode_answer, encode_memory
 from budgetmem.wire.values import encode_turn
 from server.engine import Engine, EngineSlot, overview
+from server.security.tenants import Tenants
 from server.streaming import observed
 
 Context = grpc.aio.ServicerContext[Any, Any]
-DEFAULT_TENANT = "default"
 
 
 class MemoryService(MemoryServiceServicer):
-    """The gRPC service. Until the slot has an engine, every call is ServerUnavailable."""
+    """The gRPC service. Until the slot has an engine, every call is ServerUnavailable.
 
-    def __init__(self, slot: EngineSlot) -> None:
+    `tenants` tells whose histories a call means.
+    """
+
+    def __init__(self, slot: EngineSlot, tenants: Tenants) -> None:
         self._slot = slot
+        self._tenants = tenants
 
     @property
     def _engine(self) -> Engine:
@@ -97,6 +101,5 @@ class MemoryService(MemoryServiceServicer):
         )
 
     def _tenant(self, context: Context) -> str:
-        headers = dict(context.invocation_metadata() or ())
-        tenant = str(headers.get(TENANT_KEY, DEFAULT_TENANT))
+        tenant = self._tenants.of(context)
         return decode_name(tenant, TENANT_KEY, self._engine.described.limits)

@@ -5,7 +5,9 @@ import pytest
 from budgetmem.hosts import is_loopback, stays_here
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "LOCALHOST", "::1", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.9.1", "localhost", "LOCALHOST", "::1", "[::1]"]
+)
 def test_loopback(host):
     assert is_loopback(host)
     assert stays_here(f"[{host}]:50051" if host == "::1" else f"{host}:50051")

@@ -1,11 +1,11 @@
 """Options that several commands share: one dataclass, instead of the same parameters everywhere.
 
-    @dataclass(frozen=True)
-    class Remote:
-        server: Annotated[str, typer.Option("--server")] = "127.0.0.1:50051"
+@dataclass(frozen=True)
+class Remote:
+    server: Annotated[str, typer.Option("--server")] = "127.0.0.1:50051"
 
-    @grouped
-    def info(remote: Remote) -> None: ...
+@grouped
+def info(remote: Remote) -> None: ...
 """
 
 from __future__ import annotations

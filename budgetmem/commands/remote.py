@@ -46,7 +46,7 @@ class Remote:
         typer.Option(
             "--api-key",
             envvar="BUDGETMEM_API_KEY",
-            help="An API key or a JWT. Others may see what is on the command line: set the variable.",
+            help="An API key or a JWT. Others see what is on a command line: set the variable.",
         ),
     ] = None
     tls: Annotated[
