@@ -173,8 +173,9 @@ def _key_set(content: bytes) -> Keys:
         parsed = json.loads(content)
     except ValueError as exc:
         raise ConfigError("not JSON") from exc
-    listed = parsed.get("keys", [parsed]) if isinstance(parsed, dict) else []
-    keys = tuple(key for each in listed if (key := _public(each)) is not None)
+    listed = parsed.get("keys", [parsed]) if isinstance(parsed, dict) else None
+    found = map(_public, listed if isinstance(listed, list) else [])
+    keys = tuple(key for key in found if key is not None)
     if not keys:
         raise ConfigError("it has no public key that signatures are made with")
     return keys

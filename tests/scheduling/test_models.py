@@ -80,7 +80,7 @@ async def test_a_call_is_an_item_on_its_callers_account():
     backbone = ScheduledModels(models(), recorder).bound(ANA).backbones["high"]
     reply = await backbone.generate(GenerationRequest("one two three", 10, shared=8))
     assert reply.text == "ONE TWO THREE"
-    expected = Work(("extract", "high"), "ana", 13, "one two ", born=3.0, deadline=9.0)
+    expected = Work(("extract", "high"), "ana", 13, "ana\0one two ", born=3.0, deadline=9.0)
     assert recorder.works == [expected, "first token"]
 
 
