@@ -3,6 +3,9 @@
 BudgetMemError
  +- InvalidInput          the caller sent something unusable; `field` names it
  |   +- DuplicateTurn     a turn id came twice with different content
+ |   +- HistoryFull       the write would make a history longer than the server keeps
+ +- Unauthenticated       no credential, or one that is not (or no longer) valid
+ +- PermissionDenied      a valid credential that does not allow this call
  +- NotFound              a history (or asset, profile, prompt) that is not there
  +- BudgetTooSmall        a ceiling below what the request needs at least
  +- ReplyError            an LLM reply that does not parse (handled inside: falls one rung)
@@ -34,6 +37,21 @@ class InvalidInput(BudgetMemError):
 
 class DuplicateTurn(InvalidInput):
     """A turn id that is already taken by a turn with other content."""
+
+
+class HistoryFull(InvalidInput):
+    """A write that would make its history longer than the server keeps. Nothing was written.
+
+    A retry does not help: the history has to be deleted, or the turns go to another one.
+    """
+
+
+class Unauthenticated(BudgetMemError):
+    """The call came without a credential, or with one that is not, or no longer, valid."""
+
+
+class PermissionDenied(BudgetMemError):
+    """The credential is valid, but not for this call, or not for this tenant."""
 
 
 class NotFound(BudgetMemError):

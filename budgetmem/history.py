@@ -28,6 +28,7 @@ from budgetmem.store.base import (
     HistoryInfo,
     SessionState,
     Settings,
+    Size,
     Snapshot,
     Store,
 )
@@ -70,7 +71,8 @@ class Histories:
 
     `encoder_of(tenant, stage)` is the same encoder, working on a tenant's account (the stages are
     INGEST and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
-    Any number of these may work on one store, in any number of processes.
+    No ingest makes a history larger than `most`. Any number of these may work on one store, in any
+    number of processes.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class Histories:
         encoder: Encoder,
         retrieval: RetrievalProfile,
         encoder_of: Callable[[str, str], Encoder] | None = None,
+        most: Size | None = None,
     ) -> None:
         self._store = store
         self._encoder = encoder
         self._encoder_of = encoder_of or (lambda tenant, stage: encoder)
         self._profile = retrieval
+        self._most = most
         self._tokens = BoundedTokens(encoder.tokens)
         self._search = Search(store, self._tokens, retrieval.rrf_constant)
 
@@ -93,8 +97,9 @@ class Histories:
         """Adds turns; when it returns they are durable and found by retrieval.
 
         A turn that is there already with the same content is left alone. Raises InvalidInput
-        naming the field, DuplicateTurn naming an id that is taken by other content, ConfigError
-        if the history was made with other settings; in every case nothing was written.
+        naming the field, DuplicateTurn naming an id that is taken by other content, HistoryFull
+        if the history would become too large, ConfigError if it was made with other settings; in
+        every case nothing was written.
         """
         validation.check_turns(turns)
         distinct = validation.without_repeats(turns)
@@ -119,7 +124,13 @@ class Histories:
             ]
             changes = await planner.changes(plans)
             await asyncio.to_thread(
-                self._store.write, tenant, history, snapshot.epoch, self._settings, changes
+                self._store.write,
+                tenant,
+                history,
+                snapshot.epoch,
+                self._settings,
+                changes,
+                most=self._most,
             )
             chunks = sum(len(change.added) for change in changes)
             return IngestReport(len(new), len(turns) - len(new), chunks, planner.tokens_read)

@@ -19,12 +19,19 @@ def installed_version() -> str:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may not exceed, in bytes; texts are measured in UTF-8."""
+    """What a request, and a history, may not exceed. Texts are measured in bytes of UTF-8.
+
+    `history_turns` and `history_bytes` are far above any conversation. They keep a single history
+    from holding the server up: a search reads all of its vectors, 300 MB at 200,000 turns of 384
+    float32 numbers each.
+    """
 
     message_bytes: int = 16 * 1024 * 1024
     query_bytes: int = 32 * 1024
     turn_bytes: int = 1024 * 1024
     name_bytes: int = 256
+    history_turns: int = 200_000
+    history_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)

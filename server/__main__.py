@@ -11,9 +11,13 @@ from typing import Annotated, Literal
 import typer
 
 from budgetmem.commands.failures import exit_code, report
+from budgetmem.commands.grouped import grouped
 from budgetmem.errors import BudgetMemError
+from server.security.limit_options import LimitOptions
+from server.security.options import SecurityOptions
 
 
+@grouped
 def serve(  # noqa: PLR0917  (the command line's options)
     profile: Annotated[
         str, typer.Option(help="A bundled profile (tiny, small, gpu) or a path ending in .toml.")
@@ -54,6 +58,9 @@ def serve(  # noqa: PLR0917  (the command line's options)
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
     ] = "warning",
+    *,
+    security: SecurityOptions,
+    limits: LimitOptions,
 ) -> None:
     """Start a server: load the models of a profile, then answer over gRPC until stopped.
 
@@ -62,7 +69,9 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --router routers/capacity --router routers/reasoning
     budgetmem serve --no-bundled-routers
     budgetmem serve --profile tiny --port 0 --port-file port.txt
-    budgetmem serve --profile gpu --triton-url triton:8001 --host 0.0.0.0 --json-logs
+    budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
+    budgetmem keys create --tenant acme
+    budgetmem serve --host 0.0.0.0 --tls-cert server.pem --tls-key server-key.pem
     """
     # What gRPC's core has to say of an error, the error says itself.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -85,6 +94,8 @@ def serve(  # noqa: PLR0917  (the command line's options)
         routers=tuple(router or ()),
         bundled_routers=bundled_routers,
         sample_tiers=sample_tiers,
+        security=security,
+        limits=limits.limits,
     )
     asyncio.run(run(options, typer.echo))
 

@@ -25,6 +25,7 @@ from budgetmem.router import Router
 from budgetmem.scheduling.plans import plan_of
 from budgetmem.scheduling.tier_scheduler import TierScheduler
 from budgetmem.stages import STAGES
+from budgetmem.store.base import Size
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from server.admission import AdmittedExtractor
@@ -43,16 +44,17 @@ def build_engine(
     profile: Profile,
     models: Models,
     data_dir: Path,
-    forget: Callable[[], None] = lambda: None,
+    forget: Callable[[str], None] = lambda tenant: None,
     *,
     scheduler: TierScheduler | None = None,
     routers: ServedRouters | None = None,
     breakers: Breakers | None = None,
+    limits: Limits | None = None,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
-    `forget` is called after a deletion, so that nothing of the history stays in memory; a record
-    of it goes to `data_dir`/erasures.jsonl. With a
+    `forget` is called with a tenant after a deletion, so that nothing of the history stays in
+    memory; a record of it goes to `data_dir`/erasures.jsonl. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
@@ -61,13 +63,15 @@ def build_engine(
         return models.bound(Caller(tenant, stage)).encoder
 
     store = SqliteStore(data_dir / "histories")
-    histories = Histories(store, models.encoder, profile.retrieval, encoder_of)
+    limits = limits or Limits()
+    most = Size(limits.history_turns, limits.history_bytes)
+    histories = Histories(store, models.encoder, profile.retrieval, encoder_of, most)
     routers = routers or ServedRouters(profile)
     pipeline: Extractor = Pipeline(profile, models, histories, routers, breakers=breakers)
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     erasing = ErasingHistories(histories, forget, ErasureLog(data_dir / "erasures.jsonl"))
-    return Engine(erasing, pipeline, describe(profile, routers.default), routers)
+    return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
 
 
 def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:

@@ -14,6 +14,7 @@ from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import add_MemoryServiceServic
 from server.admin import AdminService
 from server.engine import Engine, EngineSlot
 from server.errors import ErrorEdge
+from server.security.security import Security
 from server.service import MemoryService
 
 SERVICE = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
@@ -24,12 +25,13 @@ HEALTH_NAMES = ("", SERVICE, ADMIN_SERVICE)
 class Doors:
     """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, security: Security | None = None) -> None:
         size = (limits or Limits()).message_bytes
+        self._security = security or Security()
         self._slot = EngineSlot()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[ErrorEdge()],
+            interceptors=[ErrorEdge(), *self._security.interceptors],
             options=[
                 ("grpc.max_receive_message_length", size),
                 ("grpc.max_send_message_length", size),
@@ -37,12 +39,15 @@ class Doors:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        add_MemoryServiceServicer_to_server(MemoryService(self._slot), self._server)
+        add_MemoryServiceServicer_to_server(
+            MemoryService(self._slot, self._security.tenants), self._server
+        )
         add_AdminServiceServicer_to_server(AdminService(self._slot), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (SERVICE, ADMIN_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        if self._security.reflection:
+            reflection.enable_server_reflection(
+                (SERVICE, ADMIN_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            )
 
     async def open(self, host: str, port: int) -> int:
         """Listens, on a free port if `port` is 0, and returns the port.
@@ -51,7 +56,7 @@ class Doors:
         """
         await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
-            taken = self._server.add_insecure_port(f"{host}:{port}")
+            taken = self._listen(f"{host}:{port}")
         except RuntimeError as exc:
             raise ConfigError(f"cannot listen on {host}:{port}: is the port taken?") from exc
         await self._server.start()
@@ -74,6 +79,11 @@ class Doors:
         """Refuses new calls and gives running ones `grace_s` seconds to end."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
+
+    def _listen(self, address: str) -> int:
+        if self._security.credentials is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, self._security.credentials)
 
     async def _tell(self, status: int) -> None:
         for name in HEALTH_NAMES:

@@ -73,7 +73,7 @@ class ErasingHistories:
     by `forget`."""
 
     inner: Histories
-    forget: Callable[[], None]
+    forget: Callable[[str], None]
     log: ErasureLog
 
     async def ingest(self, tenant: str, history: str, turns: Sequence[Turn]) -> IngestReport:
@@ -102,7 +102,9 @@ class ErasingHistories:
         proof = await self.inner.delete_tenant(tenant)
         return await self._recorded("tenant", proof, tenant=tenant)
 
-    async def _recorded(self, scope: str, proof: DeletionProof, **names: str) -> DeletionProof:
-        self.forget()
-        record = await asyncio.to_thread(self.log.add, scope, proof, **names)
+    async def _recorded(
+        self, scope: str, proof: DeletionProof, tenant: str, **names: str
+    ) -> DeletionProof:
+        self.forget(tenant)
+        record = await asyncio.to_thread(self.log.add, scope, proof, tenant=tenant, **names)
         return replace(proof, record=record)

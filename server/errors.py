@@ -24,6 +24,10 @@ Stream = Callable[[Message, Context], AsyncGenerator[Message, None]]
 STATUS: Mapping[type[BudgetMemError], grpc.StatusCode] = {
     errors.BudgetMemError: grpc.StatusCode.INTERNAL,
     errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
+    # A quota that is used up. Without RetryInfo: waiting does not help.
+    errors.HistoryFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.BudgetTooSmall: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Conflict: grpc.StatusCode.ABORTED,

@@ -26,10 +26,10 @@ from budgetmem.wire.requests import (
 from budgetmem.wire.results import encode_answer, encode_memory
 from budgetmem.wire.values import encode_turn
 from server.engine import Engine, EngineSlot, overview
+from server.security.tenants import Tenants
 from server.streaming import observed
 
 Context = grpc.aio.ServicerContext[Any, Any]
-DEFAULT_TENANT = "default"
 
 REPLY_RESERVE_S = 0.05
 """Of a caller's deadline, kept back for the way of the reply."""
@@ -38,11 +38,15 @@ REPLY_RESERVE_S = 0.05
 class MemoryService(MemoryServiceServicer):
     """The gRPC service. Until the slot has an engine, every call is ServerUnavailable.
 
-    `clock` returns seconds, and must be that of the pipeline.
+    `tenants` tells whose histories a call means. `clock` returns seconds, and must be that of the
+    pipeline.
     """
 
-    def __init__(self, slot: EngineSlot, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, slot: EngineSlot, tenants: Tenants, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._slot = slot
+        self._tenants = tenants
         self._clock = clock
 
     @property
@@ -132,6 +136,5 @@ class MemoryService(MemoryServiceServicer):
         return None if left is None else self._clock() + left - REPLY_RESERVE_S
 
     def _tenant(self, context: Context) -> str:
-        headers = dict(context.invocation_metadata() or ())
-        tenant = str(headers.get(TENANT_KEY, DEFAULT_TENANT))
+        tenant = self._tenants.of(context)
         return decode_name(tenant, TENANT_KEY, self._engine.described.limits)

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from budgetmem import triton
@@ -22,6 +22,7 @@ from budgetmem.bundled_routers import router_folder, with_bundled
 from budgetmem.config import Profile, load_profile
 from budgetmem.gather import gather_or_cancel
 from budgetmem.guarded import GuardedModels, Outage, breakers_of
+from budgetmem.info import Limits
 from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.canary import Canaries
@@ -30,6 +31,8 @@ from server.progress import loading_display
 from server.render import render
 from server.restarts import Restarts
 from server.routers import serving_routers
+from server.security.options import SecurityOptions
+from server.security.security import opened
 from server.triton_process import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -63,14 +66,16 @@ class Options:
     routers: tuple[Path, ...] = ()
     bundled_routers: bool = True
     sample_tiers: bool = False
+    security: SecurityOptions = field(default_factory=SecurityOptions)
+    limits: Limits = field(default_factory=Limits)
 
 
 async def run(options: Options, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; a second signal ends the draining.
 
-    Raises AssetError for what is not downloaded, ConfigError for a profile, a router or an
-    address that cannot work, BackboneUnavailable for a Triton that does not come up or goes for
-    good.
+    Raises AssetError for what is not downloaded, ConfigError for a profile, a router, a key, a
+    certificate or an address that cannot work, BackboneUnavailable for a Triton that does not come
+    up or goes for good.
     """
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))
@@ -88,8 +93,11 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     begin = time.monotonic()
     profile = load_profile(options.profile)
     check_assets(profile, embedded=options.triton_url is None)
-    doors = Doors()
     async with AsyncExitStack() as stack:
+        security = await stack.enter_async_context(
+            opened(options.security, options.host, options.data_dir)
+        )
+        doors = Doors(options.limits, security)
         folders = await asyncio.to_thread(router_folders, options)
         routers = await stack.enter_async_context(
             serving_routers(profile, folders, sample=options.sample_tiers)
@@ -121,6 +129,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
                 scheduler=models.scheduler,
                 routers=routers,
                 breakers=breakers,
+                limits=options.limits,
             )
         )
         stack.push_async_callback(doors.close, options.drain_s)

@@ -15,8 +15,19 @@ from __future__ import annotations
 
 from budgetmem.client.aio import AsyncClient
 from budgetmem.client.calls import QueryOptions
+from budgetmem.client.identity import tls
 from budgetmem.client.sync import Client
 from budgetmem.tiers import Tier
 from budgetmem.types import Answer, Budget, Memory, Turn
 
-__all__ = ["Answer", "AsyncClient", "Budget", "Client", "Memory", "QueryOptions", "Tier", "Turn"]
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "Budget",
+    "Client",
+    "Memory",
+    "QueryOptions",
+    "Tier",
+    "Turn",
+    "tls",
+]

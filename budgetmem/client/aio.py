@@ -10,18 +10,19 @@ from typing_extensions import Unpack
 
 from budgetmem.client.calls import (
     DEFAULT_SERVER,
-    DEFAULT_TENANT,
     CallOptions,
     QueryOptions,
     batches,
     call_options,
     channel_options,
     delete_turns_of,
+    insecure_options,
     query_of,
     reload_of,
     summed,
 )
 from budgetmem.client.failures import translated
+from budgetmem.client.identity import ApiKey, Identity, check_private
 from budgetmem.history import IngestReport
 from budgetmem.info import RouterVersion, ServerInfo
 from budgetmem.pipeline import Event
@@ -49,15 +50,18 @@ class AsyncClient:
         self,
         server: str = DEFAULT_SERVER,
         *,
-        tenant: str = DEFAULT_TENANT,
+        tenant: str | None = None,
         timeout_s: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        api_key: ApiKey | None = None,
     ) -> None:
         self.server = server
         self.tenant = tenant
+        self._identity = Identity(tenant, api_key)
+        check_private(server, self._identity, secure=credentials is not None)
         self._timeout_s = timeout_s
         self._channel = (
-            grpc.aio.insecure_channel(server, channel_options())
+            grpc.aio.insecure_channel(server, insecure_options(self._identity))
             if credentials is None
             else grpc.aio.secure_channel(server, credentials, channel_options())
         )
@@ -181,4 +185,4 @@ class AsyncClient:
         await self.close()
 
     def _call(self, timeout_s: float | None) -> CallOptions:
-        return call_options(self.tenant, timeout_s, self._timeout_s)
+        return call_options(self._identity, timeout_s, self._timeout_s)

@@ -10,17 +10,17 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from budgetmem.client.identity import Identity, Metadata
 from budgetmem.errors import InvalidInput
 from budgetmem.history import IngestReport
 from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Turn
-from budgetmem.wire.requests import DEFAULT_STRATEGY, TENANT_KEY, encode_query
+from budgetmem.wire.requests import DEFAULT_STRATEGY, encode_query
 from budgetmem.wire.values import encode_turn
 
 DEFAULT_SERVER = "127.0.0.1:50051"
-DEFAULT_TENANT = "default"
 SERVICE = "budgetmem.v1.MemoryService"
 
 # Well below the server's limit of a message, and small enough to show progress.
@@ -61,7 +61,7 @@ class CallOptions(TypedDict):
     """What every gRPC call takes."""
 
     timeout: float | None
-    metadata: tuple[tuple[str, str], ...]
+    metadata: Metadata
 
 
 @contextmanager
@@ -110,15 +110,19 @@ def channel_options() -> list[tuple[str, Any]]:
     ]
 
 
-def call_options(tenant: str, *timeouts_s: float | None) -> CallOptions:
+def insecure_options(identity: Identity) -> list[tuple[str, Any]]:
+    """As `channel_options`. A key that is sent in the clear goes past every proxy."""
+    direct = [] if identity.api_key is None else [("grpc.enable_http_proxy", 0)]
+    return [*channel_options(), *direct]
+
+
+def call_options(identity: Identity, *timeouts_s: float | None) -> CallOptions:
     """The options of one call: the first timeout that is not None counts.
 
-    Raises InvalidInput for a tenant that cannot be a header.
+    Raises what `Identity.metadata` raises.
     """
-    if not (tenant.isascii() and tenant.isprintable()):
-        raise InvalidInput("tenant", f"{tenant!r} must be printable ASCII")
     timeout = next((t for t in timeouts_s if t is not None), None)
-    return {"timeout": timeout, "metadata": ((TENANT_KEY, tenant),)}
+    return {"timeout": timeout, "metadata": identity.metadata()}
 
 
 def batches(history: str, turns: Iterable[Turn]) -> Iterator[tuple[int, pb.IngestRequest]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -14,10 +14,19 @@ from budgetmem.errors import (
     DeadlineExceeded,
     InvalidInput,
     Overloaded,
+    PermissionDenied,
     ServerError,
     ServerUnavailable,
+    Unauthenticated,
 )
 from budgetmem.wire.faults import DETAILS_KEY, decode_fault
+
+PLAIN: Mapping[grpc.StatusCode, type[BudgetMemError]] = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
+}
+"""Statuses without our details, as gRPC itself sends them, or a proxy before the server."""
 
 
 @contextmanager
@@ -49,9 +58,8 @@ def _error_of_status(code: grpc.StatusCode, details: str, server: str) -> Budget
         return DeadlineExceeded("the call took longer than its timeout")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
         return InvalidInput("message", f"too large for {server}: {details}")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Overloaded(details)
-    return ServerError(f"{code.name}: {details}")
+    error = PLAIN.get(code)
+    return ServerError(f"{code.name}: {details}") if error is None else error(details)
 
 
 def _shifted(error: BudgetMemError, first_turn: int) -> BudgetMemError:

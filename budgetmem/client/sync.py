@@ -10,18 +10,19 @@ from typing_extensions import Unpack
 
 from budgetmem.client.calls import (
     DEFAULT_SERVER,
-    DEFAULT_TENANT,
     CallOptions,
     QueryOptions,
     batches,
     call_options,
     channel_options,
     delete_turns_of,
+    insecure_options,
     query_of,
     reload_of,
     summed,
 )
 from budgetmem.client.failures import translated
+from budgetmem.client.identity import ApiKey, Identity, check_private
 from budgetmem.history import IngestReport
 from budgetmem.info import RouterVersion, ServerInfo
 from budgetmem.pipeline import Event
@@ -42,26 +43,34 @@ class Client:
     """A connection to one server, on behalf of one tenant. Safe to share between threads.
 
     `server` is HOST:PORT. `timeout_s` bounds every call, in seconds, where the call does not say
-    otherwise; None waits for ever. With `credentials` the connection is TLS.
+    otherwise; None waits for ever. With `credentials` the connection is TLS
+    (`budgetmem.client.tls`). `api_key` is an API key or a JWT, or returns one; it says whose
+    histories are meant. `tenant` says it on a server that asks for no key; None is "default".
+
+    Raises ConfigError for a key without `credentials`, unless the server is on this machine.
 
     Every method raises ServerUnavailable where no server answers, DeadlineExceeded when the
-    timeout passes, Overloaded when the server is too busy, InvalidInput with the path of the
-    field for input that the server refuses, and ServerError where the server itself fails.
+    timeout passes, Overloaded when the server is too busy, Unauthenticated for a key that is not
+    valid, PermissionDenied for a call that the key does not allow, InvalidInput with the path of
+    the field for input that the server refuses, and ServerError where the server itself fails.
     """
 
     def __init__(
         self,
         server: str = DEFAULT_SERVER,
         *,
-        tenant: str = DEFAULT_TENANT,
+        tenant: str | None = None,
         timeout_s: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        api_key: ApiKey | None = None,
     ) -> None:
         self.server = server
         self.tenant = tenant
+        self._identity = Identity(tenant, api_key)
+        check_private(server, self._identity, secure=credentials is not None)
         self._timeout_s = timeout_s
         self._channel = (
-            grpc.insecure_channel(server, channel_options())
+            grpc.insecure_channel(server, insecure_options(self._identity))
             if credentials is None
             else grpc.secure_channel(server, credentials, channel_options())
         )
@@ -82,8 +91,9 @@ class Client:
         what was done with them. `timeout_s` bounds one batch. An error leaves the batches before
         it in place: repeat the call to go on.
 
-        Raises DuplicateTurn for an id that is taken by a turn of other content, Conflict if a
-        concurrent writer keeps winning.
+        Raises DuplicateTurn for an id that is taken by a turn of other content, HistoryFull if
+        the history would be longer than the server keeps, Conflict if a concurrent writer keeps
+        winning.
         """
         reports: list[IngestReport] = []
         for start, request in batches(history, turns):
@@ -206,4 +216,4 @@ class Client:
         self.close()
 
     def _call(self, timeout_s: float | None) -> CallOptions:
-        return call_options(self.tenant, timeout_s, self._timeout_s)
+        return call_options(self._identity, timeout_s, self._timeout_s)

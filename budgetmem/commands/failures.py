@@ -13,10 +13,13 @@ from budgetmem.errors import (
     BudgetTooSmall,
     Conflict,
     DeadlineExceeded,
+    HistoryFull,
     InvalidInput,
     NotFound,
     Overloaded,
+    PermissionDenied,
     ServerUnavailable,
+    Unauthenticated,
 )
 
 EXIT_ERROR = 1
@@ -25,6 +28,10 @@ EXIT_NO_SERVER = 3
 HINTS: tuple[tuple[type[BudgetMemError], str, str], ...] = (
     (ServerUnavailable, "starting", "wait until it says `ready`"),
     (ServerUnavailable, "", "start one by `budgetmem serve`, or name another by --server"),
+    (Unauthenticated, "", "give a key by --api-key, or by the variable BUDGETMEM_API_KEY"),
+    (PermissionDenied, "tenant", "leave --tenant out: the credential says whose histories"),
+    (PermissionDenied, "", "whoever runs the server can make a key with the scope"),
+    (HistoryFull, "", "go on in another history, or delete this one"),
     (NotFound, "history", "`budgetmem histories` lists what there is"),
     (AssetError, "", "`budgetmem assets pull PROFILE` fetches what a profile needs"),
     (BudgetTooSmall, "", "raise the ceiling, or leave it out"),

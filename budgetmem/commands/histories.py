@@ -7,27 +7,23 @@ from typing import Annotated
 
 import typer
 
+from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import (
-    SERVER,
-    TENANT,
     AsJson,
     HistoryName,
-    Server,
-    Tenant,
-    Timeout,
+    Remote,
     connect,
     print_json,
 )
 
 
+@grouped
 def histories(
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """List the histories of a tenant."""
-    with connect(server, tenant, timeout) as client:
+    with connect(remote) as client:
         found = client.histories()
     if as_json:
         print_json(found)
@@ -40,11 +36,10 @@ def histories(
     )
 
 
+@grouped
 def export(
     history: HistoryName,
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Print every turn of a history, one JSON object a line, as `ingest` reads it.
@@ -52,11 +47,12 @@ def export(
     \b
     budgetmem export trip > trip.jsonl
     """
-    with connect(server, tenant, timeout) as client:
+    with connect(remote) as client:
         for turn in client.export(history):
             print_json(turn)
 
 
+@grouped
 def delete(
     history: Annotated[
         str | None, typer.Argument(metavar="HISTORY", help="Name of the history.")
@@ -69,9 +65,8 @@ def delete(
         bool, typer.Option("--all", help="Every history of the tenant, instead of one.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    *,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Delete a history, some of its turns, or all histories of a tenant, and print the proof.
@@ -86,8 +81,9 @@ def delete(
     what = f"{len(turn)} turns of " if turn else ""
     whom = "every history" if everything else f"{what}the history {history!r}"
     if not yes:
-        typer.confirm(f"Delete {whom} of tenant {tenant!r}?", abort=True, err=True)
-    with connect(server, tenant, timeout) as client:
+        whose = f" of tenant {remote.tenant!r}" if remote.tenant else ""
+        typer.confirm(f"Delete {whom}{whose}?", abort=True, err=True)
+    with connect(remote) as client:
         if history is None:
             proof = client.delete_tenant()
         elif turn:

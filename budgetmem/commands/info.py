@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import (
-    SERVER,
-    TENANT,
     AsJson,
-    Server,
-    Tenant,
-    Timeout,
+    Remote,
     connect,
     print_json,
 )
@@ -21,14 +18,13 @@ if TYPE_CHECKING:
     from budgetmem.info import ModelPrice, ServerInfo
 
 
+@grouped
 def info(
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Show what the server runs: models, prices, strategies, router, limits."""
-    with connect(server, tenant, timeout) as client:
+    with connect(remote) as client:
         found = client.info()
     if as_json:
         print_json(found)

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import (
-    SERVER,
-    TENANT,
     AsJson,
     HistoryName,
-    Server,
-    Tenant,
-    Timeout,
+    Remote,
     connect,
     print_json,
 )
@@ -42,6 +39,7 @@ SNIFFED_BYTES = 1 << 20
 FEW = 10
 
 
+@grouped
 def ingest(
     history: HistoryName,
     file: Annotated[
@@ -51,9 +49,8 @@ def ingest(
     select: Annotated[
         str | None, typer.Option("--select", help="Which history of a file that holds several.")
     ] = None,
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    *,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Add the turns of a file to a history; repeating it is harmless.
@@ -64,7 +61,7 @@ def ingest(
     budgetmem ingest notes meeting.txt --format transcript
     """
     turns = read_turns(file, format_, select)
-    with connect(server, tenant, timeout) as client, _progress(len(turns)) as on_batch:
+    with connect(remote) as client, _progress(len(turns)) as on_batch:
         report = client.ingest(history, turns, on_batch=on_batch)
     if as_json:
         print_json(report)

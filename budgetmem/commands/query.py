@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import (
-    SERVER,
-    TENANT,
     AsJson,
     HistoryName,
-    Server,
-    Tenant,
-    Timeout,
+    Remote,
     connect,
     print_json,
 )
@@ -65,6 +62,7 @@ AskedAt = Annotated[
 ]
 
 
+@grouped
 def extract(
     history: HistoryName,
     query: QueryText,
@@ -77,9 +75,8 @@ def extract(
     max_tokens: MaxTokens = None,
     asked_at: AskedAt = None,
     stream: Annotated[bool, typer.Option("--stream", help="Show steps as they end.")] = False,
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    *,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Extract the memory that a question needs, and show what every module did and cost.
@@ -91,7 +88,7 @@ def extract(
     """
     budget = Budget(parse_tiers(tiers), cost_weight, max_cost_usd, max_latency_ms)
     options = _options(strategy, budget, tier, max_tokens, asked_at)
-    with connect(server, tenant, timeout) as client:
+    with connect(remote) as client:
         if stream:
             _show_stream(client, history, query, options, as_json)
             return
@@ -102,6 +99,7 @@ def extract(
         _show_memory(memory)
 
 
+@grouped
 def answer(
     history: HistoryName,
     query: QueryText,
@@ -113,9 +111,8 @@ def answer(
     max_latency_ms: MaxLatency = None,
     max_tokens: MaxTokens = None,
     asked_at: AskedAt = None,
-    server: Server = SERVER,
-    tenant: Tenant = TENANT,
-    timeout: Timeout = None,
+    *,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Extract the memory for a question and answer from it alone; one budget covers both.
@@ -125,7 +122,7 @@ def answer(
     """
     budget = Budget(parse_tiers(tiers), cost_weight, max_cost_usd, max_latency_ms)
     options = _options(strategy, budget, tier, max_tokens, asked_at)
-    with connect(server, tenant, timeout) as client:
+    with connect(remote) as client:
         result = client.answer(history, query, **options)
     if as_json:
         print_json(result)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,30 +16,93 @@ from budgetmem.tiers import Tier
 if TYPE_CHECKING:
     from budgetmem.client import Client
 
-Server = Annotated[
-    str,
-    typer.Option(
-        "--server", metavar="HOST:PORT", envvar="BUDGETMEM_SERVER", help="Where the server is."
-    ),
-]
-Tenant = Annotated[
-    str, typer.Option("--tenant", envvar="BUDGETMEM_TENANT", help="Whose histories.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up after so long.")
-]
 HistoryName = Annotated[str, typer.Argument(metavar="HISTORY", help="Name of the history.")]
 
-SERVER = "127.0.0.1:50051"
-TENANT = "default"
+
+@dataclass(frozen=True)
+class Remote:
+    """Which server, on whose behalf, and how it is reached."""
+
+    server: Annotated[
+        str,
+        typer.Option(
+            "--server", metavar="HOST:PORT", envvar="BUDGETMEM_SERVER", help="Where the server is."
+        ),
+    ] = "127.0.0.1:50051"
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            "--tenant",
+            envvar="BUDGETMEM_TENANT",
+            help="Whose histories, on a server that asks for no credential.",
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up after so long.")
+    ] = None
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key",
+            envvar="BUDGETMEM_API_KEY",
+            help="An API key or a JWT. Others see what is on a command line: set the variable.",
+        ),
+    ] = None
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls", envvar="BUDGETMEM_TLS", help="Speak TLS; the options below mean it too."
+        ),
+    ] = False
+    ca_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-cert",
+            metavar="FILE",
+            envvar="BUDGETMEM_CA_CERT",
+            help="Who signs the server's certificate (PEM), instead of the well-known ones.",
+        ),
+    ] = None
+    client_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--client-cert",
+            metavar="FILE",
+            envvar="BUDGETMEM_CLIENT_CERT",
+            help="The client's certificate (PEM), for a server that asks for one.",
+        ),
+    ] = None
+    client_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--client-key",
+            metavar="FILE",
+            envvar="BUDGETMEM_CLIENT_KEY",
+            help="Its private key (PEM).",
+        ),
+    ] = None
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection is TLS."""
+        return self.tls or any((self.ca_cert, self.client_cert, self.client_key))
 
 
-def connect(server: str, tenant: str, timeout_s: float | None = None) -> Client:
+def connect(remote: Remote) -> Client:
     """A client; gRPC is imported here and not before."""
-    from budgetmem.client import Client
+    from budgetmem.client import Client, tls
 
-    return Client(server, tenant=tenant, timeout_s=timeout_s)
+    credentials = (
+        tls(remote.ca_cert, remote.client_cert, remote.client_key) if remote.secure else None
+    )
+    return Client(
+        remote.server,
+        tenant=remote.tenant,
+        timeout_s=remote.timeout,
+        credentials=credentials,
+        api_key=remote.api_key,
+    )
 
 
 def print_json(value: object) -> None:

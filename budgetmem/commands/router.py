@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import (
-    SERVER,
-    TENANT,
     AsJson,
-    Server,
-    Timeout,
+    Remote,
     connect,
     plain,
     print_json,
@@ -98,12 +96,13 @@ def check(
 
 
 @app.command()
+@grouped
 def reload(
     strategy: Annotated[
         str, typer.Argument(metavar="STRATEGY", help="Whose router. Default: every trained one.")
     ] = "",
-    server: Server = SERVER,
-    timeout: Timeout = None,
+    *,
+    remote: Remote,
     as_json: AsJson = False,
 ) -> None:
     """Have a server read its trained routers again, from the folders that it was started with.
@@ -115,7 +114,7 @@ def reload(
     budgetmem router reload
     budgetmem router reload capacity --server 127.0.0.1:50051
     """
-    with connect(server, TENANT, timeout) as client:
+    with connect(remote) as client:
         routers = client.reload_routers(strategy)
     if as_json:
         print_json(routers)

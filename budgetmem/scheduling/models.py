@@ -44,7 +44,8 @@ class ScheduledModels:
     InvalidInput("queue"). They raise Overloaded where too much is waiting, DeadlineExceeded for
     work that could not be sent in time, ServerUnavailable once the scheduler is closed.
 
-    The embeddings and annotations of the `remembered` last texts are kept; 0 keeps none.
+    The embeddings and annotations of the `remembered` last texts are kept, each for the tenant that
+    asked; 0 keeps none.
     `encoder_tokens` is what the encoder reads of a text at most.
     """
 
@@ -82,10 +83,10 @@ class ScheduledModels:
         view._caller = caller
         return view
 
-    def forget(self) -> None:
-        """Empties the memories of recent texts, for example after a history was deleted."""
-        self._vectors.recent.forget()
-        self._annotations.recent.forget()
+    def forget(self, tenant: str) -> None:
+        """Forgets the recent texts of a tenant, for example after a history was deleted."""
+        self._vectors.recent.forget(tenant)
+        self._annotations.recent.forget(tenant)
 
     @property
     def backbones(self) -> Mapping[str, Backbone]:
@@ -147,7 +148,7 @@ class _Texts(Generic[R]):
     recent: Recent[R]
 
     async def resolve(self, texts: Sequence[str], caller: Caller) -> list[R]:
-        return await self.recent.resolve(texts, partial(self._compute, caller))
+        return await self.recent.resolve(caller.tenant, texts, partial(self._compute, caller))
 
     async def _compute(self, caller: Caller, texts: list[str]) -> list[R]:
         lengths = await self._lengths(texts)
@@ -187,7 +188,7 @@ class _ScheduledEncoder:
         return np.stack(await self.texts.resolve(texts, self.caller))
 
     def remembered(self, texts: Sequence[str]) -> int:
-        return self.texts.recent.count(texts)
+        return self.texts.recent.count(self.caller.tenant, texts)
 
 
 @dataclass(frozen=True)
@@ -206,16 +207,18 @@ class _ScheduledTagger:
         return tuple(await self.texts.resolve(texts, self.caller))
 
     def remembered(self, texts: Sequence[str]) -> int:
-        return self.texts.recent.count(texts)
+        return self.texts.recent.count(self.caller.tenant, texts)
 
 
 def _work(caller: Caller, model: str, tokens: int, prefix: str = "") -> Work:
     """An item of a queue; its tokens are what the scheduler can take."""
+    # Nobody waits for the leader of another tenant, and so learns that it asks the same.
+    shared = prefix and f"{caller.tenant}\0{prefix}"
     return Work(
         queue=(caller.stage, model),
         tenant=caller.tenant,
         tokens=min(max(tokens, 1), MAX_TOKENS),
-        prefix=prefix,
+        prefix=shared,
         born=caller.born,
         deadline=caller.deadline,
     )

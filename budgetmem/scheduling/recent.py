@@ -8,20 +8,28 @@ from hashlib import blake2b
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+Key = tuple[str, bytes]
 
 
 class Recent(Generic[T]):
-    """The results of the `capacity` texts that were asked for last. Keeps digests, not texts."""
+    """The results of the `capacity` texts that were asked for last. Keeps digests, not texts.
+
+    Nobody is served what another tenant asked for: receipts count what was remembered, and would
+    tell one tenant what texts another one has.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._results: OrderedDict[bytes, T] = OrderedDict()
+        self._results: OrderedDict[Key, T] = OrderedDict()
 
     async def resolve(
-        self, texts: Sequence[str], compute: Callable[[list[str]], Awaitable[Sequence[T]]]
+        self,
+        tenant: str,
+        texts: Sequence[str],
+        compute: Callable[[list[str]], Awaitable[Sequence[T]]],
     ) -> list[T]:
         """A result a text; `compute` gets those that are not remembered, each once."""
-        keys = {text: _digest(text) for text in texts}
+        keys = {text: (tenant, _digest(text)) for text in texts}
         found = {text: self._results[key] for text, key in keys.items() if key in self._results}
         missing = [text for text in keys if text not in found]
         if missing:
@@ -33,12 +41,14 @@ class Recent(Generic[T]):
             self._results.popitem(last=False)
         return [found[text] for text in texts]
 
-    def count(self, texts: Sequence[str]) -> int:
-        """How many of the texts are remembered."""
-        return sum(_digest(text) in self._results for text in texts)
+    def count(self, tenant: str, texts: Sequence[str]) -> int:
+        """How many of the texts are remembered for this tenant."""
+        return sum((tenant, _digest(text)) in self._results for text in texts)
 
-    def forget(self) -> None:
-        self._results.clear()
+    def forget(self, tenant: str) -> None:
+        """Forgets all that this tenant asked for."""
+        for key in [key for key in self._results if key[0] == tenant]:
+            del self._results[key]
 
 
 def _digest(text: str) -> bytes:

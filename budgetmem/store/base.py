@@ -44,6 +44,14 @@ class HistoryInfo:
 
 
 @dataclass(frozen=True)
+class Size:
+    """How much a history holds, or may hold: turns, and bytes of UTF-8 of all their texts."""
+
+    turns: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class SessionState:
     """A session as it was read: `version` grows with every write, 0 means it does not exist."""
 
@@ -149,6 +157,7 @@ class Store(Protocol):
         changes: Sequence[SessionChange],
         *,
         rebuild: bool = False,
+        most: Size | None = None,
     ) -> None:
         """Writes all changes, or nothing; when it returns, they are on disk, and nothing that was
         erased can be read from there.
@@ -156,7 +165,7 @@ class Store(Protocol):
         Creates the history if `epoch` is None. `rebuild` drops every unit first and records the
         settings anew; `changes` must then cover every session. Raises Conflict if the history was
         created, deleted or one of the sessions written to since the snapshot: take a new one and
-        try again.
+        try again. Raises HistoryFull if it would then hold more than `most`.
         """
         ...
 

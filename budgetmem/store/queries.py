@@ -18,7 +18,7 @@ from budgetmem.chunking import Unit, instant, session_of
 from budgetmem.errors import ConfigError, Conflict
 from budgetmem.ranking import Ranked
 from budgetmem.store import rows
-from budgetmem.store.base import SessionChange, SessionState, Settings
+from budgetmem.store.base import SessionChange, SessionState, Settings, Size
 
 
 def has_schema(db: sqlite3.Connection, path: Path) -> bool:
@@ -208,6 +208,15 @@ def holds_turns(db: sqlite3.Connection) -> bool:
 def count(db: sqlite3.Connection, table: str) -> int:
     """Number of rows."""
     return int(one(db, f"SELECT count(*) FROM {table}"))
+
+
+def size(db: sqlite3.Connection) -> Size:
+    """How much the turns take."""
+    # SQLite's length() of a text counts characters, of a blob bytes.
+    texts = rows.TURN_COLUMNS.split(", ")
+    bytes_ = " + ".join(f"coalesce(length(CAST({each} AS BLOB)), 0)" for each in texts)
+    row = db.execute(f"SELECT count(*), coalesce(sum({bytes_}), 0) FROM turns").fetchone()
+    return Size(*row)
 
 
 def settings(db: sqlite3.Connection) -> Settings:

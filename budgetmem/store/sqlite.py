@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetmem.errors import ConfigError, Conflict, NotFound
+from budgetmem.errors import ConfigError, Conflict, HistoryFull, NotFound
 from budgetmem.store import queries, rows
 from budgetmem.store.base import (
     DeletionProof,
@@ -30,6 +30,7 @@ from budgetmem.store.base import (
     Hits,
     SessionChange,
     Settings,
+    Size,
     Snapshot,
 )
 from budgetmem.store.paths import Paths, sync_folder
@@ -92,6 +93,7 @@ class SqliteStore:
         changes: Sequence[SessionChange],
         *,
         rebuild: bool = False,
+        most: Size | None = None,
     ) -> None:
         erases = any(change.erased for change in changes)
         # Nobody may read while what is erased is taken out of the write-ahead log.
@@ -112,6 +114,9 @@ class SqliteStore:
                     if rebuild or not queries.holds_turns(db):
                         queries.put_settings(db, settings)
                     _apply_all(db, history, changes)
+                    if most is not None:
+                        # In the transaction: of writers side by side, none may pass the limit.
+                        check_size(history, queries.size(db), most)
                     if erases:
                         queries.forget_words(db)
                 if erases:
@@ -196,6 +201,19 @@ class SqliteStore:
             if db is None or not queries.holds_turns(db):
                 raise _not_found(history)
             yield db
+
+
+def check_size(history: str, size: Size, most: Size) -> None:
+    """Raises HistoryFull if a history holds more than `most`."""
+    if size.turns > most.turns:
+        found = f"{size.turns:,} turns, {most.turns:,} are the most"
+    elif size.bytes > most.bytes:
+        found = f"{size.bytes:,} bytes of text, {most.bytes:,} are the most"
+    else:
+        return
+    raise HistoryFull(
+        "turns", f"with them history {history!r} would hold {found}; none of them was added"
+    )
 
 
 def _not_found(history: str) -> NotFound:

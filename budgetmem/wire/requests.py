@@ -19,7 +19,10 @@ from budgetmem.wire.values import TIERS, decode_tier, decode_time, decode_turn, 
 
 DEFAULT_STRATEGY = "implementation"
 TENANT_KEY = "budgetmem-tenant"
-"""The metadata header that names the tenant of a call."""
+"""The metadata header that names the tenant of a call, where no credential does."""
+
+AUTHORIZATION_KEY = "authorization"
+"""The metadata header of a credential: `Bearer` and an API key or a JWT."""
 
 
 @dataclass(frozen=True)

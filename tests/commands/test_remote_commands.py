@@ -67,8 +67,8 @@ def test_some_turns_or_all_histories_are_deleted(run, chat):
     result = run("delete", "trip", "--turn", "t0", "--turn", "t1", "--yes")
     assert result.stdout.startswith("deleted 2 turns, 2 chunks")
     assert result.stdout.endswith("a scan found 0 left (record r1)\n")
-    asked = run("delete", "--all", input="n\n")
-    assert "every history of tenant 'default'" in asked.stderr
+    asked = run("delete", "--all", "--tenant", "ana", input="n\n")
+    assert "every history of tenant 'ana'" in asked.stderr
     proof = json.loads(run("delete", "--all", "--yes", "--json").stdout)
     assert (proof["turns"], proof["histories"]) == (1, 1)
 

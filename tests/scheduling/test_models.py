@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -79,7 +80,7 @@ async def test_a_call_is_an_item_on_its_callers_account():
     backbone = ScheduledModels(models(), recorder).bound(ANA).backbones["high"]
     reply = await backbone.generate(GenerationRequest("one two three", 10, shared=8))
     assert reply.text == "ONE TWO THREE"
-    expected = Work(("extract", "high"), "ana", 13, "one two ", born=3.0, deadline=9.0)
+    expected = Work(("extract", "high"), "ana", 13, "ana\0one two ", born=3.0, deadline=9.0)
     assert recorder.works == [expected, "first token"]
 
 
@@ -149,21 +150,46 @@ def waiting(scheduler: TierScheduler) -> int:
     return sum(of_queue["waiting"] for of_queue in scheduler.stats().queues.values())
 
 
-async def test_recent_texts_are_not_sent_again_whoever_asks_until_they_are_forgotten():
+async def test_recent_texts_are_not_sent_again_until_they_are_forgotten():
     recorder = Recorder()
     shared = ScheduledModels(models(), recorder)
-    ana, ben = shared.bound(ANA), shared.bound(BEN)
+    ana, again = shared.bound(ANA), shared.bound(replace(ANA, stage="filter"))
     first = await ana.encoder.embed(["x", "x", "y"])
     await ana.tagger.annotate(["x"])
     assert len(recorder.works) == 3
-    assert (ben.encoder.remembered(["y", "x", "z"]), ben.tagger.remembered(["x", "y"])) == (2, 1)
-    np.testing.assert_array_equal(await ben.encoder.embed(["y", "x"]), first[[2, 0]])
-    assert await ben.tagger.annotate(["x"]) == (Annotation(),)
+    remembered = again.encoder.remembered(["y", "x", "z"]), again.tagger.remembered(["x", "y"])
+    assert remembered == (2, 1)
+    np.testing.assert_array_equal(await again.encoder.embed(["y", "x"]), first[[2, 0]])
+    assert await again.tagger.annotate(["x"]) == (Annotation(),)
     assert len(recorder.works) == 3
-    shared.forget()
+    shared.forget(ANA.tenant)
+    assert (ana.encoder.remembered(["x"]), ana.tagger.remembered(["x"])) == (0, 0)
+    await ana.encoder.embed(["x"])
+    assert len(recorder.works) == 4
+
+
+async def test_no_tenant_can_tell_from_a_memory_what_another_one_asked():
+    recorder = Recorder()
+    shared = ScheduledModels(models(), recorder)
+    ana, ben = shared.bound(ANA), shared.bound(BEN)
+    await ana.encoder.embed(["x"])
+    await ana.tagger.annotate(["x"])
     assert (ben.encoder.remembered(["x"]), ben.tagger.remembered(["x"])) == (0, 0)
     await ben.encoder.embed(["x"])
-    assert len(recorder.works) == 4
+    await ben.tagger.annotate(["x"])
+    assert [work.tenant for work in recorder.works] == [ANA.tenant, ANA.tenant] + 2 * [BEN.tenant]
+    shared.forget(BEN.tenant)
+    assert (ana.encoder.remembered(["x"]), ben.encoder.remembered(["x"])) == (1, 0)
+
+
+async def test_no_tenant_waits_for_the_prefix_of_another():
+    recorder = Recorder()
+    shared = ScheduledModels(models(), recorder)
+    for caller in (ANA, BEN, ANA):
+        await shared.bound(caller).backbones["high"].generate(GenerationRequest("abc", 1, shared=2))
+    first, other, again = [work.prefix for work in recorder.works if isinstance(work, Work)]
+    assert first == again != other
+    assert first.endswith("ab")
 
 
 async def test_a_memory_of_none():

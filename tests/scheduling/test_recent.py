@@ -11,13 +11,13 @@ async def resolve(recent, *texts):
         asked.extend(missing)
         return [text.upper() for text in missing]
 
-    return await recent.resolve(texts, upper), asked
+    return await recent.resolve("ana", texts, upper), asked
 
 
 async def test_results_follow_the_texts_and_each_is_computed_once():
     recent = Recent(10)
     assert await resolve(recent, "a", "b", "a") == (["A", "B", "A"], ["a", "b"])
-    assert recent.count(["b", "c", "b"]) == 2
+    assert recent.count("ana", ["b", "c", "b"]) == 2
     assert await resolve(recent, "b", "c") == (["B", "C"], ["c"])
 
 
@@ -37,5 +37,8 @@ async def test_more_texts_than_it_holds_still_resolve():
 async def test_forgetting_empties_it():
     recent = Recent(2)
     await resolve(recent, "a")
-    recent.forget()
+    recent.forget("ben")
+    assert (await resolve(recent, "a"))[1] == []
+    recent.forget("ana")
     assert (await resolve(recent, "a"))[1] == ["a"]
+    assert recent.count("ben", ["a"]) == 0

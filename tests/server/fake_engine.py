@@ -14,6 +14,7 @@ from budgetmem.history import IngestReport
 from budgetmem.info import (
     BackboneInfo,
     CostWeights,
+    Limits,
     ModelPrice,
     RetrievalInfo,
     RouterVersion,
@@ -38,6 +39,7 @@ from budgetmem.types import (
 )
 from server.doors import Doors
 from server.engine import Engine
+from server.security.security import Security
 
 CHUNK = Chunk("c1", "s1", datetime(2023, 5, 8, 13, 56), ("t1", "t2"), "Ana: hi\nBo: hi", 7, 0.5)
 FINDINGS = {
@@ -222,14 +224,18 @@ class Running:
 
 
 @contextmanager
-def running(serve: bool = True) -> Iterator[Running]:
+def running(
+    serve: bool = True, security: Security | None = None, limits: Limits | None = None
+) -> Iterator[Running]:
     """The doors on a free port, in a thread and loop of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     async def start():
-        doors, engine = Doors(), Engine(FakeHistories(), FakePipeline(), INFO, FakeRouters())
+        info = replace(INFO, limits=limits or INFO.limits)
+        doors = Doors(limits, security)
+        engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters())
         port = await doors.open("127.0.0.1", 0)
         if serve:
             await doors.serve(engine)

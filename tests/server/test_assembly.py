@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
+from budgetmem.backbone import Caller, HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import load_profile
 from budgetmem.errors import NotFound
 from budgetmem.pipeline import ExtractRequest
@@ -42,12 +42,12 @@ MODELS = ModelSet(
 
 async def test_deleting_a_history_empties_the_models_memories_too(tmp_path):
     forgotten = []
-    engine = build_engine(PROFILE, MODELS, tmp_path, lambda: forgotten.append(True))
+    engine = build_engine(PROFILE, MODELS, tmp_path, forgotten.append)
     await engine.histories.ingest("acme", "trip", [Turn("t1", "Ana", "I booked the flight")])
     assert await engine.histories.list("acme") == ["trip"]
     assert forgotten == []
     proof = await engine.histories.delete("acme", "trip")
-    assert (proof.turns, proof.remaining, forgotten) == (1, 0, [True])
+    assert (proof.turns, proof.remaining, forgotten) == (1, 0, ["acme"])
     with pytest.raises(NotFound):
         await engine.histories.delete("acme", "trip")
 
@@ -63,9 +63,10 @@ async def test_all_work_of_a_request_goes_through_the_scheduler(tmp_path):
         tiers = {"filter": Tier.MID, "entity": Tier.MID, "topic": Tier.HIGH, "summary": Tier.MID}
         query = ExtractRequest("acme", "trip", "Which cat?", budget=Budget(tiers))
         answer = await engine.pipeline.answer(query)
-        assert models.encoder.remembered(["Which cat?"]) == 1
+        encoder = models.bound(Caller("acme", "retrieve")).encoder
+        assert encoder.remembered(["Which cat?"]) == 1
         await engine.histories.delete("acme", "trip")
-        assert models.encoder.remembered(["Which cat?"]) == 0
+        assert encoder.remembered(["Which cat?"]) == 0
     queues = scheduler.stats().queues
     finished = {name: of["finished"] for name, of in queues.items() if of["finished"]}
     assert answer.text == "a cat"

@@ -29,7 +29,7 @@ def log(tmp_path):
 @pytest.fixture
 def erasing(log):
     forgotten = []
-    histories = ErasingHistories(FakeHistories(), lambda: forgotten.append(True), log)
+    histories = ErasingHistories(FakeHistories(), forgotten.append, log)
     histories.inner.forgotten = forgotten
     return histories
 
@@ -42,7 +42,7 @@ async def test_every_deletion_is_recorded_and_forgotten(erasing, log):
         await erasing.delete("ana", "work"),
         await erasing.delete_tenant("ana"),
     ]
-    assert erasing.inner.forgotten == [True] * 3
+    assert erasing.inner.forgotten == ["ana"] * 3
     records = [json.loads(line) for line in log.file.read_text().splitlines()]
     assert [each["record"] for each in records] == [proof.record for proof in proofs]
     assert [each["scope"] for each in records] == ["turns", "history", "tenant"]

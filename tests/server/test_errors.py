@@ -17,12 +17,15 @@ EXPECTED = {
     "Conflict": "ABORTED",
     "DeadlineExceeded": "DEADLINE_EXCEEDED",
     "DuplicateTurn": "INVALID_ARGUMENT",
+    "HistoryFull": "RESOURCE_EXHAUSTED",
     "InvalidInput": "INVALID_ARGUMENT",
     "NotFound": "NOT_FOUND",
     "Overloaded": "RESOURCE_EXHAUSTED",
+    "PermissionDenied": "PERMISSION_DENIED",
     "ReplyError": "INTERNAL",
     "ServerError": "INTERNAL",
     "ServerUnavailable": "UNAVAILABLE",
+    "Unauthenticated": "UNAUTHENTICATED",
 }
 
 

@@ -4,15 +4,20 @@ isort:skip_file
 BudgetMem: agent memory, extracted at query time, for exactly the budget the caller grants.
 
 Conventions of this file
-  Tenant    the metadata header `budgetmem-tenant` of every call; "default" where it is absent.
+  Caller    on a server that asks for credentials, the metadata header `authorization: Bearer ...`
+            of every call, with an API key or a JSON Web Token. It says the tenant, and the scopes
+            (read, write, admin). UNAUTHENTICATED: no valid credential. PERMISSION_DENIED: it lacks
+            the scope of the call, or `budgetmem-tenant` names another tenant.
+  Tenant    on any other server the metadata header `budgetmem-tenant`; "default" where it is absent.
   Time      ISO 8601 text, "2023-05-08T13:56:00" or "2023-05-08T13:56:00+02:00". It is text and
             not a google.protobuf.Timestamp because "yesterday", said at half past midnight,
             is another day in UTC: the speaker's own wall clock must survive.
   Money     USD.   Durations  milliseconds.   Text  UTF-8.
   Errors    the status carries google.rpc.ErrorInfo (domain "budgetmem", reason = the exception's
             name, for example INVALID_INPUT), for INVALID_ARGUMENT google.rpc.BadRequest with
-            the offending field's path, for RESOURCE_EXHAUSTED google.rpc.RetryInfo. The field's
-            path is repeated in the trailing metadata `budgetmem-field`.
+            the offending field's path. The field's path is repeated in the trailing metadata
+            `budgetmem-field`. RESOURCE_EXHAUSTED has google.rpc.RetryInfo where waiting helps,
+            and a field where it does not (reason HISTORY_FULL).
   Presence  `optional` scalars tell "not given" from zero.
 """
 
@@ -1672,6 +1677,8 @@ class Limits(_message.Message):
     QUERY_BYTES_FIELD_NUMBER: _builtins.int
     TURN_BYTES_FIELD_NUMBER: _builtins.int
     NAME_BYTES_FIELD_NUMBER: _builtins.int
+    HISTORY_TURNS_FIELD_NUMBER: _builtins.int
+    HISTORY_BYTES_FIELD_NUMBER: _builtins.int
     message_bytes: _builtins.int
     """Largest message in bytes, both ways."""
     query_bytes: _builtins.int
@@ -1680,6 +1687,10 @@ class Limits(_message.Message):
     """Longest text of one turn in bytes of UTF-8."""
     name_bytes: _builtins.int
     """Longest history, tenant, session or turn name in bytes of UTF-8."""
+    history_turns: _builtins.int
+    """Most turns of a history."""
+    history_bytes: _builtins.int
+    """Most text of a history in bytes of UTF-8, names and labels of its turns included."""
     def __init__(
         self,
         *,
@@ -1687,10 +1698,12 @@ class Limits(_message.Message):
         query_bytes: _builtins.int = ...,
         turn_bytes: _builtins.int = ...,
         name_bytes: _builtins.int = ...,
+        history_turns: _builtins.int = ...,
+        history_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_bytes", b"message_bytes", "name_bytes", b"name_bytes", "query_bytes", b"query_bytes", "turn_bytes", b"turn_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history_bytes", b"history_bytes", "history_turns", b"history_turns", "message_bytes", b"message_bytes", "name_bytes", b"name_bytes", "query_bytes", b"query_bytes", "turn_bytes", b"turn_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

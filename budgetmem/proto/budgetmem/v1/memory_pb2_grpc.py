@@ -94,6 +94,8 @@ class MemoryServiceServicer:
         are there already are counted as unchanged. A long history may come in several calls.
         INVALID_ARGUMENT: a turn without id, speaker or text, a bad time, an id taken by another text.
         ABORTED: a concurrent call changed the same session first; repeat the call.
+        RESOURCE_EXHAUSTED with the field `turns`: the history would be larger than the server keeps; of
+        this call's turns none was added.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -4,15 +4,20 @@ isort:skip_file
 BudgetMem: agent memory, extracted at query time, for exactly the budget the caller grants.
 
 Conventions of this file
-  Tenant    the metadata header `budgetmem-tenant` of every call; "default" where it is absent.
+  Caller    on a server that asks for credentials, the metadata header `authorization: Bearer ...`
+            of every call, with an API key or a JSON Web Token. It says the tenant, and the scopes
+            (read, write, admin). UNAUTHENTICATED: no valid credential. PERMISSION_DENIED: it lacks
+            the scope of the call, or `budgetmem-tenant` names another tenant.
+  Tenant    on any other server the metadata header `budgetmem-tenant`; "default" where it is absent.
   Time      ISO 8601 text, "2023-05-08T13:56:00" or "2023-05-08T13:56:00+02:00". It is text and
             not a google.protobuf.Timestamp because "yesterday", said at half past midnight,
             is another day in UTC: the speaker's own wall clock must survive.
   Money     USD.   Durations  milliseconds.   Text  UTF-8.
   Errors    the status carries google.rpc.ErrorInfo (domain "budgetmem", reason = the exception's
             name, for example INVALID_INPUT), for INVALID_ARGUMENT google.rpc.BadRequest with
-            the offending field's path, for RESOURCE_EXHAUSTED google.rpc.RetryInfo. The field's
-            path is repeated in the trailing metadata `budgetmem-field`.
+            the offending field's path. The field's path is repeated in the trailing metadata
+            `budgetmem-field`. RESOURCE_EXHAUSTED has google.rpc.RetryInfo where waiting helps,
+            and a field where it does not (reason HISTORY_FULL).
   Presence  `optional` scalars tell "not given" from zero.
 """
 
@@ -49,6 +54,8 @@ class MemoryServiceStub:
     are there already are counted as unchanged. A long history may come in several calls.
     INVALID_ARGUMENT: a turn without id, speaker or text, a bad time, an id taken by another text.
     ABORTED: a concurrent call changed the same session first; repeat the call.
+    RESOURCE_EXHAUSTED with the field `turns`: the history would be larger than the server keeps; of
+    this call's turns none was added.
     """
     Extract: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractResponse]
     """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
@@ -90,6 +97,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     are there already are counted as unchanged. A long history may come in several calls.
     INVALID_ARGUMENT: a turn without id, speaker or text, a bad time, an id taken by another text.
     ABORTED: a concurrent call changed the same session first; repeat the call.
+    RESOURCE_EXHAUSTED with the field `turns`: the history would be larger than the server keeps; of
+    this call's turns none was added.
     """
     Extract: _aio.UnaryUnaryMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractResponse]  # type: ignore[assignment]
     """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
@@ -134,6 +143,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         are there already are counted as unchanged. A long history may come in several calls.
         INVALID_ARGUMENT: a turn without id, speaker or text, a bad time, an id taken by another text.
         ABORTED: a concurrent call changed the same session first; repeat the call.
+        RESOURCE_EXHAUSTED with the field `turns`: the history would be larger than the server keeps; of
+        this call's turns none was added.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""Who may call, on whose behalf, and what keeps the connection private (docs/security.md)."""

@@ -1,0 +1,118 @@
+"""The file of API keys: records and hashes, never a key."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from budgetmem.errors import ConfigError
+from budgetmem.info import Limits
+from budgetmem.store.paths import sync_folder
+from server.security.principal import Scope
+
+
+class KeyRecord(BaseModel):
+    """What is kept of a key. `sha256` is of the whole key; times have an offset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    tenant: Annotated[str, Field(min_length=1, max_length=Limits.name_bytes)]
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+    created: AwareDatetime
+    expires: AwareDatetime | None = None
+    revoked: AwareDatetime | None = None
+    note: str = ""
+
+    def state(self, now: datetime) -> Literal["active", "expired", "revoked"]:
+        """Only an active key is valid."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expires is not None and self.expires <= now else "active"
+
+
+Keys = tuple[KeyRecord, ...]
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    keys: Keys = ()
+
+
+def read_keys(path: Path) -> Keys:
+    """The records in the file, none where there is no file.
+
+    Raises ConfigError for one that is malformed, or that others may write to: whoever can, makes
+    keys for every tenant.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read()
+    except FileNotFoundError:
+        return ()
+    except OSError as exc:
+        raise ConfigError(f"cannot read the API keys: {path}: {exc.strerror}") from exc
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(f"{path} may be written to by others: run chmod 600 {path}")
+    try:
+        return _Content.model_validate_json(content).keys
+    except ValidationError as exc:
+        places = {".".join(map(str, error["loc"])) or "the file" for error in exc.errors()}
+        raise ConfigError(
+            f"{path} is not a file of API keys: look at {', '.join(sorted(places))}"
+        ) from exc
+
+
+def change_keys(path: Path, change: Callable[[Keys], Keys]) -> Keys:
+    """Replaces the records by what `change` makes of them, whole or not at all; returns them.
+
+    Processes take turns. The file is the owner's alone. Raises what `read_keys` and `change` raise,
+    and ConfigError where it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _turn(path.parent):
+            keys = change(read_keys(path))
+            _write(path, _Content(keys=keys).model_dump_json(indent=2).encode() + b"\n")
+    except OSError as exc:
+        raise ConfigError(f"cannot write the API keys: {path}: {exc.strerror}") from exc
+    return keys
+
+
+def _write(path: Path, content: bytes) -> None:
+    # mkstemp makes it with mode 600.
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    # The folder itself is locked: a lock on the file would be on the one that is replaced.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

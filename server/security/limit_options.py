@@ -1,0 +1,45 @@
+"""The limits of requests and histories, as options of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from budgetmem.info import Limits
+from budgetmem.validation import LIMITS, MAX_QUERY_BYTES
+
+MAX_TURN_BYTES = 4 * LIMITS["text"]
+"""A character has four bytes of UTF-8 at most."""
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """Options of the command line, under its names."""
+
+    max_message_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", min=1024, help="Largest message, both ways.")
+    ] = Limits.message_bytes
+    max_query_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", min=1, max=MAX_QUERY_BYTES, help="Longest query.")
+    ] = Limits.query_bytes
+    max_turn_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", min=1, max=MAX_TURN_BYTES, help="Longest turn.")
+    ] = Limits.turn_bytes
+    max_history_turns: Annotated[
+        int, typer.Option(metavar="TURNS", min=1, help="Most turns of a history.")
+    ] = Limits.history_turns
+    max_history_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", min=1, help="Most text of a history, in UTF-8.")
+    ] = Limits.history_bytes
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            message_bytes=self.max_message_bytes,
+            query_bytes=self.max_query_bytes,
+            turn_bytes=self.max_turn_bytes,
+            history_turns=self.max_history_turns,
+            history_bytes=self.max_history_bytes,
+        )

@@ -1,0 +1,117 @@
+"""The largest size of a history: at it, below it, above it, and with many writers at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from budgetmem.backbone import HashEncoder
+from budgetmem.config import RetrievalProfile
+from budgetmem.errors import HistoryFull
+from budgetmem.history import Histories
+from budgetmem.store.base import Size
+from budgetmem.store.sqlite import SqliteStore
+from budgetmem.types import Turn
+
+PLENTY = 10**9
+
+
+def turn(number, text="hello", session="s"):
+    return Turn(f"t{number:03}", "Ana", text, session=session)
+
+
+def held(*turns):
+    """Bytes of the turns; metadata is kept as JSON, `{}` where there is none."""
+    return sum(
+        len("".join((t.id, t.speaker, t.text, t.session, t.caption or "")).encode()) + 2
+        for t in turns
+    )
+
+
+@pytest.fixture
+def histories(tmp_path):
+    store = SqliteStore(tmp_path)
+    return lambda most: Histories(store, HashEncoder(), RetrievalProfile(), most=most)
+
+
+async def kept(histories):
+    return [turn.id for turn in await histories.export("acme", "trip")]
+
+
+@pytest.mark.parametrize("before", [0, 2])
+async def test_turns_up_to_the_limit_and_none_beyond(histories, before):
+    bounded = histories(Size(4, PLENTY))
+    for number in range(before):
+        await bounded.ingest("acme", "trip", [turn(number)])
+    below = [turn(number) for number in range(before, 3)]
+    if below:
+        await bounded.ingest("acme", "trip", below)
+    with pytest.raises(HistoryFull, match="would hold 5 turns, 4 are the most") as caught:
+        await bounded.ingest("acme", "trip", [turn(3), turn(4)])
+    assert caught.value.field == "turns"
+    assert await kept(bounded) == ["t000", "t001", "t002"], "refused whole"
+    await bounded.ingest("acme", "trip", [turn(3)])
+    assert len(await kept(bounded)) == 4
+    with pytest.raises(HistoryFull):
+        await bounded.ingest("acme", "trip", [turn(4)])
+
+
+async def test_a_first_write_that_is_too_large_makes_no_history(histories):
+    bounded = histories(Size(1, PLENTY))
+    with pytest.raises(HistoryFull):
+        await bounded.ingest("acme", "trip", [turn(0), turn(1)])
+    assert await bounded.list("acme") == []
+    assert (await bounded.ingest("acme", "trip", [turn(0)])).added == 1
+
+
+@pytest.mark.parametrize("text", ["hello", "héllo", "日本語", "🙂"])
+async def test_bytes_up_to_the_limit_and_none_beyond(histories, text):
+    whole = Turn("t0", "Ana", text, session="s", caption=text)
+    exact = held(whole)
+    with pytest.raises(HistoryFull, match=f"would hold {exact} bytes of text, {exact - 1} are"):
+        await histories(Size(PLENTY, exact - 1)).ingest("acme", "trip", [whole])
+    assert (await histories(Size(PLENTY, exact)).ingest("acme", "trip", [whole])).added == 1
+    assert (await histories(Size(PLENTY, exact + 1)).ingest("acme", "trip", [whole])).unchanged == 1
+
+
+async def test_labels_count_too(histories):
+    labelled = Turn("t0", "Ana", "hello", metadata={"k": "x" * 1000})
+    with pytest.raises(HistoryFull):
+        await histories(Size(PLENTY, 1000)).ingest("acme", "trip", [labelled])
+
+
+async def test_repeating_what_is_there_is_harmless_at_the_limit(histories):
+    bounded = histories(Size(2, PLENTY))
+    turns = [turn(0), turn(1)]
+    await bounded.ingest("acme", "trip", turns)
+    assert (await bounded.ingest("acme", "trip", turns)).unchanged == 2
+
+
+async def test_each_history_has_its_own_limit_and_deleting_makes_room(histories):
+    bounded = histories(Size(1, PLENTY))
+    for tenant, history in (("acme", "trip"), ("acme", "home"), ("globex", "trip")):
+        await bounded.ingest(tenant, history, [turn(0)])
+    with pytest.raises(HistoryFull):
+        await bounded.ingest("acme", "trip", [turn(1)])
+    await bounded.delete("acme", "trip")
+    assert (await bounded.ingest("acme", "trip", [turn(1)])).added == 1
+
+
+async def test_a_history_that_is_too_large_already_can_be_read_and_rebuilt(histories):
+    await histories(None).ingest("acme", "trip", [turn(number) for number in range(5)])
+    bounded = histories(Size(2, PLENTY))
+    assert len(await kept(bounded)) == 5
+    assert (await bounded.reindex("acme", "trip")).chunks > 0
+    with pytest.raises(HistoryFull):
+        await bounded.ingest("acme", "trip", [turn(9)])
+
+
+async def test_writers_side_by_side_never_pass_the_limit_together(histories):
+    bounded = histories(Size(5, PLENTY))
+    results = await asyncio.gather(
+        *(bounded.ingest("acme", "trip", [turn(n, session=f"s{n}")]) for n in range(12)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(each, HistoryFull) for each in results) == 7
+    assert len(await kept(bounded)) == 5
