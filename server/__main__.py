@@ -50,6 +50,30 @@ def serve(  # noqa: PLR0917  (the command line's options)
     drain: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Time for running calls at the end.")
     ] = 10.0,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="BUDGETMEM_METRICS_PORT",
+            min=0,
+            max=65535,
+            help="Serve Prometheus metrics there, over HTTP; 0: any free port. Default: nowhere.",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str,
+        typer.Option(
+            envvar="BUDGETMEM_METRICS_HOST",
+            help="Address of the metrics. They ask for no key: keep it private.",
+        ),
+    ] = "127.0.0.1",
+    otlp_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            envvar=["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"],
+            metavar="URL",
+            help="Send OpenTelemetry traces to this collector, by gRPC. Default: none.",
+        ),
+    ] = None,
     json_logs: Annotated[bool, typer.Option("--json-logs", help="Log JSON lines.")] = False,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
@@ -63,6 +87,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --no-bundled-routers
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --host 0.0.0.0 --json-logs
+    budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
     """
     # What gRPC's core has to say of an error, the error says itself.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -70,6 +95,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     from platformdirs import user_data_path  # noqa: PLC0415
 
     from server.logs import configure  # noqa: PLC0415
+    from server.observability.options import ObservabilityOptions  # noqa: PLC0415
     from server.serving import Options, run  # noqa: PLC0415
 
     configure(log_level, as_json=json_logs)
@@ -85,6 +111,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         routers=tuple(router or ()),
         bundled_routers=bundled_routers,
         sample_tiers=sample_tiers,
+        observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),
     )
     asyncio.run(run(options, typer.echo))
 

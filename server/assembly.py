@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from opentelemetry.trace import Tracer
+
 from budgetmem import _core
 from budgetmem.backbone import Caller, Encoder, Models
 from budgetmem.config import BackboneProfile, EncoderProfile, Price, Profile, TaggerProfile
@@ -27,6 +29,7 @@ from budgetmem.stages import STAGES
 from budgetmem.store.base import DeletionProof, Store
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
+from budgetmem.tracing import NO_TRACER
 from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
 from server.routers import ServedRouters
@@ -50,10 +53,10 @@ class ForgettingHistories(Histories):
         return proof
 
 
-def open_scheduler(profile: Profile) -> TierScheduler:
+def open_scheduler(profile: Profile, tracer: Tracer = NO_TRACER) -> TierScheduler:
     """A scheduler for the models of a profile, with a thread of its own until it is closed."""
     plan, queues = plan_of(profile)
-    return TierScheduler(_core.Scheduler(plan), queues)
+    return TierScheduler(_core.Scheduler(plan), queues, tracer)
 
 
 def build_engine(
@@ -64,6 +67,7 @@ def build_engine(
     *,
     scheduler: TierScheduler | None = None,
     routers: ServedRouters | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
@@ -74,7 +78,7 @@ def build_engine(
     store = SqliteStore(data_dir / "histories")
     histories = ForgettingHistories(store, models, profile, forget)
     routers = routers or ServedRouters(profile)
-    pipeline: Extractor = Pipeline(profile, models, histories, routers)
+    pipeline: Extractor = Pipeline(profile, models, histories, routers, tracer=tracer)
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     return Engine(histories, pipeline, describe(profile, routers.default), routers)

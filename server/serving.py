@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from budgetmem import triton
@@ -21,6 +21,9 @@ from budgetmem.config import Profile, load_profile
 from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.doors import Doors
+from server.observability.observing import Observability, observing
+from server.observability.options import ObservabilityOptions
+from server.observability.state import StateCollector
 from server.progress import loading_display
 from server.render import render
 from server.routers import serving_routers
@@ -57,6 +60,7 @@ class Options:
     routers: tuple[Path, ...] = ()
     bundled_routers: bool = True
     sample_tiers: bool = False
+    observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
 
 
 async def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -82,32 +86,35 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     begin = time.monotonic()
     profile = load_profile(options.profile)
     check_assets(profile, embedded=options.triton_url is None)
-    doors = Doors()
     async with AsyncExitStack() as stack:
+        seen = await stack.enter_async_context(observing(options.observability, announce))
+        doors = Doors(interceptors=[seen.interceptor])
         folders = await asyncio.to_thread(router_folders, options)
         routers = await stack.enter_async_context(
             serving_routers(profile, folders, sample=options.sample_tiers)
         )
+        seen.watch_state(StateCollector(profile.name, lambda: doors.ready, routers.versions))
         port = await doors.open(options.host, options.port)
         stack.push_async_callback(doors.close, 0)
         if options.port_file is not None:
             options.port_file.write_text(f"{port}\n", encoding="ascii")
         models, own = await stack.enter_async_context(
-            loaded(profile, options.triton_url, show_progress=options.show_progress)
+            loaded(profile, options.triton_url, show_progress=options.show_progress, seen=seen)
         )
-        await doors.serve(
-            build_engine(
-                profile,
-                models,
-                options.data_dir,
-                models.forget,
-                scheduler=models.scheduler,
-                routers=routers,
-            )
+        seen.watch_scheduler(models.scheduler.stats)
+        engine = build_engine(
+            profile,
+            models,
+            options.data_dir,
+            models.forget,
+            scheduler=models.scheduler,
+            routers=routers,
+            tracer=seen.tracer,
         )
+        await doors.serve(seen.engine(engine))
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
-        await _watch(own, doors)
+        await _watch(own, doors, seen.triton_restarts.inc)
 
 
 def router_folders(options: Options) -> list[Path]:
@@ -127,14 +134,22 @@ def check_assets(profile: Profile, *, embedded: bool) -> None:
 
 @asynccontextmanager
 async def loaded(
-    profile: Profile, triton_url: str | None = None, *, show_progress: bool = False
+    profile: Profile,
+    triton_url: str | None = None,
+    *,
+    show_progress: bool = False,
+    seen: Observability | None = None,
 ) -> AsyncIterator[tuple[ScheduledModels, EmbeddedTriton | None]]:
-    """As `connected`, behind a tier scheduler, which is closed before the models are."""
+    """As `connected`, behind a tier scheduler, which is closed before the models are; both watched
+    by `seen`."""
+    seen = seen or Observability()
     async with (
         connected(profile, triton_url, show_progress=show_progress) as (models, own),
-        open_scheduler(profile) as scheduler,
+        open_scheduler(profile, seen.tracer) as scheduler,
     ):
-        yield ScheduledModels(models, scheduler, encoder_tokens=profile.encoder.max_tokens), own
+        encoder_tokens = profile.encoder.max_tokens
+        watched = seen.models(models)
+        yield ScheduledModels(watched, scheduler, encoder_tokens=encoder_tokens), own
 
 
 @asynccontextmanager
@@ -155,7 +170,7 @@ async def connected(
         yield models, own
 
 
-async def _watch(own: EmbeddedTriton | None, doors: Doors) -> None:
+async def _watch(own: EmbeddedTriton | None, doors: Doors, on_restart: Callable[[], None]) -> None:
     """Waits for ever; starts the embedded Triton anew whenever it ends by itself."""
     if own is None:
         await asyncio.Event().wait()
@@ -164,5 +179,6 @@ async def _watch(own: EmbeddedTriton | None, doors: Doors) -> None:
         code = await own.wait_exit()
         logger.error("Triton ended with code %d: starting it anew", code)
         await doors.pause()
+        on_restart()
         await own.restart()
         await doors.resume()

@@ -15,6 +15,7 @@ from budgetmem.history import IngestReport
 from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
+from budgetmem.tracing import trace_headers
 from budgetmem.types import Budget, Turn
 from budgetmem.wire.requests import DEFAULT_STRATEGY, TENANT_KEY, encode_query
 from budgetmem.wire.values import encode_turn
@@ -107,12 +108,13 @@ def channel_options() -> list[tuple[str, Any]]:
 def call_options(tenant: str, *timeouts_s: float | None) -> CallOptions:
     """The options of one call: the first timeout that is not None counts.
 
+    Within a trace of the caller's (OpenTelemetry) the server continues it.
     Raises InvalidInput for a tenant that cannot be a header.
     """
     if not (tenant.isascii() and tenant.isprintable()):
         raise InvalidInput("tenant", f"{tenant!r} must be printable ASCII")
     timeout = next((t for t in timeouts_s if t is not None), None)
-    return {"timeout": timeout, "metadata": ((TENANT_KEY, tenant),)}
+    return {"timeout": timeout, "metadata": ((TENANT_KEY, tenant), *trace_headers().items())}
 
 
 def batches(history: str, turns: Iterable[Turn]) -> Iterator[tuple[int, pb.IngestRequest]]:

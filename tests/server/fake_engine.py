@@ -38,6 +38,7 @@ from budgetmem.types import (
 )
 from server.doors import Doors
 from server.engine import Engine
+from server.observability.observing import Observability
 
 CHUNK = Chunk("c1", "s1", datetime(2023, 5, 8, 13, 56), ("t1", "t2"), "Ana: hi\nBo: hi", 7, 0.5)
 FINDINGS = {
@@ -150,7 +151,7 @@ class FakePipeline:
         return MEMORY
 
     async def answer(self, request, observe=None):
-        await self.extract(request)
+        await self.extract(request, observe)
         return ANSWER
 
     async def _work(self):
@@ -211,17 +212,18 @@ class Running:
 
 
 @contextmanager
-def running(serve: bool = True) -> Iterator[Running]:
-    """The doors on a free port, in a thread and loop of their own."""
+def running(serve: bool = True, seen: Observability | None = None) -> Iterator[Running]:
+    """The doors on a free port, in a thread and loop of their own; watched by `seen`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     async def start():
-        doors, engine = Doors(), Engine(FakeHistories(), FakePipeline(), INFO, FakeRouters())
+        doors = Doors(interceptors=[seen.interceptor] if seen else ())
+        engine = Engine(FakeHistories(), FakePipeline(), INFO, FakeRouters())
         port = await doors.open("127.0.0.1", 0)
         if serve:
-            await doors.serve(engine)
+            await doors.serve(seen.engine(engine) if seen else engine)
         return Running(f"127.0.0.1:{port}", doors, engine, loop)
 
     started = asyncio.run_coroutine_threadsafe(start(), loop).result(10)

@@ -18,6 +18,7 @@ from budgetmem import bundled_routers, triton
 from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
 from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, ServerUnavailable
+from budgetmem.scheduling.tier_scheduler import SchedulerStats
 from budgetmem.tiers import Tier
 from server import serving
 from server.engine import Engine
@@ -72,12 +73,12 @@ class House:
         )
 
         async def connect(profile, url, asset_folder):
-            return SimpleNamespace(close=self.close)
+            return SimpleNamespace(close=self.close, backbones={}, encoder=None, tagger=None)
 
         @asynccontextmanager
-        async def open_scheduler(profile):
+        async def open_scheduler(profile, tracer):
             try:
-                yield
+                yield SimpleNamespace(stats=lambda: SchedulerStats({}, {}, {}))
             finally:
                 self.log.append("scheduler closed")
 
