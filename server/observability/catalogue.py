@@ -63,7 +63,7 @@ TOKENS = Family(
 COST = Family(
     "budgetmem_cost_usd_total",
     "counter",
-    "USD that receipts account for. What a module spent that a failed request cut off is missing.",
+    "USD that receipts account for; of failed requests, that of the modules that were done.",
     PART,
 )
 REQUEST_COST = Family(
