@@ -152,7 +152,8 @@ def test_the_callers_request_id_comes_back_and_stands_in_the_log(stub, lines):
     response, call = stub.Extract.with_call(QUERY, metadata=[(REQUEST_ID_KEY, "mine-1")])
     assert dict(call.trailing_metadata())[REQUEST_ID_KEY] == "mine-1"
     [line] = lines.wait(1)
-    assert line["request_id"] == "mine-1"
+    names = {"request_id", "trace_id", "method", "code", "milliseconds", "tenant", "cost_usd"}
+    assert (line.keys(), line["request_id"]) == (names, "mine-1")
     assert (line["method"], line["code"], line["tenant"]) == ("Extract", "OK", "default")
     assert line["milliseconds"] > 0
     assert line["cost_usd"] == response.memory.receipt.total.cost_usd
