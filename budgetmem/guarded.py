@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -140,9 +140,9 @@ class GuardedModels:
         return Guard(self.breakers.by_model[model], self.outage, self.retries)
 
 
-def breakers_of(models: Models, make: Callable[[str], Breaker] = Breaker) -> Breakers:
-    """A breaker for each model."""
-    return Breakers({key: make(key) for key in (*models.backbones, ENCODER, TAGGER)})
+def breakers_of(backbones: Iterable[str], make: Callable[[str], Breaker] = Breaker) -> Breakers:
+    """A breaker for each backbone, by its profile key, for the encoder and for the tagger."""
+    return Breakers({key: make(key) for key in (*backbones, ENCODER, TAGGER)})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from opentelemetry.trace import Tracer
+
 from budgetmem.backbone import Models
 from budgetmem.breakers import Breakers
 from budgetmem.config import Profile
@@ -26,6 +28,7 @@ from budgetmem.router import Decision, Router, Routers, check_cost_weight
 from budgetmem.rungs import Rungs, Task
 from budgetmem.stages import STAGES
 from budgetmem.tiers import STRATEGIES, Rung, Tier
+from budgetmem.tracing import NO_TRACER, step_attributes, traced, usage_attributes
 from budgetmem.types import (
     Answer,
     Budget,
@@ -84,6 +87,7 @@ class Pipeline:
 
     With `breakers` it makes do without models that are away: modules run on a lower rung, retrieval
     ranks by keywords, and the receipt says so. Without them that is an error.
+    `tracer` gets a span for retrieval, every stage, every module and the answer.
     """
 
     def __init__(
@@ -95,12 +99,14 @@ class Pipeline:
         clock: Callable[[], float] = time.monotonic,
         *,
         breakers: Breakers | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._breakers = breakers
         self._profile = profile
         self._models = models
         self._routers = routers
         self._clock = clock
+        self._tracer = tracer
         self._prices = PriceBook.of(profile)
         self._finder = Finder(profile, models, self._prices, retriever, breakers)
         self._turns = LoopTurns()
@@ -137,7 +143,9 @@ class Pipeline:
         memory = await self._walk(request, rungs, ledger, observe)
         ledger.release_held()
         work = Workspace.start(request.query, memory.chunks, request.asked_at)
-        text, usage = await rungs.answer(answer_prompt(memory.text, work), ledger)
+        with traced(self._tracer, "answer") as span:
+            text, usage = await rungs.answer(answer_prompt(memory.text, work), ledger)
+            span.set_attributes(usage_attributes(usage))
         total = replace(memory.receipt.total + usage, milliseconds=ledger.elapsed_ms)
         receipt = replace(memory.receipt, answer=usage, total=total)
         return Answer(text=text, memory=memory, receipt=receipt)
@@ -155,13 +163,19 @@ class Pipeline:
             ledger=ledger,
             notify=observe or (lambda event: None),
             turns=self._turns,
+            tracer=self._tracer,
         )
-        found, retrieval, notes = await self._finder.find(request, ledger)
+        with traced(self._tracer, "retrieve") as span:
+            found, retrieval, notes = await self._finder.find(request, ledger)
+            span.set_attributes(
+                {"budgetmem.chunks": len(found.chunks), **usage_attributes(retrieval)}
+            )
         walk.notify(RetrievedEvent(found.chunks))
         work = Workspace.start(request.query, found.chunks, request.asked_at)
         state = State(work, (), found.query, found.vectors)
         for stage in STAGES:
-            results = await walk.run(stage, state)
+            with traced(self._tracer, f"stage {stage}"):
+                results = await walk.run(stage, state)
             work = _grown(state.work, {step.module: found for step, found in results})
             state = replace(state, work=work, steps=(*state.steps, *(s for s, _ in results)))
         steps = state.steps
@@ -209,13 +223,15 @@ class _Walk:
     ledger: Ledger
     notify: Observer
     turns: LoopTurns
+    tracer: Tracer
 
     async def run(self, stage: str, state: State) -> list[Done]:
         """Routes and runs the modules of one stage, side by side."""
         tasks = [Task(stage, MODULES[name], state.work, self.cells) for name in STAGES[stage]]
         await self.turns.take()  # bounds need every tier's prompt
         decisions = [self._decision(task, state, len(tasks)) for task in tasks]
-        choices = await self.router.choose(decisions)
+        with traced(self.tracer, "route", {"budgetmem.router": self.router.version}):
+            choices = await self.router.choose(decisions)
         runs = [self._run(task, choice) for task, choice in zip(tasks, choices, strict=True)]
         return await gather_or_cancel(runs)
 
@@ -230,7 +246,9 @@ class _Walk:
         )
 
     async def _run(self, task: Task, choice: Choice) -> Done:
-        step, findings = await self.rungs.run(task, choice, self.ledger)
+        with traced(self.tracer, f"module {task.module.name}") as span:
+            step, findings = await self.rungs.run(task, choice, self.ledger)
+            span.set_attributes(step_attributes(step))
         self.notify(StepEvent(step, findings))
         return step, findings
 

@@ -54,6 +54,30 @@ def serve(  # noqa: PLR0917  (the command line's options)
     drain: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Time for running calls at the end.")
     ] = 10.0,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="BUDGETMEM_METRICS_PORT",
+            min=0,
+            max=65535,
+            help="Serve Prometheus metrics there, over HTTP; 0: any free port. Default: nowhere.",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str,
+        typer.Option(
+            envvar="BUDGETMEM_METRICS_HOST",
+            help="Address of the metrics. They ask for no key: keep it private.",
+        ),
+    ] = "127.0.0.1",
+    otlp_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            envvar=["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"],
+            metavar="URL",
+            help="Send OpenTelemetry traces to this collector, by gRPC. Default: none.",
+        ),
+    ] = None,
     json_logs: Annotated[bool, typer.Option("--json-logs", help="Log JSON lines.")] = False,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
@@ -70,6 +94,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --no-bundled-routers
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
+    budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
     budgetmem keys create --tenant acme
     budgetmem serve --host 0.0.0.0 --tls-cert server.pem --tls-key server-key.pem
     """
@@ -79,6 +104,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     from platformdirs import user_data_path  # noqa: PLC0415
 
     from server.logs import configure  # noqa: PLC0415
+    from server.observability.options import ObservabilityOptions  # noqa: PLC0415
     from server.serving import Options, run  # noqa: PLC0415
 
     configure(log_level, as_json=json_logs)
@@ -96,6 +122,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         sample_tiers=sample_tiers,
         security=security,
         limits=limits.limits,
+        observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),
     )
     asyncio.run(run(options, typer.echo))
 

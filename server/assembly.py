@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from opentelemetry.trace import Tracer
+
 from budgetmem import _core
 from budgetmem.backbone import Caller, Encoder, Models
 from budgetmem.breakers import Breakers
@@ -28,16 +30,17 @@ from budgetmem.stages import STAGES
 from budgetmem.store.base import Size
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
+from budgetmem.tracing import NO_TRACER
 from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog
 from server.routers import ServedRouters
 
 
-def open_scheduler(profile: Profile) -> TierScheduler:
+def open_scheduler(profile: Profile, tracer: Tracer = NO_TRACER) -> TierScheduler:
     """A scheduler for the models of a profile, with a thread of its own until it is closed."""
     plan, queues = plan_of(profile)
-    return TierScheduler(_core.Scheduler(plan), queues)
+    return TierScheduler(_core.Scheduler(plan), queues, tracer)
 
 
 def build_engine(
@@ -50,6 +53,7 @@ def build_engine(
     routers: ServedRouters | None = None,
     breakers: Breakers | None = None,
     limits: Limits | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
 
@@ -67,7 +71,9 @@ def build_engine(
     most = Size(limits.history_turns, limits.history_bytes)
     histories = Histories(store, models.encoder, profile.retrieval, encoder_of, most)
     routers = routers or ServedRouters(profile)
-    pipeline: Extractor = Pipeline(profile, models, histories, routers, breakers=breakers)
+    pipeline: Extractor = Pipeline(
+        profile, models, histories, routers, breakers=breakers, tracer=tracer
+    )
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     erasing = ErasingHistories(histories, forget, ErasureLog(data_dir / "erasures.jsonl"))

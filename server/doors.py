@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -23,15 +25,25 @@ HEALTH_NAMES = ("", SERVICE, ADMIN_SERVICE)
 
 
 class Doors:
-    """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`."""
+    """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`.
 
-    def __init__(self, limits: Limits | None = None, security: Security | None = None) -> None:
+    `interceptors` come before all others, the first of them first; then errors are translated, and
+    then `security` lets in whom it knows.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        security: Security | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
         size = (limits or Limits()).message_bytes
         self._security = security or Security()
         self._slot = EngineSlot()
+        self._ready = False
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[ErrorEdge(), *self._security.interceptors],
+            interceptors=[*interceptors, ErrorEdge(), *self._security.interceptors],
             options=[
                 ("grpc.max_receive_message_length", size),
                 ("grpc.max_send_message_length", size),
@@ -48,6 +60,11 @@ class Doors:
             reflection.enable_server_reflection(
                 (SERVICE, ADMIN_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
             )
+
+    @property
+    def ready(self) -> bool:
+        """Whether health says SERVING. May be asked from any thread."""
+        return self._ready
 
     async def open(self, host: str, port: int) -> int:
         """Listens, on a free port if `port` is 0, and returns the port.
@@ -77,6 +94,7 @@ class Doors:
 
     async def close(self, grace_s: float) -> None:
         """Refuses new calls and gives running ones `grace_s` seconds to end."""
+        self._ready = False
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
 
@@ -86,5 +104,6 @@ class Doors:
         return self._server.add_secure_port(address, self._security.credentials)
 
     async def _tell(self, status: int) -> None:
+        self._ready = status == health_pb2.HealthCheckResponse.SERVING
         for name in HEALTH_NAMES:
             await self._health.set(name, status)

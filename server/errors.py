@@ -56,7 +56,8 @@ async def abort(context: Context, error: BudgetMemError) -> NoReturn:
         logger.error("%s", error, exc_info=error)
     fault = encode_fault(error, code.value[0])
     fault.message = fault.message[:MESSAGE_CHARS]
-    metadata: list[tuple[str, str | bytes]] = [(DETAILS_KEY, fault.SerializeToString())]
+    # What is set already, the request id for example, would else be dropped.
+    metadata = [*(context.trailing_metadata() or ()), (DETAILS_KEY, fault.SerializeToString())]
     if isinstance(error, InvalidInput):
         # ASCII only: gRPC refuses metadata that is not.
         metadata.append((FIELD_KEY, error.field.encode("ascii", "backslashreplace").decode()))

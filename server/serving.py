@@ -27,6 +27,9 @@ from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.canary import Canaries
 from server.doors import Doors
+from server.observability.observing import Observability, observing
+from server.observability.options import ObservabilityOptions
+from server.observability.state import StateCollector
 from server.progress import loading_display
 from server.render import render
 from server.restarts import Restarts
@@ -68,6 +71,7 @@ class Options:
     sample_tiers: bool = False
     security: SecurityOptions = field(default_factory=SecurityOptions)
     limits: Limits = field(default_factory=Limits)
+    observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
 
 
 async def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -94,13 +98,18 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     profile = load_profile(options.profile)
     check_assets(profile, embedded=options.triton_url is None)
     async with AsyncExitStack() as stack:
+        seen = await stack.enter_async_context(observing(options.observability, announce))
         security = await stack.enter_async_context(
             opened(options.security, options.host, options.data_dir)
         )
-        doors = Doors(options.limits, security)
+        doors = Doors(options.limits, security, [seen.interceptor])
         folders = await asyncio.to_thread(router_folders, options)
         routers = await stack.enter_async_context(
             serving_routers(profile, folders, sample=options.sample_tiers)
+        )
+        breakers = breakers_of(profile.backbones)
+        seen.watch_state(
+            StateCollector(profile.name, lambda: doors.ready, routers.versions, breakers.states)
         )
         port = await doors.open(options.host, options.port)
         stack.push_async_callback(doors.close, 0)
@@ -115,26 +124,26 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
                 on_trouble=outage.begin,
             )
         )
-        breakers = breakers_of(connection)
-        guarded = GuardedModels(connection, breakers, outage)
+        guarded = GuardedModels(seen.models(connection), breakers, outage)
         canaries = Canaries(guarded, breakers)
         await canaries.send_all()
-        models = await stack.enter_async_context(scheduled(profile, guarded))
-        await doors.serve(
-            build_engine(
-                profile,
-                models,
-                options.data_dir,
-                models.forget,
-                scheduler=models.scheduler,
-                routers=routers,
-                breakers=breakers,
-                limits=options.limits,
-            )
+        models = await stack.enter_async_context(scheduled(profile, guarded, seen))
+        seen.watch_scheduler(models.scheduler.stats)
+        engine = build_engine(
+            profile,
+            models,
+            options.data_dir,
+            models.forget,
+            scheduler=models.scheduler,
+            routers=routers,
+            breakers=breakers,
+            limits=options.limits,
+            tracer=seen.tracer,
         )
+        await doors.serve(seen.engine(engine))
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
-        await gather_or_cancel([canaries.run(), _watch(own, doors, outage, breakers)])
+        await gather_or_cancel([canaries.run(), _watch(own, doors, outage, breakers, seen)])
 
 
 def router_folders(options: Options) -> list[Path]:
@@ -154,20 +163,28 @@ def check_assets(profile: Profile, *, embedded: bool) -> None:
 
 @asynccontextmanager
 async def loaded(
-    profile: Profile, triton_url: str | None = None, *, show_progress: bool = False
+    profile: Profile,
+    triton_url: str | None = None,
+    *,
+    show_progress: bool = False,
+    seen: Observability | None = None,
 ) -> AsyncIterator[tuple[ScheduledModels, EmbeddedTriton | None]]:
-    """As `connected`, behind a tier scheduler, which is closed before the models are."""
+    """As `connected`, behind a tier scheduler, which is closed before the models are; both watched
+    by `seen`."""
+    seen = seen or Observability()
     async with (
         connected(profile, triton_url, show_progress=show_progress) as (connection, own),
-        scheduled(profile, connection) as models,
+        scheduled(profile, seen.models(connection), seen) as models,
     ):
         yield models, own
 
 
 @asynccontextmanager
-async def scheduled(profile: Profile, models: Models) -> AsyncIterator[ScheduledModels]:
+async def scheduled(
+    profile: Profile, models: Models, seen: Observability
+) -> AsyncIterator[ScheduledModels]:
     """Models behind a tier scheduler of their own."""
-    async with open_scheduler(profile) as scheduler:
+    async with open_scheduler(profile, seen.tracer) as scheduler:
         yield ScheduledModels(models, scheduler, encoder_tokens=profile.encoder.max_tokens)
 
 
@@ -195,7 +212,11 @@ async def connected(
 
 
 async def _watch(
-    own: EmbeddedTriton | None, doors: Doors, outage: Outage, breakers: Breakers
+    own: EmbeddedTriton | None,
+    doors: Doors,
+    outage: Outage,
+    breakers: Breakers,
+    seen: Observability,
 ) -> None:
     """Waits for ever, and keeps the embedded Triton running meanwhile."""
     if own is None:
@@ -205,6 +226,7 @@ async def _watch(
     async def went() -> None:
         outage.begin()
         await doors.pause()
+        seen.triton_restarts.inc()
 
     async def back() -> None:
         breakers.reset()

@@ -55,7 +55,7 @@ def gone(count):
 def guarded(backbone, outage=None, limits=None):
     waits = Waits()
     models = ModelSet({"high": backbone}, HashEncoder(), ScriptedTagger())
-    breakers = breakers_of(models, lambda name: Breaker(name, limits))
+    breakers = breakers_of(models.backbones, lambda name: Breaker(name, limits))
     retries = Retries(draw=waits.draw, sleep=waits.sleep)
     made = GuardedModels(models, breakers, outage or Outage(), retries)
     return made, breakers, waits

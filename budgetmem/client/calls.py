@@ -16,6 +16,7 @@ from budgetmem.history import IngestReport
 from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
+from budgetmem.tracing import trace_headers
 from budgetmem.types import Budget, Turn
 from budgetmem.wire.requests import DEFAULT_STRATEGY, encode_query
 from budgetmem.wire.values import encode_turn
@@ -119,10 +120,11 @@ def insecure_options(identity: Identity) -> list[tuple[str, Any]]:
 def call_options(identity: Identity, *timeouts_s: float | None) -> CallOptions:
     """The options of one call: the first timeout that is not None counts.
 
-    Raises what `Identity.metadata` raises.
+    Within a trace of the caller's (OpenTelemetry) the server continues it. Raises what
+    `Identity.metadata` raises.
     """
     timeout = next((t for t in timeouts_s if t is not None), None)
-    return {"timeout": timeout, "metadata": identity.metadata()}
+    return {"timeout": timeout, "metadata": (*identity.metadata(), *trace_headers().items())}
 
 
 def batches(history: str, turns: Iterable[Turn]) -> Iterator[tuple[int, pb.IngestRequest]]:

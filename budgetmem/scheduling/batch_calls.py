@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Any
 
 from budgetmem.errors import BackboneError
@@ -15,15 +16,29 @@ BatchCall = Callable[[list[Any]], Awaitable[Sequence[Any]]]
 class Portion:
     """What one caller waits for: the results of its payloads, in their order.
 
-    `future` is done when all of them are there, or the first failure is.
+    `future` is done when all of them are there, or the first failure is. `on_dispatch` is called
+    once, when the first payload is dispatched.
     """
 
-    def __init__(self, call: BatchCall, size: int, future: asyncio.Future[None]) -> None:
+    def __init__(
+        self,
+        call: BatchCall,
+        size: int,
+        future: asyncio.Future[None],
+        on_dispatch: Callable[[], None] = lambda: None,
+    ) -> None:
         self.call = call
         self.future = future
+        self._on_dispatch: Callable[[], None] | None = on_dispatch
         self.members: list[Member] = []
         self.results: list[Any] = [None] * size
         self._missing = size
+
+    def dispatched(self) -> None:
+        """One of the payloads has been dispatched."""
+        if self._on_dispatch is not None:
+            self._on_dispatch()
+            self._on_dispatch = None
 
     def put(self, index: int, result: object) -> None:
         """The result of one payload."""
@@ -69,7 +84,9 @@ class Batch:
         self._ended = ended
         for member in members:
             member.batch = self
-        self._task = loop.create_task(self._run())
+            member.portion.dispatched()
+        # In an empty context: it may serve several requests, and is of the trace of none.
+        self._task = Context().run(loop.create_task, self._run())
         self._task.add_done_callback(self._deliver)
 
     def leave(self) -> None:

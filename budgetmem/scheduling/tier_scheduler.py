@@ -10,14 +10,17 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
 
+from opentelemetry.trace import Tracer
 from typing_extensions import Self
 
 from budgetmem.errors import InvalidInput
 from budgetmem.scheduling import interface
 from budgetmem.scheduling.batch_calls import Batch, Member, Portion
+from budgetmem.scheduling.batch_sizes import BatchSizes
 from budgetmem.scheduling.interface import MAX_TOKENS, NEVER
 from budgetmem.scheduling.loop_bridge import Entry, Item, LoopBridge
 from budgetmem.scheduling.refusals import Refusals
+from budgetmem.tracing import NO_TRACER, Attributes, traced
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -46,10 +49,14 @@ class Work:
 
 @dataclass(frozen=True)
 class SchedulerStats:
-    """Counters since the start: of queues by (stage, model), of backbones by model."""
+    """Counters since the start: of queues by (stage, model), of backbones and batches by model.
+
+    `batches` are those of `map`; a call of `run` goes alone.
+    """
 
     queues: dict[tuple[str, str], dict[str, Any]]
     backbones: dict[str, dict[str, int]]
+    batches: Mapping[str, BatchSizes]
 
 
 class TierScheduler:
@@ -57,17 +64,24 @@ class TierScheduler:
 
     `queues` gives each (stage, model) its index in the scheduler's plan. All queues of a model must
     feed one backbone, and backbones be in the order in which their models come first in the queues.
-    Closes the scheduler when it is closed itself; also as a context manager.
+    `tracer` gets a span for every wait. Closes the scheduler when it is closed itself; also as a
+    context manager.
     """
 
     def __init__(
-        self, scheduler: interface.Scheduler, queues: Mapping[tuple[str, str], int]
+        self,
+        scheduler: interface.Scheduler,
+        queues: Mapping[tuple[str, str], int],
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._scheduler = scheduler
+        self._tracer = tracer
         self._queues = dict(queues)
+        self._models = {index: model for (_, model), index in queues.items()}
         refusals = Refusals(scheduler, {index: name for name, index in queues.items()})
         self._bridge = LoopBridge(scheduler, refusals, self._start)
         self._batches: set[Batch] = set()
+        self._sizes: dict[str, BatchSizes] = {}
 
     async def run(self, work: Work, call: Callable[[Callable[[], None]], Awaitable[T]]) -> T:
         """Waits for a credit, then awaits `call(on_first_token)` and returns its result.
@@ -83,7 +97,8 @@ class TierScheduler:
         self._bridge.submit([entry])
         ok = False
         try:
-            await entry.future
+            with traced(self._tracer, _span_name("wait", work), _attributes([work])):
+                await entry.future
             result = await call(partial(self._bridge.first_token, entry))
             ok = True
         finally:
@@ -125,13 +140,17 @@ class TierScheduler:
         await self._bridge.close()
 
     def stats(self) -> SchedulerStats:
-        """What became of the work so far; the counters are those of interface.Scheduler."""
+        """What became of the work so far; the counters are those of interface.Scheduler.
+
+        May be called from any thread.
+        """
         of_queues = self._scheduler.queue_stats()
         names = sorted(self._queues, key=self._queues.__getitem__)
         models = dict.fromkeys(model for _, model in names)
         return SchedulerStats(
             queues={name: of_queues[self._queues[name]] for name in names},
             backbones=dict(zip(models, self._scheduler.backbone_stats(), strict=True)),
+            batches=dict(self._sizes),
         )
 
     async def __aenter__(self) -> Self:
@@ -146,17 +165,21 @@ class TierScheduler:
         payloads: Sequence[P],
         call: Callable[[list[P]], Awaitable[Sequence[R]]],
     ) -> list[R]:
-        portion = Portion(call, len(payloads), self._bridge.attach().create_future())
-        portion.members = [
-            Member(self._item(work), portion, index, payload)
-            for index, (work, payload) in enumerate(zip(works, payloads, strict=True))
-        ]
-        self._bridge.submit(portion.members)
-        try:
-            await portion.future
-        finally:
-            self._bridge.withdraw(portion.members)
-            portion.leave()
+        loop = self._bridge.attach()
+        with traced(self._tracer, _span_name("batch", works[0]), _attributes(works)) as span:
+            portion = Portion(
+                call, len(payloads), loop.create_future(), partial(span.add_event, "dispatched")
+            )
+            portion.members = [
+                Member(self._item(work), portion, index, payload)
+                for index, (work, payload) in enumerate(zip(works, payloads, strict=True))
+            ]
+            self._bridge.submit(portion.members)
+            try:
+                await portion.future
+            finally:
+                self._bridge.withdraw(portion.members)
+                portion.leave()
         return portion.results
 
     def _start(self, dispatched: Sequence[tuple[Entry, int]]) -> None:
@@ -168,6 +191,8 @@ class TierScheduler:
                 entry.future.set_result(None)
         loop = asyncio.get_running_loop()
         for members in batches.values():
+            model = self._models[members[0].item.queue]
+            self._sizes.setdefault(model, BatchSizes()).record(len(members))
             self._batches.add(Batch(members, loop, self._ended))
 
     def _ended(self, batch: Batch, ok: bool) -> None:
@@ -190,6 +215,22 @@ class TierScheduler:
             tenant=work.tenant,
             tokens=work.tokens,
         )
+
+
+def _span_name(what: str, work: Work) -> str:
+    stage, model = work.queue
+    return f"{what} {stage} {model}"
+
+
+def _attributes(works: Sequence[Work]) -> Attributes:
+    """What a span tells of works of one queue."""
+    stage, model = works[0].queue
+    return {
+        "budgetmem.stage": stage,
+        "budgetmem.model": model,
+        "budgetmem.items": len(works),
+        "budgetmem.queued_tokens": sum(work.tokens for work in works),
+    }
 
 
 def _group(model: str, prefix: str) -> int:

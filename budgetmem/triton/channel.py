@@ -18,6 +18,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.tracing import trace_headers
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -68,7 +69,10 @@ class ServerInfo:
 
 
 class Channel:
-    """A connection to `url` (host:port, or grpcs://host:port for TLS), opened on first use."""
+    """A connection to `url` (host:port, or grpcs://host:port for TLS), opened on first use.
+
+    Requests take the current trace along, in W3C headers, for a Triton that traces.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -84,7 +88,7 @@ class Channel:
     async def infer(self, model: str, inputs: Tensors, output: str) -> Array:
         """One request, one response: the tensor `output` of `model`."""
         with self._translated(model):
-            result = await self._client.infer(model, _as_inputs(inputs))
+            result = await self._client.infer(model, _as_inputs(inputs), headers=trace_headers())
         return self._tensor(model, result, output)
 
     async def stream(
@@ -97,7 +101,9 @@ class Channel:
         """
         requests = _once({"model_name": model, "inputs": _as_inputs(inputs)})
         with self._translated(model):
-            responses = self._client.stream_infer(requests, headers=ERRORS_AS_STATUS)
+            responses = self._client.stream_infer(
+                requests, headers={**ERRORS_AS_STATUS, **trace_headers()}
+            )
             try:
                 async for result, error in responses:
                     if error is not None:

@@ -39,6 +39,7 @@ from budgetmem.types import (
 )
 from server.doors import Doors
 from server.engine import Engine
+from server.observability.observing import Observability
 from server.security.security import Security
 
 CHUNK = Chunk("c1", "s1", datetime(2023, 5, 8, 13, 56), ("t1", "t2"), "Ana: hi\nBo: hi", 7, 0.5)
@@ -163,7 +164,7 @@ class FakePipeline:
         return MEMORY
 
     async def answer(self, request, observe=None):
-        await self.extract(request)
+        await self.extract(request, observe)
         return ANSWER
 
     async def _work(self):
@@ -225,20 +226,23 @@ class Running:
 
 @contextmanager
 def running(
-    serve: bool = True, security: Security | None = None, limits: Limits | None = None
+    serve: bool = True,
+    security: Security | None = None,
+    limits: Limits | None = None,
+    seen: Observability | None = None,
 ) -> Iterator[Running]:
-    """The doors on a free port, in a thread and loop of their own."""
+    """The doors on a free port, in a thread and loop of their own; watched by `seen`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     async def start():
         info = replace(INFO, limits=limits or INFO.limits)
-        doors = Doors(limits, security)
+        doors = Doors(limits, security, [seen.interceptor] if seen else ())
         engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters())
         port = await doors.open("127.0.0.1", 0)
         if serve:
-            await doors.serve(engine)
+            await doors.serve(seen.engine(engine) if seen else engine)
         return Running(f"127.0.0.1:{port}", doors, engine, loop)
 
     started = asyncio.run_coroutine_threadsafe(start(), loop).result(10)

@@ -41,7 +41,9 @@ class House:
     def __post_init__(self):
         models = ModelSet({"low": self.low, "high": self.high}, HashEncoder(), ScriptedTagger())
         limits = BreakerLimits(failures=1, rest_s=5.0)
-        self.breakers = breakers_of(models, lambda name: Breaker(name, limits, self.clock))
+        self.breakers = breakers_of(
+            models.backbones, lambda name: Breaker(name, limits, self.clock)
+        )
         guarded = GuardedModels(models, self.breakers, Outage(), Retries(attempts=1))
         self.canaries = Canaries(guarded, self.breakers, idle_s=30.0)
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import server.__main__ as command
 from budgetmem.errors import AssetError, ServerUnavailable
 from server import serving
+from server.observability.options import ObservabilityOptions
 
 
 @pytest.fixture
@@ -53,6 +54,33 @@ def test_bundled_routers_are_served_unless_told_otherwise(app, served):
     for arguments in ([], ["--no-bundled-routers"]):
         assert CliRunner().invoke(app, arguments).exit_code == 0
     assert [options.bundled_routers for options in served] == [True, False]
+
+
+def test_nothing_is_told_to_others_unless_asked(app, served, monkeypatch):
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    monkeypatch.delenv("BUDGETMEM_METRICS_PORT", raising=False)
+    assert CliRunner().invoke(app, []).exit_code == 0
+    [options] = served
+    assert options.observability == ObservabilityOptions("127.0.0.1", None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--metrics-port", "9464", "--otlp-endpoint", "http://otel:4317"], {}),
+        (
+            [],
+            {
+                "BUDGETMEM_METRICS_PORT": "9464",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317",
+            },
+        ),
+    ],
+)
+def test_observability_is_asked_for_by_options_or_environment(app, served, arguments, environment):
+    assert CliRunner(env=environment).invoke(app, arguments).exit_code == 0
+    [options] = served
+    assert options.observability == ObservabilityOptions("127.0.0.1", 9464, "http://otel:4317")
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--log-level", "loud"]])

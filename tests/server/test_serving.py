@@ -11,17 +11,21 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
 
 from budgetmem import bundled_routers, triton
 from budgetmem.backbone import HashEncoder, ScriptedBackbone, ScriptedTagger
 from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
 from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, ServerUnavailable
+from budgetmem.scheduling.tier_scheduler import SchedulerStats
 from budgetmem.tiers import Tier
 from server import serving
 from server.engine import Engine
+from server.observability.options import ObservabilityOptions
 from server.serving import Options, run
 from tests.router_folders import write_router
 from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters
@@ -82,9 +86,9 @@ class House:
             )
 
         @asynccontextmanager
-        async def open_scheduler(profile):
+        async def open_scheduler(profile, tracer):
             try:
-                yield
+                yield SimpleNamespace(stats=lambda: SchedulerStats({}, {}, {}))
             finally:
                 self.log.append("scheduler closed")
 
@@ -161,6 +165,53 @@ async def test_a_triton_that_dies_is_started_anew(house):
     await health_becomes(address, "SERVING")
     assert house.log[-1] == "restarted"
     os.kill(os.getpid(), signal.SIGINT)
+    await life
+
+
+async def scraped(house):
+    """What /metrics says, by the address that was announced."""
+    [address] = [line.removeprefix("metrics on ") for line in house.log if "metrics" in line]
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(address)).text
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_metrics_are_served_from_the_start_and_tell_of_restarts(house):
+    watched = replace(house.options, observability=ObservabilityOptions(metrics_port=0))
+    life = house.start(watched)
+    address = await house.address()
+    assert (await scraped(house))["budgetmem_ready"] == 0
+    house.triton.loaded.set()
+    await health_becomes(address, "SERVING")
+    found = await scraped(house)
+    assert (found["budgetmem_ready"], found["budgetmem_triton_restarts_total"]) == (1, 0)
+    assert found["budgetmem_router_info"] == found["budgetmem_build_info"] == 1
+    house.triton.dead.set()
+    await health_becomes(address, "NOT_SERVING")
+    found = await scraped(house)
+    assert (found["budgetmem_ready"], found["budgetmem_triton_restarts_total"]) == (0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
+    with pytest.raises(httpx.ConnectError):
+        await scraped(house)
+
+
+async def test_a_call_is_counted_by_the_server_that_was_asked_for_metrics(house):
+    house.triton.loaded.set()
+    watched = replace(house.options, observability=ObservabilityOptions(metrics_port=0))
+    life = house.start(watched)
+    address = await house.address()
+    await health_becomes(address, "SERVING")
+    async with AsyncClient(address, timeout_s=5) as client:
+        await client.extract("trip", "When?")
+    found = await scraped(house)
+    assert found["budgetmem_requests_total"] == 1
+    assert found["budgetmem_steps_total"] == 1
+    os.kill(os.getpid(), signal.SIGTERM)
     await life
 
 

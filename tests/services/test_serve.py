@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from budgetmem import cli
@@ -44,7 +46,7 @@ def serving(*arguments: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A running server: the process, its first line and its address."""
+    """A running server: the process, the lines it began with and its address."""
     pytest.importorskip("pytriton", exc_type=ImportError)
     for asset in load_profile("tiny").assets:
         try:
@@ -54,11 +56,11 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     port_file = folder / "port"
     arguments = ("--port", "0", "--port-file", str(port_file), "--data-dir", str(folder / "data"))
-    process = serving(*arguments, "--drain", "2")
+    process = serving(*arguments, "--drain", "2", "--metrics-port", "0")
     try:
-        first_line = process.stdout.readline()
-        assert first_line, process.stderr.read()
-        yield process, first_line, f"127.0.0.1:{port_file.read_text().strip()}"
+        lines = [process.stdout.readline() for _ in range(2)]
+        assert all(lines), process.stderr.read()
+        yield process, lines, f"127.0.0.1:{port_file.read_text().strip()}"
     finally:
         process.kill()
         process.communicate()
@@ -72,8 +74,8 @@ def budgetmem(address: str, *arguments: str) -> str:
 
 
 def test_a_question_from_ingest_to_proof_of_deletion(server, tmp_path):
-    _, first_line, address = server
-    assert re.fullmatch(rf"ready on {address} in \d+\.\d s\n", first_line)
+    _, lines, address = server
+    assert re.fullmatch(rf"ready on {address} in \d+\.\d s\n", lines[1])
     chat = tmp_path / "chat.jsonl"
     chat.write_text("\n".join(json.dumps(turn) for turn in TURNS))
     report = json.loads(budgetmem(address, "ingest", "trip", str(chat), "--json"))
@@ -126,6 +128,34 @@ def program(pid: int) -> str:
         return command(pid).split()[0]
     except (OSError, IndexError):
         return ""
+
+
+def test_metrics_tell_what_a_receipt_told(server, tmp_path):
+    _, lines, address = server
+    chat = tmp_path / "chat.jsonl"
+    chat.write_text("\n".join(json.dumps(turn) for turn in TURNS))
+    budgetmem(address, "ingest", "counted", str(chat), "--json")
+    url = lines[0].removeprefix("metrics on ").strip()
+    before = scraped(url)
+    answer = json.loads(budgetmem(address, "answer", "counted", "Who booked?", "--json"))
+    total, after = answer["receipt"]["total"], scraped(url)
+    grown = {name: after[name] - before.get(name, 0) for name in after}
+    tokens = total["input_tokens"] + total["output_tokens"]
+    assert grown["budgetmem_tokens_total"] == tokens
+    assert grown["budgetmem_cost_usd_total"] == pytest.approx(total["cost_usd"])
+    assert grown["budgetmem_steps_total"] == 5
+    assert grown["budgetmem_time_to_first_token_seconds_count"] >= 1
+    assert grown["budgetmem_queue_items_total"] >= 2  # the request, and its answer
+    assert after["budgetmem_ready"] == 1
+
+
+def scraped(url):
+    """The sum of each metric over its labels."""
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(httpx.get(url).text):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0) + sample.value
+    return sums
 
 
 def test_a_taken_port_is_one_line_and_exit_1(server):

@@ -1,0 +1,177 @@
+"""Watches every call at the outermost place: metrics, a span, a line of log, the request id.
+
+It changes nothing: cancellations, errors and statuses pass through as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, cast
+
+import grpc
+from google.protobuf.message import Message
+from opentelemetry import context as otel
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import CollectorRegistry
+
+from server.errors import Context, Handler, Stream, Unary
+from server.observability import catalogue
+from server.observability.calls import REQUEST_ID_KEY, Call, begin, request_id_of, text_headers
+
+logger = logging.getLogger("access")
+
+OURS = "/budgetmem."
+"""Where the methods begin that are watched. Probes of health and reflection are not work."""
+
+SERVERS_FAULT = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""Statuses that make a server's span an error (OpenTelemetry's conventions for gRPC)."""
+
+_W3C = TraceContextTextMapPropagator()
+
+
+class CallMetrics:
+    """What is counted of calls."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ended = catalogue.REQUESTS.counter(registry)
+        self.duration = catalogue.REQUEST_DURATION.histogram(registry, catalogue.SECONDS)
+        self.in_flight = catalogue.REQUESTS_IN_FLIGHT.gauge(registry)
+
+
+class CallWatch(grpc.aio.ServerInterceptor):
+    """The interceptor, to be the first of all. `clock` returns seconds.
+
+    A call's request id comes back in its trailing metadata.
+    """
+
+    def __init__(
+        self, metrics: CallMetrics, tracer: Tracer, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._metrics = metrics
+        self._tracer = tracer
+        self._clock = clock
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Any],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler: Handler | None = await continuation(handler_call_details)
+        path = handler_call_details.method
+        if handler is None or handler.request_streaming or not path.startswith(OURS):
+            return handler
+        metadata = tuple(handler_call_details.invocation_metadata or ())
+        codec = (handler.request_deserializer, handler.response_serializer)
+        # The stubs describe the handlers of threaded servers; ours are coroutines.
+        if handler.response_streaming:
+            stream: Any = self._watched_stream(path, metadata, cast(Stream, handler.unary_stream))
+            return grpc.unary_stream_rpc_method_handler(stream, *codec)
+        unary: Any = self._watched(path, metadata, cast(Unary, handler.unary_unary))
+        return grpc.unary_unary_rpc_method_handler(unary, *codec)
+
+    def _watched(
+        self, path: str, metadata: Iterable[tuple[str, str | bytes]], behaviour: Unary
+    ) -> Unary:
+        async def watched(request: Message, context: Context) -> Message:
+            with self._watch(path, metadata, context):
+                return await behaviour(request, context)
+
+        return watched
+
+    def _watched_stream(
+        self, path: str, metadata: Iterable[tuple[str, str | bytes]], behaviour: Stream
+    ) -> Stream:
+        async def watched(request: Message, context: Context) -> AsyncGenerator[Message, None]:
+            with self._watch(path, metadata, context):
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        yield response
+
+        return watched
+
+    @contextmanager
+    def _watch(
+        self, path: str, metadata: Iterable[tuple[str, str | bytes]], context: Context
+    ) -> Iterator[None]:
+        call = Call(request_id_of(metadata), path.rpartition("/")[2])
+        # gRPC gives every call a task of its own: what is set in its context goes with it. It is
+        # not reset, because a stream that its caller left is ended in another context.
+        begin(call)
+        span = self._begin_span(path, call, metadata)
+        context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
+        self._metrics.in_flight.labels(call.method).inc()
+        started, code = self._clock(), grpc.StatusCode.UNKNOWN
+        try:
+            yield
+            code = _code_of(context)
+        except (asyncio.CancelledError, GeneratorExit):
+            late = context.time_remaining() == 0
+            code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+            raise
+        except grpc.aio.AbortError:
+            code = _code_of(context)
+            raise
+        finally:
+            self._end(call, code, self._clock() - started, span)
+
+    def _begin_span(
+        self, path: str, call: Call, metadata: Iterable[tuple[str, str | bytes]]
+    ) -> Span:
+        parent = _W3C.extract(text_headers(metadata), context=otel.Context())
+        method = path.removeprefix("/")
+        span = self._tracer.start_span(
+            method,
+            parent,
+            SpanKind.SERVER,
+            {
+                "rpc.system.name": "grpc",
+                "rpc.method": method,
+                "budgetmem.request_id": call.request_id,
+            },
+        )
+        otel.attach(set_span_in_context(span))
+        return span
+
+    def _end(self, call: Call, code: grpc.StatusCode, seconds: float, span: Span) -> None:
+        self._metrics.in_flight.labels(call.method).dec()
+        self._metrics.ended.labels(call.method, code.name).inc()
+        self._metrics.duration.labels(call.method).observe(seconds)
+        span.set_attribute("rpc.response.status_code", code.name)
+        span.set_attribute("budgetmem.cost_usd", call.cost_usd)
+        if code in SERVERS_FAULT:
+            span.set_attribute("error.type", code.name)
+            span.set_status(StatusCode.ERROR)
+        trace = span.get_span_context()
+        fields = {
+            "request_id": call.request_id,
+            "trace_id": f"{trace.trace_id:032x}" if trace.is_valid else "",
+            "method": call.method,
+            "code": code.name,
+            "milliseconds": round(seconds * 1e3, 3),
+            "tenant": call.tenant,
+            "cost_usd": call.cost_usd,
+        }
+        message = (
+            "%(method)s %(code)s in %(milliseconds).1f ms, tenant %(tenant)s, USD %(cost_usd)g"
+        )
+        logger.info(message, fields, extra={"fields": fields})
+        span.end()
+
+
+def _code_of(context: Context) -> grpc.StatusCode:
+    """The status that was set, or OK."""
+    return context.code() or grpc.StatusCode.OK

@@ -1,0 +1,84 @@
+"""Everything that watches a server, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry
+from prometheus_client.process_collector import ProcessCollector
+
+from budgetmem.backbone import Models
+from budgetmem.scheduling.tier_scheduler import SchedulerStats
+from budgetmem.tracing import NO_TRACER
+from server.engine import Engine
+from server.observability import catalogue
+from server.observability.backbones import ModelMetrics, observed_models
+from server.observability.endpoint import metrics_endpoint
+from server.observability.engine import ObservedExtractor, ObservedHistories
+from server.observability.interceptor import CallMetrics, CallWatch
+from server.observability.options import ObservabilityOptions
+from server.observability.receipts import ReceiptMetrics
+from server.observability.scheduler import SchedulerCollector
+from server.observability.state import StateCollector
+from server.observability.tracing import exporting
+
+
+class Observability:
+    """One server's metrics, in a registry of their own, and its tracer.
+
+    `interceptor` is to be the first of the server's, `triton_restarts` to be counted up.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry | None = None, tracer: Tracer = NO_TRACER
+    ) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.tracer = tracer
+        self.interceptor = CallWatch(CallMetrics(self.registry), tracer)
+        self.triton_restarts = catalogue.TRITON_RESTARTS.counter(self.registry)
+        self._receipts = ReceiptMetrics(self.registry)
+        self._backbones = ModelMetrics(self.registry)
+        ProcessCollector(registry=self.registry)
+
+    def models(self, models: Models) -> Models:
+        """The same models, watched; a scheduler is to stand before them."""
+        return observed_models(models, self._backbones, self.tracer)
+
+    def engine(self, engine: Engine) -> Engine:
+        """The same engine, watched."""
+        return replace(
+            engine,
+            histories=ObservedHistories(engine.histories, self._receipts),
+            pipeline=ObservedExtractor(engine.pipeline, self._receipts),
+        )
+
+    def watch_state(self, state: StateCollector) -> None:
+        """Collects what the server is, from now on."""
+        self.registry.register(state)
+
+    def watch_scheduler(self, stats: Callable[[], SchedulerStats]) -> None:
+        """Collects the counters of a scheduler, from now on."""
+        self.registry.register(SchedulerCollector(stats))
+
+
+@asynccontextmanager
+async def observing(
+    options: ObservabilityOptions, announce: Callable[[str], None]
+) -> AsyncIterator[Observability]:
+    """Observability as it was asked for, until the block ends.
+
+    Raises ConfigError for an address that cannot be had, and where the SDK of traces is missing.
+    """
+    async with AsyncExitStack() as stack:
+        tracer = await stack.enter_async_context(exporting(options.otlp_endpoint))
+        seen = Observability(tracer=tracer)
+        if options.metrics_port is not None:
+            host = options.metrics_host
+            port = await stack.enter_async_context(
+                metrics_endpoint(seen.registry, host, options.metrics_port)
+            )
+            announce(f"metrics on http://{host}:{port}/metrics")
+        yield seen

@@ -1,0 +1,237 @@
+"""Calls as any gRPC client makes them, and what the server tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from budgetmem.errors import NotFound
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
+from server.logs import CallNames
+from server.observability.calls import REQUEST_ID_KEY, current_call
+from server.observability.observing import Observability
+from tests.server.fake_engine import running
+from tests.server.observability.samples import exposed, value
+
+QUERY = pb.ExtractRequest(history="trip", query="When did Ana move?")
+TURN = pb.Turn(id="1", speaker="Ana", text="hi")
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Lines(logging.Handler):
+    """Keeps the records of the access log; `wait` until there are as many as are wanted."""
+
+    def __init__(self):
+        super().__init__()
+        self.addFilter(CallNames())
+        self.kept = []
+        self._more = threading.Condition()
+
+    def emit(self, record):
+        with self._more:
+            self.kept.append(record)
+            self._more.notify_all()
+
+    def wait(self, count):
+        with self._more:
+            assert self._more.wait_for(lambda: len(self.kept) >= count, 20)
+        return [record.fields for record in self.kept]
+
+
+@pytest.fixture
+def lines():
+    logger, handler = logging.getLogger("access"), Lines()
+    logger.addHandler(handler)
+    before, logger.level = logger.level, logging.INFO
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+@pytest.fixture
+def seen():
+    return Observability()
+
+
+@pytest.fixture
+def server(seen):
+    with running(seen=seen) as started:
+        yield started
+
+
+@pytest.fixture
+def stub(server):
+    with grpc.insecure_channel(server.address) as channel:
+        yield MemoryServiceStub(channel)
+
+
+@contextmanager
+def failing(code):
+    with pytest.raises(grpc.RpcError) as caught:
+        yield caught
+    assert caught.value.code() is code
+
+
+def codes(seen):
+    samples = exposed(seen.registry).get("budgetmem_requests_total", {})
+    return {(of["method"], of["code"]): count for of, count in _labelled(samples)}
+
+
+def _labelled(samples):
+    return [(dict(labels), count) for labels, count in samples.items()]
+
+
+def test_calls_are_counted_by_method_and_status(server, stub, seen, lines):
+    stub.Extract(QUERY, timeout=20)
+    stub.Answer(pb.AnswerRequest(extract=QUERY), timeout=20)
+    list(stub.ExtractStream(QUERY, timeout=20))
+    with failing(grpc.StatusCode.INVALID_ARGUMENT):
+        stub.Extract(pb.ExtractRequest(history="trip"), timeout=20)
+    server.pipeline.failure = NotFound("no history 'trip'")
+    with failing(grpc.StatusCode.NOT_FOUND):
+        list(stub.ExtractStream(QUERY, timeout=20))
+    server.pipeline.failure = ValueError("a bug")
+    with failing(grpc.StatusCode.UNKNOWN):
+        stub.Extract(QUERY, timeout=20)
+    lines.wait(6)
+    assert codes(seen) == {
+        ("Extract", "OK"): 1,
+        ("Extract", "INVALID_ARGUMENT"): 1,
+        ("Extract", "UNKNOWN"): 1,
+        ("ExtractStream", "OK"): 1,
+        ("ExtractStream", "NOT_FOUND"): 1,
+        ("Answer", "OK"): 1,
+    }
+    assert value(seen.registry, "budgetmem_request_duration_seconds_count", method="Extract") == 3
+
+
+@pytest.mark.parametrize("method", ["Extract", "ExtractStream"])
+def test_a_cancelled_call_is_counted_and_its_work_ends(server, stub, seen, lines, method):
+    server.pipeline.takes_s = 60
+    call = getattr(stub, method).future(QUERY) if method == "Extract" else stub.ExtractStream(QUERY)
+    if method == "ExtractStream":
+        next(call)
+    else:
+        assert wait_for(lambda: server.pipeline.requests)
+    assert value(seen.registry, "budgetmem_requests_in_flight", method=method) == 1
+    call.cancel()
+    assert server.pipeline.cancelled.wait(20)
+    [line] = lines.wait(1)
+    assert line["code"] == "CANCELLED"
+    assert codes(seen) == {(method, "CANCELLED"): 1}
+    assert value(seen.registry, "budgetmem_requests_in_flight", method=method) == 0
+
+
+@pytest.mark.parametrize("method", ["Extract", "ExtractStream"])
+def test_a_call_whose_caller_set_too_short_a_deadline_is_late(server, stub, seen, lines, method):
+    server.pipeline.takes_s = 60
+    with failing(grpc.StatusCode.DEADLINE_EXCEEDED):
+        result = getattr(stub, method)(QUERY, timeout=0.2)
+        list(result)
+    lines.wait(1)
+    assert codes(seen) == {(method, "DEADLINE_EXCEEDED"): 1}
+
+
+def test_what_is_not_ours_is_not_watched(server, seen):
+    with grpc.insecure_channel(server.address) as channel:
+        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+        unknown = channel.unary_unary("/budgetmem.v1.MemoryService/NoSuchMethod")
+        with failing(grpc.StatusCode.UNIMPLEMENTED):
+            unknown(b"", timeout=20)
+    assert codes(seen) == {}
+
+
+def test_the_callers_request_id_comes_back_and_stands_in_the_log(stub, lines):
+    response, call = stub.Extract.with_call(QUERY, metadata=[(REQUEST_ID_KEY, "mine-1")])
+    assert dict(call.trailing_metadata())[REQUEST_ID_KEY] == "mine-1"
+    [line] = lines.wait(1)
+    names = {"request_id", "trace_id", "method", "code", "milliseconds", "tenant", "cost_usd"}
+    assert (line.keys(), line["request_id"]) == (names, "mine-1")
+    assert (line["method"], line["code"], line["tenant"]) == ("Extract", "OK", "default")
+    assert line["milliseconds"] > 0
+    assert line["cost_usd"] == response.memory.receipt.total.cost_usd
+
+
+def test_a_failure_tells_the_request_id_beside_its_own_details(stub, lines):
+    with failing(grpc.StatusCode.INVALID_ARGUMENT) as caught:
+        stub.Extract(pb.ExtractRequest(history="trip"), metadata=[(REQUEST_ID_KEY, "mine-2")])
+    trailing = dict(caught.value.trailing_metadata())
+    assert trailing[REQUEST_ID_KEY] == "mine-2"
+    assert trailing["budgetmem-field"] == "query"
+
+
+def test_a_stream_tells_its_request_id_too(stub):
+    call = stub.ExtractStream(QUERY, timeout=20)
+    list(call)
+    assert len(dict(call.trailing_metadata())[REQUEST_ID_KEY]) == 32
+
+
+def test_a_claimed_tenant_is_not_noted_before_the_doors_let_it_in(stub, lines):
+    with failing(grpc.StatusCode.INVALID_ARGUMENT):
+        stub.Extract(pb.ExtractRequest(history="trip"), metadata=[("budgetmem-tenant", "acme")])
+    stub.Extract(QUERY, metadata=[("budgetmem-tenant", "acme")])
+    found = {line["code"]: line["tenant"] for line in lines.wait(2)}
+    assert found == {"INVALID_ARGUMENT": "", "OK": "acme"}
+
+
+def test_every_method_notes_its_tenant(stub, lines):
+    mine = {"metadata": [("budgetmem-tenant", "acme")], "timeout": 20}
+    stub.Ingest(pb.IngestRequest(history="trip", turns=[TURN]), **mine)
+    stub.ListHistories(pb.ListHistoriesRequest(), **mine)
+    list(stub.ExportHistory(pb.ExportHistoryRequest(history="trip"), **mine))
+    stub.DeleteHistory(pb.DeleteHistoryRequest(history="trip"), **mine)
+    found = {line["method"]: line["tenant"] for line in lines.wait(4)}
+    methods = ("Ingest", "ListHistories", "ExportHistory", "DeleteHistory")
+    assert found == dict.fromkeys(methods, "acme")
+
+
+def test_the_trace_id_of_the_caller_is_logged_even_where_nothing_is_traced(stub, lines):
+    stub.Extract(QUERY, metadata=[("traceparent", TRACEPARENT)])
+    stub.Extract(QUERY)
+    stub.Extract(QUERY, metadata=[("traceparent", "nonsense")])
+    found = [line["trace_id"] for line in lines.wait(3)]
+    assert found == ["0af7651916cd43dd8448eb211c80319c", "", ""]
+
+
+async def test_calls_side_by_side_keep_their_own_names(server, monkeypatch):
+    """What is set for one call is not seen by another, nor by what comes after."""
+    met: dict[str, set[str]] = {}
+    inner = server.pipeline.extract
+
+    async def extract(request, observe=None):
+        for _ in range(5):
+            met.setdefault(request.query, set()).add(current_call().request_id)
+            await asyncio.sleep(0)
+        return await inner(request, observe)
+
+    monkeypatch.setattr(server.pipeline, "extract", extract)
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stub = MemoryServiceStub(channel)
+        names = [f"call-{n}" for n in range(20)]
+        await asyncio.gather(
+            *(
+                stub.Extract(
+                    pb.ExtractRequest(history="trip", query=name),
+                    metadata=[(REQUEST_ID_KEY, name)],
+                )
+                for name in names
+            )
+        )
+    assert met == {name: {name} for name in names}
+    assert current_call() is None
+
+
+def wait_for(condition, patience_s=20.0):
+    pause = threading.Event()
+    for _ in range(int(patience_s / 0.01)):
+        if condition():
+            return True
+        pause.wait(0.01)
+    return False

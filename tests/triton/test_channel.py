@@ -1,0 +1,71 @@
+"""Requests to Triton take the trace of whoever makes them along."""
+
+from __future__ import annotations
+
+import grpc
+import numpy as np
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from budgetmem.tracing import traced
+from budgetmem.triton.channel import Channel, text_tensor
+
+INPUTS = {"text_input": text_tensor("hi")}
+
+
+class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
+    """Answers every request with a 1, and keeps the headers."""
+
+    def __init__(self):
+        self.headers = []
+
+    async def ModelInfer(self, request, context):  # noqa: N802
+        self.headers.append(dict(context.invocation_metadata()))
+        return response()
+
+    async def ModelStreamInfer(self, requests, context):  # noqa: N802
+        self.headers.append(dict(context.invocation_metadata()))
+        async for _ in requests:
+            yield service_pb2.ModelStreamInferResponse(infer_response=response())
+
+
+def response():
+    output = service_pb2.ModelInferResponse.InferOutputTensor(
+        name="out", datatype="INT64", shape=[1]
+    )
+    raw = np.array([1], np.int64).tobytes()
+    return service_pb2.ModelInferResponse(outputs=[output], raw_output_contents=[raw])
+
+
+@pytest.fixture
+async def triton():
+    server, fake = grpc.aio.server(), FakeTriton()
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(fake, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    fake.channel = Channel(f"127.0.0.1:{port}")
+    yield fake
+    await fake.channel.close()
+    await server.stop(0)
+
+
+async def infer(channel):
+    assert await channel.infer("model", INPUTS, "out") == np.array([1])
+
+
+async def stream(channel):
+    [tensors] = [each async for each in channel.stream("model", INPUTS, frozenset({"out"}))]
+    assert tensors["out"] == np.array([1])
+
+
+@pytest.mark.parametrize("call", [infer, stream])
+async def test_the_current_span_is_the_parent_of_what_triton_does(triton, call):
+    await call(triton.channel)
+    with traced(TracerProvider().get_tracer("test"), "asking") as span:
+        await call(triton.channel)
+    without, within = triton.headers
+    context = span.get_span_context()
+    assert "traceparent" not in without
+    assert f"{context.trace_id:032x}-{context.span_id:016x}" in within["traceparent"]
+    assert without.get("triton_grpc_error") == within.get("triton_grpc_error")
