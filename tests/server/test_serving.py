@@ -79,7 +79,7 @@ class House:
 
         async def connect(profile, url, asset_folder):
             return SimpleNamespace(
-                backbones={"low": self.backbone},
+                backbones=dict.fromkeys(profile.backbones, self.backbone),
                 encoder=HashEncoder(),
                 tagger=ScriptedTagger(),
                 close=self.close,
