@@ -77,8 +77,9 @@ def run_audit(arguments: Sequence[str]) -> Mapping[str, Any] | None:
 def write_sbom(path: Path) -> None:
     """Writes what is installed for this interpreter as CycloneDX JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    project = ("--pyproject", str(ROOT / "pyproject.toml"))
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", *project, sys.executable]
+    # Validating what it has just written takes it half a minute and more.
+    options = ("--no-validate", "--pyproject", str(ROOT / "pyproject.toml"))
+    command = [sys.executable, "-m", "cyclonedx_py", "environment", *options, sys.executable]
     subprocess.run([*command, "--output-file", str(path)], check=True)
     print(f"SBOM: {path}")
 
