@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 import server.__main__ as command
 from budgetmem.errors import AssetError, ServerUnavailable
+from budgetmem.info import Limits
 from server import serving
+from server.security.options import SecurityOptions
 
 
 @pytest.fixture
@@ -53,6 +55,27 @@ def test_bundled_routers_are_served_unless_told_otherwise(app, served):
     for arguments in ([], ["--no-bundled-routers"]):
         assert CliRunner().invoke(app, arguments).exit_code == 0
     assert [options.bundled_routers for options in served] == [True, False]
+
+
+def test_security_and_limits_reach_the_server(app, served, tmp_path):
+    assert CliRunner().invoke(app, []).exit_code == 0
+    arguments = ["--tls-cert", "c.pem", "--tls-key", "k.pem", "--jwt-key", "https://id/keys"]
+    arguments += ["--jwt-issuer", "i", "--keys-file", str(tmp_path / "k.json"), "--insecure"]
+    arguments += ["--auth", "--no-reflection", "--max-history-turns", "7"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    plain, secure = served
+    assert (plain.security, plain.limits) == (SecurityOptions(), Limits())
+    assert secure.limits == Limits(history_turns=7)
+    assert secure.security == SecurityOptions(
+        auth=True,
+        keys_file=tmp_path / "k.json",
+        jwt_key="https://id/keys",
+        jwt_issuer="i",
+        tls_cert=Path("c.pem"),
+        tls_key=Path("k.pem"),
+        insecure=True,
+        reflection=False,
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--log-level", "loud"]])
