@@ -14,7 +14,7 @@ DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
 
-.PHONY: demo test test-cpp lint format bench recordings routers report serve assets clean
+.PHONY: demo test test-cpp lint audit format bench recordings routers report serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 	$(BIN)/budgetmem assets pull $(PROFILE)
@@ -37,6 +37,9 @@ lint: $(TESTING)
 	$(BIN)/python -m mypy.stubtest budgetmem._core
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/cmake --workflow --preset tidy
+
+audit: $(TESTING)  ## An SBOM (build/sbom.json) and known vulnerabilities; AUDIT: options of .ci/audit.py
+	$(BIN)/python .ci/audit.py $(AUDIT)
 
 format: $(TESTING)
 	$(BIN)/ruff check --fix .

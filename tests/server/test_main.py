@@ -8,8 +8,10 @@ from typer.testing import CliRunner
 
 import server.__main__ as command
 from budgetmem.errors import AssetError, ServerUnavailable
+from budgetmem.info import Limits
 from server import serving
 from server.observability.options import ObservabilityOptions
+from server.security.options import SecurityOptions
 
 
 @pytest.fixture
@@ -81,6 +83,27 @@ def test_observability_is_asked_for_by_options_or_environment(app, served, argum
     assert CliRunner(env=environment).invoke(app, arguments).exit_code == 0
     [options] = served
     assert options.observability == ObservabilityOptions("127.0.0.1", 9464, "http://otel:4317")
+
+
+def test_security_and_limits_reach_the_server(app, served, tmp_path):
+    assert CliRunner().invoke(app, []).exit_code == 0
+    arguments = ["--tls-cert", "c.pem", "--tls-key", "k.pem", "--jwt-key", "https://id/keys"]
+    arguments += ["--jwt-issuer", "i", "--keys-file", str(tmp_path / "k.json"), "--insecure"]
+    arguments += ["--auth", "--no-reflection", "--max-history-turns", "7"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    plain, secure = served
+    assert (plain.security, plain.limits) == (SecurityOptions(), Limits())
+    assert secure.limits == Limits(history_turns=7)
+    assert secure.security == SecurityOptions(
+        auth=True,
+        keys_file=tmp_path / "k.json",
+        jwt_key="https://id/keys",
+        jwt_issuer="i",
+        tls_cert=Path("c.pem"),
+        tls_key=Path("k.pem"),
+        insecure=True,
+        reflection=False,
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--log-level", "loud"]])

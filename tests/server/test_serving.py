@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,12 +21,23 @@ from budgetmem import bundled_routers, triton
 from budgetmem.backbone import HashEncoder, ScriptedBackbone, ScriptedTagger
 from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
-from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError, ServerUnavailable
+from budgetmem.errors import (
+    AssetError,
+    BackboneUnavailable,
+    ConfigError,
+    InvalidInput,
+    ServerUnavailable,
+    Unauthenticated,
+)
+from budgetmem.info import Limits
 from budgetmem.scheduling.tier_scheduler import SchedulerStats
 from budgetmem.tiers import Tier
 from server import serving
 from server.engine import Engine
 from server.observability.options import ObservabilityOptions
+from server.security.api_keys import new_key
+from server.security.key_file import change_keys
+from server.security.principal import Scope
 from server.serving import Options, run
 from tests.router_folders import write_router
 from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters
@@ -262,6 +274,32 @@ async def test_the_routers_that_were_named_get_to_the_engine(house, tmp_path):
     life = house.start(replace(house.options, routers=(tmp_path / "capacity",)))
     await health_becomes(await house.address(), "SERVING")
     assert house.routers.of("capacity").version == version
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
+
+
+async def test_a_network_is_refused_before_listening(house):
+    with pytest.raises(ConfigError, match="other machines can reach"):
+        await house.start(replace(house.options, host="0.0.0.0"))
+    assert not house.port_file.exists()
+    assert house.log == []
+
+
+async def test_a_key_in_the_data_folder_closes_the_server(house):
+    key, record = new_key("acme", [Scope.READ], datetime.now(timezone.utc))
+    change_keys(house.options.data_dir / "keys.json", lambda keys: (*keys, record))
+    house.triton.loaded.set()
+    life = house.start(replace(house.options, limits=Limits(message_bytes=2048)))
+    address = await house.address()
+    await health_becomes(address, "SERVING")
+    async with AsyncClient(address, timeout_s=5) as stranger:
+        with pytest.raises(Unauthenticated):
+            await stranger.info()
+    async with AsyncClient(address, timeout_s=5, api_key=key) as client:
+        await client.extract("trip", "When?")
+        with pytest.raises(InvalidInput, match="larger than max"):
+            await client.extract("trip", "When?" * 2048)
+    assert house.pipeline.requests[0].tenant == "acme"
     os.kill(os.getpid(), signal.SIGTERM)
     await life
 
