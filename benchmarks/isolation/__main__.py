@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.isolation.run import isolation
@@ -30,7 +29,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="budgetmem-isolation-") as folder:
         report = asyncio.run(isolation(args.calls, args.tenants, args.seed, Path(folder)))
-    print(json.dumps(asdict(report), indent=2))
+    print(json.dumps(vars(report), indent=2))
     raise SystemExit(bool(report.violations))
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
 pytest.importorskip("budgetmem._core", reason="the C++ core is not built")
 
+from benchmarks.isolation.__main__ import main
 from benchmarks.isolation.calls import ACTIONS
 from benchmarks.isolation.run import isolation
 from server.security.principal import caller
@@ -21,6 +25,15 @@ async def test_nothing_crosses_from_tenant_to_tenant(tmp_path):
     assert set(report.calls) == {action.__name__ for action in ACTIONS}
     folders = {path.name for path in (tmp_path / "histories").iterdir()}
     assert folders - {".locks"} <= {f"tenant{number}" for number in range(6)}
+
+
+def test_the_report_is_json(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["isolation", "--calls", "20", "--tenants", "2"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    report = json.loads(capsys.readouterr().out)
+    assert (ended.value.code, report["violations"]) == (0, [])
+    assert sum(report["calls"].values()) == 20
 
 
 class Mixed:
