@@ -13,6 +13,9 @@ Conventions of this file
             name, for example INVALID_INPUT), for INVALID_ARGUMENT google.rpc.BadRequest with
             the offending field's path, for RESOURCE_EXHAUSTED google.rpc.RetryInfo. The field's
             path is repeated in the trailing metadata `budgetmem-field`.
+  Tracing   the metadata header `traceparent` (W3C) makes the call part of the caller's trace;
+            `x-request-id` (up to 128 of A-Z a-z 0-9 _ . : / = + @ -) names it in the server's log.
+            The trailing metadata `x-request-id` has that name, or the one the server gave it.
   Presence  `optional` scalars tell "not given" from zero.
 """
 
