@@ -2,7 +2,7 @@
 
     pytest benchmarks/test_observability.py --benchmark-timer=time.thread_time
 
-A request has one call, one receipt and, where it is traced, about twenty spans.
+A request has one call, one receipt and, where it is traced, up to 28 spans.
 """
 
 # ruff: noqa: D103 - the names of the benchmarks say what is timed

@@ -28,6 +28,10 @@ logger = logging.getLogger("access")
 OURS = "/budgetmem."
 """Where the methods begin that are watched. Probes of health and reflection are not work."""
 
+LATE_S = 0.1
+"""A call whose caller leaves so shortly before its deadline, or later, was late: the two clocks did
+not start at the same moment, and a caller whose deadline passes leaves as one that cancels does."""
+
 SERVERS_FAULT = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
@@ -119,8 +123,7 @@ class CallWatch(grpc.aio.ServerInterceptor):
             yield
             code = _code_of(context)
         except (asyncio.CancelledError, GeneratorExit):
-            late = context.time_remaining() == 0
-            code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+            code = _why_cancelled(context)
             raise
         except grpc.aio.AbortError:
             code = _code_of(context)
@@ -170,6 +173,12 @@ class CallWatch(grpc.aio.ServerInterceptor):
         )
         logger.info(message, fields, extra={"fields": fields})
         span.end()
+
+
+def _why_cancelled(context: Context) -> grpc.StatusCode:
+    left = context.time_remaining()
+    late = left is not None and left <= LATE_S
+    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
 
 
 def _code_of(context: Context) -> grpc.StatusCode:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -48,8 +50,9 @@ class Lines(logging.Handler):
 @pytest.fixture
 def lines():
     logger, handler = logging.getLogger("access"), Lines()
+    before = logger.level
     logger.addHandler(handler)
-    before, logger.level = logger.level, logging.INFO
+    logger.setLevel(logging.INFO)
     yield handler
     logger.removeHandler(handler)
     logger.setLevel(before)
@@ -129,14 +132,41 @@ def test_a_cancelled_call_is_counted_and_its_work_ends(server, stub, seen, lines
     assert value(seen.registry, "budgetmem_requests_in_flight", method=method) == 0
 
 
-@pytest.mark.parametrize("method", ["Extract", "ExtractStream"])
-def test_a_call_whose_caller_set_too_short_a_deadline_is_late(server, stub, seen, lines, method):
-    server.pipeline.takes_s = 60
-    with failing(grpc.StatusCode.DEADLINE_EXCEEDED):
-        result = getattr(stub, method)(QUERY, timeout=0.2)
-        list(result)
-    lines.wait(1)
-    assert codes(seen) == {(method, "DEADLINE_EXCEEDED"): 1}
+@dataclass(frozen=True)
+class Left:
+    """The context of a call that its caller left with so much time remaining."""
+
+    remaining: float | None
+
+    def time_remaining(self):
+        return self.remaining
+
+    def set_trailing_metadata(self, metadata):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("remaining", "code"),
+    [
+        (None, "CANCELLED"),
+        (5.0, "CANCELLED"),
+        (0.02, "DEADLINE_EXCEEDED"),
+        (0, "DEADLINE_EXCEEDED"),
+    ],
+)
+@pytest.mark.parametrize("ending", [asyncio.CancelledError, GeneratorExit])
+async def test_a_call_that_was_left_at_its_deadline_was_late(seen, remaining, code, ending):
+    async def leave(request, context):
+        raise ending
+
+    async def handler(details):
+        return grpc.unary_unary_rpc_method_handler(leave)
+
+    details = SimpleNamespace(method="/budgetmem.v1.MemoryService/Extract", invocation_metadata=())
+    watched = await seen.interceptor.intercept_service(handler, details)
+    with pytest.raises(ending):
+        await watched.unary_unary(QUERY, Left(remaining))
+    assert codes(seen) == {("Extract", code): 1}
 
 
 def test_what_is_not_ours_is_not_watched(server, seen):

@@ -18,6 +18,9 @@ Conventions of this file
             the offending field's path. The field's path is repeated in the trailing metadata
             `budgetmem-field`. RESOURCE_EXHAUSTED has google.rpc.RetryInfo where waiting helps,
             and a field where it does not (reason HISTORY_FULL).
+  Tracing   the metadata header `traceparent` (W3C) makes the call part of the caller's trace;
+            `x-request-id` (up to 128 of A-Z a-z 0-9 _ . : / = + @ -) names it in the server's log.
+            The trailing metadata `x-request-id` has that name, or the one the server gave it.
   Presence  `optional` scalars tell "not given" from zero.
 """
 
