@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving
 TESTING := $(VENV)/.testing
+FUZZ := $(BIN)/python -m benchmarks.chaos.fuzz --inputs
+FUZZ_INPUTS ?= 1000000
 CPP = $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
 # LoCoMo's file, for `make recordings` and `make routers`.
@@ -14,7 +16,7 @@ DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
 
-.PHONY: demo test test-cpp lint audit format bench recordings routers report serve assets clean
+.PHONY: demo test test-cpp fuzz lint audit format bench recordings routers report serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 	$(BIN)/budgetmem assets pull $(PROFILE)
@@ -29,6 +31,14 @@ test-cpp: $(TESTING)  ## The C++ tests: released, under ASan and UBSan, under TS
 	$(BIN)/cmake --workflow --preset release
 	$(BIN)/cmake --workflow --preset asan
 	$(BIN)/cmake --workflow --preset tsan
+
+fuzz: $(TESTING)  ## FUZZ_INPUTS inputs for each target in C++, and for budgetmem._core under ASan and UBSan (needs Clang)
+	$(BIN)/pip install --quiet 'pybind11>=3'
+	$(BIN)/cmake --workflow --preset fuzz
+	$(BIN)/cmake --preset bindings -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+	    -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+	$(BIN)/cmake --build --preset bindings
+	$(FUZZ) $(FUZZ_INPUTS) 'csrc-*' '*.sanitized' --json build/fuzz.json
 
 lint: $(TESTING)
 	$(BIN)/ruff check .

@@ -139,7 +139,8 @@ class DecisionBuffer(metaclass=_Pybind11Type):
     """Gathers decisions until they are taken. Any thread; methods release the GIL."""
 
     def __init__(self, width: int, capacity: int) -> None:
-        """`width` features a decision, at most `capacity` decisions waiting; both at least 1."""
+        """`width` features a decision, at most `capacity` decisions waiting; both at least 1, and
+        their product at most 2**26."""
 
     def add(self, rows: NDArray[np.float32], masks: NDArray[np.uint8]) -> int:
         """Copies rows [n, width] and masks [n] (bit t: tier t is forbidden) to the open batch.

@@ -89,6 +89,9 @@ def _resolved(rule: Rule, match: re.Match[str], context: Context) -> Period | No
     except (ValueError, OverflowError):
         # "900 years ago" in year 1: the calendar has no such date, so the words are left alone.
         return None
+    except KeyError:
+        # "laſt week": where case is ignored ſ is an s, but no table has it.
+        return None
 
 
 def _expression(text: str, span: tuple[int, int], period: Period, relative: bool) -> TimeExpression:

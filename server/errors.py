@@ -40,8 +40,8 @@ STATUS: Mapping[type[BudgetMemError], grpc.StatusCode] = {
 }
 """An error that is not listed has the status of its nearest listed base."""
 
-# The message travels twice, in headers that HTTP/2 peers commonly limit to 8 KiB.
-MESSAGE_CHARS = 2000
+FIELD_BYTES = 500
+"""Of a field's path in the trailing metadata; the status has all of it."""
 
 
 def status_of(error: BudgetMemError) -> grpc.StatusCode:
@@ -55,12 +55,12 @@ async def abort(context: Context, error: BudgetMemError) -> NoReturn:
     if code is grpc.StatusCode.INTERNAL:
         logger.error("%s", error, exc_info=error)
     fault = encode_fault(error, code.value[0])
-    fault.message = fault.message[:MESSAGE_CHARS]
     # What is set already, the request id for example, would else be dropped.
     metadata = [*(context.trailing_metadata() or ()), (DETAILS_KEY, fault.SerializeToString())]
     if isinstance(error, InvalidInput):
         # ASCII only: gRPC refuses metadata that is not.
-        metadata.append((FIELD_KEY, error.field.encode("ascii", "backslashreplace").decode()))
+        field = error.field.encode("ascii", "backslashreplace")[:FIELD_BYTES]
+        metadata.append((FIELD_KEY, field.decode()))
     await context.abort(code, fault.message, trailing_metadata=tuple(metadata))
 
 

@@ -172,6 +172,13 @@ def test_tense_is_read_in_the_sentence_of_the_expression() -> None:
     assert [e.value_iso for e in resolve(said, SAID)] == ["2023-06-05", "2023-06-13"]
 
 
+@pytest.mark.parametrize(
+    "said", ["laſt week", "in auguſt", "thıs week", "on frıday", "laſt ſpring"]
+)
+def test_letters_that_only_pass_for_ours_where_case_is_ignored_are_left_alone(said: str) -> None:
+    assert annotate(f"I moved {said}.", datetime(2023, 5, 8)) == f"I moved {said}."
+
+
 def test_without_an_anchor_only_absolute_expressions_are_found() -> None:
     assert [e.value_iso for e in resolve("In 2019, last week, on 8 May 2021", None)] == [
         "2019",

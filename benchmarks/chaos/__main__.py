@@ -3,11 +3,13 @@
     python -m benchmarks.chaos --json build/chaos.json
     python -m benchmarks.chaos --only store,triton --kills 50
     python -m benchmarks.chaos --only soak --minutes 20
+    python -m benchmarks.chaos --only fuzz --inputs 20000
 
 store     a process is killed in the middle of its writes: what was acknowledged must be there
 triton    Triton, or the process of one of its models, is killed under load
 overload  ten times the load that can be sustained
 soak      a mixed load for many minutes: nothing may grow
+fuzz      hostile requests, responses, files, replies and calls of C++ (docs/fuzzing.md)
 
 The exit code is 1 if something that is promised was not kept.
 """
@@ -29,6 +31,8 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.chaos import overload, soak, store_kills, triton_kills
+from benchmarks.chaos.fuzz.suite import FINDINGS, engine_here, fuzz
+from benchmarks.chaos.fuzz.worker import Job
 from benchmarks.load.target import Served, serving
 from training.results import write_json
 
@@ -74,6 +78,14 @@ def _soak(args: argparse.Namespace) -> Found:
     return found.kept, found.report()
 
 
+def _fuzz(args: argparse.Namespace) -> Found:
+    job = Job("", engine_here(), args.seed, 0, args.inputs, str(FINDINGS.resolve()), "")
+    verdicts = fuzz(["*"], job, Console(stderr=True))
+    whole = all(verdict.inputs >= args.inputs for verdict in verdicts)
+    found = any(verdict.findings for verdict in verdicts)
+    return whole and not found, [verdict.report() for verdict in verdicts]
+
+
 def _served(args: argparse.Namespace, work: Callable[[Served], Any]) -> Any:  # noqa: ANN401 - what the work gives
     with (
         tempfile.TemporaryDirectory(prefix="budgetmem-chaos-") as folder,
@@ -87,6 +99,7 @@ PARTS: Mapping[str, Callable[[argparse.Namespace], Found]] = {
     "triton": _triton,
     "overload": _overload,
     "soak": _soak,
+    "fuzz": _fuzz,
 }
 
 
@@ -99,6 +112,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="of the store's process")
     parser.add_argument("--rounds", type=int, default=3, help="kills of each of Triton's processes")
     parser.add_argument("--minutes", type=float, default=20.0, help="of the soak")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="of each fuzz target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     args = parser.parse_args()

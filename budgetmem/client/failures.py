@@ -63,8 +63,10 @@ def _error_of_status(code: grpc.StatusCode, details: str, server: str) -> Budget
 
 
 def _shifted(error: BudgetMemError, first_turn: int) -> BudgetMemError:
-    place = re.match(r"turns\[(\d+)\]", error.field) if isinstance(error, InvalidInput) else None
-    if place is None or not isinstance(error, InvalidInput):
+    if not isinstance(error, InvalidInput):
+        return error
+    place = re.match(r"turns\[([0-9]{1,9})\]", error.field)
+    if place is None:
         return error
     field = f"turns[{int(place[1]) + first_turn}]{error.field[place.end() :]}"
     return type(error)(field, str(error).removeprefix(f"{error.field}: "))

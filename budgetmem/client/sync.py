@@ -33,10 +33,14 @@ from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Answer, Memory, Turn
 from budgetmem.wire.admin import decode_reloaded
 from budgetmem.wire.events import decode_event
-from budgetmem.wire.histories import decode_history, decode_ingest_report, decode_proof
+from budgetmem.wire.histories import (
+    decode_exported,
+    decode_history,
+    decode_ingest_report,
+    decode_proof,
+)
 from budgetmem.wire.info import decode_info
 from budgetmem.wire.results import decode_answer, decode_memory
-from budgetmem.wire.values import decode_turn
 
 
 class Client:
@@ -152,7 +156,7 @@ class Client:
         try:
             with translated(self.server):
                 for response in call:
-                    yield decode_turn(response.turn)
+                    yield decode_exported(response)
         finally:
             call.cancel()
 

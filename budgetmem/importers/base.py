@@ -70,6 +70,8 @@ def _parse(where: str, text: str) -> Any:  # noqa: ANN401 - any JSON
         ) from exc
     except RecursionError as exc:
         raise InvalidInput(where, "not usable JSON: nested too deeply") from exc
+    except ValueError as exc:
+        raise InvalidInput(where, "not usable JSON: an integer of too many digits") from exc
 
 
 def expect(value: object, kind: type[T], where: str) -> T:

@@ -8,7 +8,7 @@ from pathlib import Path
 from budgetmem.importers.base import Record, date, expect, get, json_records, named, pick
 from budgetmem.types import Turn
 
-_SESSION = re.compile(r"session_(\d+)")
+_SESSION = re.compile(r"session_([0-9]+)")
 _TIME = "%I:%M %p on %d %B, %Y"
 
 
@@ -24,8 +24,14 @@ def read(path: Path, select: str | None = None) -> dict[str, list[Turn]]:
 def conversation(record: Record, where: str) -> list[Turn]:
     """The turns of one record, session by session."""
     talk = get(record, "conversation", dict, where)
-    numbers = sorted(int(m[1]) for key in talk if (m := _SESSION.fullmatch(key)))
-    return [turn for number in numbers for turn in _session(talk, f"session_{number}", where)]
+    names = sorted(filter(_SESSION.fullmatch, talk), key=_number)
+    return [turn for name in names for turn in _session(talk, name, where)]
+
+
+def _number(session: str) -> tuple[int, str]:
+    """In the order of the sessions' numbers, which may be of any length."""
+    digits = session.removeprefix("session_").lstrip("0")
+    return len(digits), digits
 
 
 def _session(talk: Record, name: str, where: str) -> list[Turn]:

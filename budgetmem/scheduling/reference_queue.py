@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from budgetmem.scheduling.histograms import BUCKETS, bucket_of
-from budgetmem.scheduling.interface import QueuePlan
+from budgetmem.scheduling.interface import NEVER, QueuePlan
 from budgetmem.scheduling.reference_backbone import Backbone
 
 _COUNTERS = (
@@ -26,9 +26,10 @@ class Durations:
         self.sum = 0
 
     def record(self, ns: int) -> None:
-        """Counts one; a negative time counts as 0."""
-        self.counts[bucket_of(ns)] += np.uint64(1)
-        self.sum += max(ns, 0)
+        """Counts one; a negative time counts as 0, one beyond NEVER as NEVER."""
+        kept = min(max(ns, 0), NEVER)
+        self.counts[bucket_of(kept)] += np.uint64(1)
+        self.sum += kept
 
 
 @dataclass(eq=False)

@@ -7,7 +7,13 @@ from budgetmem.pipeline import Event, RetrievedEvent, StepEvent
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.types import Memory
 from budgetmem.wire.results import decode_memory, decode_step, encode_memory, encode_step
-from budgetmem.wire.values import decode_chunk, decode_finding, encode_chunk, encode_finding
+from budgetmem.wire.values import (
+    decode_chunk,
+    decode_finding,
+    encode_chunk,
+    encode_finding,
+    sent_by_server,
+)
 
 
 def encode_event(event: Event | Memory) -> pb.ExtractEvent:
@@ -21,6 +27,7 @@ def encode_event(event: Event | Memory) -> pb.ExtractEvent:
     return pb.ExtractEvent(memory=encode_memory(event))
 
 
+@sent_by_server()
 def decode_event(message: pb.ExtractEvent) -> Event | Memory:
     """Raises ServerError for an event of a kind that this version does not know."""
     match message.WhichOneof("event"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -19,6 +20,13 @@ from budgetmem import errors
 from budgetmem.errors import BudgetMemError, InvalidInput, Overloaded
 
 DOMAIN = "budgetmem"
+
+MESSAGE_BYTES = 1500
+DESCRIPTION_BYTES = 1000
+"""Of an error's message, as gRPC sends it: three bytes for each that is not printable ASCII. It is
+sent up to three times, in headers that HTTP/2 peers limit to 8 KiB: what is longer than that
+arrives as another error."""
+
 DETAILS_KEY = "grpc-status-details-bin"
 FIELD_KEY = "budgetmem-field"
 
@@ -39,13 +47,16 @@ def encode_fault(error: BudgetMemError, code: int) -> Status:
     """The status of an error; `code` is the number of its gRPC status code."""
     details: list[Message] = [ErrorInfo(reason=reason_of(type(error)), domain=DOMAIN)]
     if isinstance(error, InvalidInput):
-        violation = BadRequest.FieldViolation(field=error.field, description=_unprefixed(error))
+        description = _short(_unprefixed(error), DESCRIPTION_BYTES)
+        violation = BadRequest.FieldViolation(field=error.field, description=description)
         details.append(BadRequest(field_violations=[violation]))
     if isinstance(error, Overloaded):
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_ms))
         details.append(RetryInfo(retry_delay=delay))
-    return Status(code=code, message=str(error), details=map(_packed, details))
+    return Status(
+        code=code, message=_short(str(error), MESSAGE_BYTES), details=map(_packed, details)
+    )
 
 
 def decode_fault(payload: bytes) -> BudgetMemError | None:
@@ -57,7 +68,8 @@ def decode_fault(payload: bytes) -> BudgetMemError | None:
     info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
     for detail in status.details:
         for known in (info, bad, retry):
-            detail.Unpack(known)
+            with suppress(DecodeError):  # one that is not what it says tells nothing
+                detail.Unpack(known)
     error = REASONS.get(info.reason) if info.domain == DOMAIN else None
     if error is None:
         return None
@@ -77,6 +89,16 @@ def _rebuilt(
     if issubclass(error, Overloaded):
         return error(message, retry.retry_delay.ToMilliseconds())
     return error(message)
+
+
+def _short(text: str, most: int) -> str:
+    size = 0
+    for place, character in enumerate(text):
+        plain = " " <= character <= "~" and character != "%"
+        size += 1 if plain else 3 * len(character.encode())
+        if size > most:
+            return f"{text[:place]}…"
+    return text
 
 
 def _unprefixed(error: InvalidInput) -> str:

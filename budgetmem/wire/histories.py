@@ -7,8 +7,9 @@ from typing import TypeVar
 from budgetmem.history import IngestReport
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.store.base import DeletionProof, HistoryInfo, Settings
+from budgetmem.types import Turn
 from budgetmem.wire.scalars import decode_scalars, encode_scalars
-from budgetmem.wire.values import decode_time, encode_time
+from budgetmem.wire.values import decode_time, decode_turn, encode_time, sent_by_server
 
 
 def encode_ingest_report(report: IngestReport) -> pb.IngestResponse:
@@ -44,6 +45,12 @@ def encode_history(info: HistoryInfo) -> pb.HistoryInfo:
     )
 
 
+@sent_by_server()
+def decode_exported(message: pb.ExportHistoryResponse) -> Turn:
+    return decode_turn(message.turn)
+
+
+@sent_by_server()
 def decode_history(message: pb.HistoryInfo) -> HistoryInfo:
     return HistoryInfo(
         history=message.name,

@@ -14,7 +14,7 @@ from budgetmem.info import (
 )
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.wire.scalars import decode_scalars, encode_scalars
-from budgetmem.wire.values import TIERS, decode_tier
+from budgetmem.wire.values import TIERS, decode_tier, sent_by_server
 
 
 def encode_info(info: ServerInfo) -> pb.GetInfoResponse:
@@ -39,6 +39,7 @@ def encode_info(info: ServerInfo) -> pb.GetInfoResponse:
     )
 
 
+@sent_by_server()
 def decode_info(message: pb.GetInfoResponse) -> ServerInfo:
     return ServerInfo(
         version=message.version,

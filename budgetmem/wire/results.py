@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from budgetmem.errors import InvalidInput
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.tiers import Tier
 from budgetmem.types import Answer, Choice, Fallback, Memory, Receipt, Step, Usage
 from budgetmem.wire.scalars import decode_scalars, encode_scalars
 from budgetmem.wire.values import (
@@ -12,6 +14,7 @@ from budgetmem.wire.values import (
     decode_tier,
     encode_chunk,
     encode_findings,
+    sent_by_server,
 )
 
 
@@ -34,6 +37,8 @@ def encode_choice(choice: Choice) -> pb.Choice:
 
 
 def decode_choice(message: pb.Choice) -> Choice:
+    if len(message.probabilities) != len(Tier):
+        raise InvalidInput("choice.probabilities", f"are {len(message.probabilities)}, not 3")
     low, mid, high = message.probabilities
     return Choice(
         tier=decode_tier(message.tier, "choice.tier"),
@@ -104,6 +109,7 @@ def encode_memory(memory: Memory) -> pb.Memory:
     )
 
 
+@sent_by_server()
 def decode_memory(message: pb.Memory) -> Memory:
     return Memory(
         text=message.text,
@@ -121,6 +127,7 @@ def encode_answer(answer: Answer) -> pb.AnswerResponse:
     )
 
 
+@sent_by_server()
 def decode_answer(message: pb.AnswerResponse) -> Answer:
     return Answer(
         text=message.text,

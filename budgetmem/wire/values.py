@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
-from budgetmem.errors import InvalidInput
+from budgetmem.errors import InvalidInput, ServerError
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
 from budgetmem.types import Chunk, Finding, Turn
@@ -16,6 +17,18 @@ TIERS: Mapping[Tier, pb.Tier.ValueType] = {
     Tier.HIGH: pb.TIER_HIGH,
 }
 _TIERS_BACK: Mapping[int, Tier] = {number: tier for tier, number in TIERS.items()}
+
+
+@contextmanager
+def sent_by_server() -> Iterator[None]:
+    """Raises ServerError where a response holds what this version cannot read. It decorates the
+    decoders of responses: those that they share with requests would blame the caller."""
+    try:
+        yield
+    except InvalidInput as exc:
+        raise ServerError(
+            f"the server sent what this client does not know: update the client ({exc})"
+        ) from exc
 
 
 def decode_tier(number: int, field: str) -> Tier:

@@ -1,4 +1,4 @@
-// Sums of times that do not wrap: what would pass an end of the range is that end.
+// Times that do not wrap: what would pass an end of the range is that end.
 #pragma once
 
 #include <limits>
@@ -18,6 +18,15 @@ inline Nanoseconds saturating_subtract(Nanoseconds value, Nanoseconds subtrahend
   return __builtin_sub_overflow(value, subtrahend, &difference)
              ? std::numeric_limits<Nanoseconds>::min()
              : difference;
+}
+
+// From `since` to `now`: negative if time went back.
+inline Nanoseconds elapsed(Nanoseconds since, Nanoseconds now) noexcept {
+  Nanoseconds passed = 0;
+  if (!__builtin_sub_overflow(now, since, &passed)) {
+    return passed;
+  }
+  return now > since ? kNever : std::numeric_limits<Nanoseconds>::min();
 }
 
 // The least time that a call of so many tokens takes.

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "arithmetic.hpp"
 #include "core_state.hpp"
 #include "require.hpp"
 
@@ -62,7 +63,7 @@ bool Core::finish(ItemId id, bool ok, Nanoseconds now) {
   QueueStats& stats = state_->queues[record->queue];
   --stats.in_flight;
   ++(ok ? stats.finished : stats.failed);
-  stats.service.record(now - record->since);
+  stats.service.record(elapsed(record->since, now));
   const std::uint32_t dispatch = record->dispatch;
   if (--state_->unfinished[dispatch] == 0) {
     lane.return_credit();

@@ -105,7 +105,7 @@ void Core::State::launch(Nanoseconds now, std::vector<Event>& events) {
     --stats.waiting;
     ++stats.in_flight;
     ++stats.dispatched;
-    stats.queued.record(now - record.since);
+    stats.queued.record(elapsed(record.since, now));
     record.since = now;
     record.dispatch = dispatch;
     events.push_back({id, dispatched, EventKind::dispatched});

@@ -39,6 +39,8 @@ DecisionBuffer::DecisionBuffer(std::size_t width, std::size_t capacity)
     : width_(width), capacity_(capacity), spare_(std::make_shared<Spare>()) {
   require(width > 0, "width", "must be at least 1");
   require(capacity > 0, "capacity", "must be at least 1");
+  require(width <= kMaxBatch && capacity <= kMaxBatch / width, "capacity",
+          "is too large for the width");
 }
 
 std::uint64_t DecisionBuffer::add(std::span<const float> rows,

@@ -57,6 +57,16 @@ TEST_CASE("items that end well and not are counted apart, with the times they to
   CHECK(stats.service.sum() == 6 + 7);
 }
 
+TEST_CASE("a time that the clock cannot hold is the longest it can") {
+  constexpr Nanoseconds kFirst = std::numeric_limits<Nanoseconds>::min();
+  Bench bench(one_queue());
+  bench.submit("a", {}, kFirst);
+  CHECK(bench.advance(kNever) == "a");
+  CHECK(bench.finish('a', true, kFirst));
+  CHECK(bench.queue().queued.sum() == kNever);
+  CHECK(bench.queue().service.sum() == 0);
+}
+
 TEST_CASE("fewer credits than are in use hold dispatches back until enough have come back") {
   Bench bench(one_queue({.credits = 3}));
   bench.submit("abcde");

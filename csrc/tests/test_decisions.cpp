@@ -102,6 +102,15 @@ TEST_CASE("bad rows and sizes are named, and nothing is added") {
   CHECK(field_of([] { DecisionBuffer(1, 0); }) == "capacity");
 }
 
+TEST_CASE("a buffer that no memory can hold is refused at once") {
+  constexpr std::size_t kLargest = std::numeric_limits<std::size_t>::max();
+  CHECK(field_of([] { DecisionBuffer(1, kMaxBatch); }).empty());
+  CHECK(field_of([] { DecisionBuffer(1, kMaxBatch + 1); }) == "capacity");
+  CHECK(field_of([] { DecisionBuffer(2, kMaxBatch); }) == "capacity");
+  CHECK(field_of([] { DecisionBuffer(kLargest, 1); }) == "capacity");
+  CHECK(field_of([] { DecisionBuffer(kLargest, kLargest); }) == "capacity");
+}
+
 TEST_CASE("threads add and take; nothing is lost and nothing comes twice") {
   constexpr std::uint64_t kEach = 2000;
   DecisionBuffer buffer(1, 64);

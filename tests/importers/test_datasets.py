@@ -60,6 +60,26 @@ def test_locomo_names_the_place_of_a_fault(tmp_path):
         load(tmp_path, "locomo", [{"sample_id": "c"}])
 
 
+def test_locomo_takes_sessions_in_the_order_of_their_numbers_however_they_are_written(tmp_path):
+    numbers = ["12", "9", "01", "9" * 5000, "٣"]
+    talk = {}
+    for number in numbers:
+        talk[f"session_{number}"] = [{"speaker": "Ana", "dia_id": number, "text": "hi"}]
+        talk[f"session_{number}_date_time"] = "1:56 pm on 8 May, 2023"
+    turns = load(tmp_path, "locomo", [{"sample_id": "c", "conversation": talk}])["c"]
+    assert [turn.id for turn in turns] == ["01", "9", "12", "9" * 5000]
+    assert turns[0].session == "session_01"
+
+
+@pytest.mark.parametrize("form", ["jsonl", "locomo", "longmemeval", "hotpotqa"])
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000, "-" + "9" * 5000])
+def test_json_that_python_refuses_is_refused_by_place(tmp_path, form, value):
+    path = tmp_path / "data.jsonl"
+    path.write_text(f'\n{{"id": {value}}}\n', encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"data\.jsonl line 2: not (JSON|usable JSON)"):
+        IMPORTERS[form](path)
+
+
 def test_longmemeval_keeps_sessions_of_one_name_apart(tmp_path):
     turns = load(tmp_path, "longmemeval", LONGMEMEVAL)["q1"]
     assert [(t.id, t.speaker, t.session) for t in turns] == [

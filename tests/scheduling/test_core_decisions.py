@@ -109,7 +109,15 @@ def test_bad_rows_and_masks_are_named_and_not_added(given, with_masks, field):
 
 @pytest.mark.parametrize(
     ("width", "capacity", "field"),
-    [(0, 1, "width"), (1, 0, "capacity"), (-1, 1, "width"), (1, 1.5, "capacity")],
+    [
+        (0, 1, "width"),
+        (1, 0, "capacity"),
+        (-1, 1, "width"),
+        (1, 1.5, "capacity"),
+        (1, 2**26 + 1, "capacity"),
+        (2**32, 2**32, "capacity"),
+        (2**63 - 1, 1, "capacity"),
+    ],
 )
 def test_bad_sizes_of_a_buffer(width, capacity, field):
     with pytest.raises(InvalidInput) as error:

@@ -140,3 +140,14 @@ def test_no_items_and_no_ids_are_fine(core: type[Core]) -> None:
     assert (len(ids), len(answers)) == (0, 0)
     assert one.cancel(id_array([])) == 0
     assert one.finish(id_array([]), True, 0) == 0
+
+
+@CORES
+def test_a_time_that_the_clock_cannot_hold_is_the_longest_it_can(core: type[Core]) -> None:
+    one = core(one_queue())
+    ids, _ = one.submit(item_rows({}), -NEVER - 1)
+    assert len(one.advance(NEVER)) == 1
+    assert one.finish(ids, True, -NEVER - 1) == 1
+    (queue,) = one.queue_stats()
+    assert (queue["queued_ns"], queue["service_ns"]) == (NEVER, 0)
+    assert (queue["queued"].sum(), queue["service"][0]) == (1, 1)

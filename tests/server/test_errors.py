@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import grpc
 import pytest
 
@@ -43,6 +45,31 @@ def test_every_error_survives_the_wire(cls):
     back = decode_fault(encode_fault(error, 3).SerializeToString())
     assert type(back) is cls
     assert str(back) == str(error)
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "漢", "😀"])
+def test_a_long_message_is_cut_so_that_it_arrives(character):
+    """Peers refuse headers of more than 8 KiB, and the caller would get another error."""
+    error = errors.InvalidInput("strategy", f"{character * 100_000!r} is not one")
+    status = encode_fault(error, 3)
+    assert len(status.SerializeToString()) < 3000
+    assert len(quote(status.message)) < 2000
+    back = decode_fault(status.SerializeToString())
+    assert (type(back), back.field) == (errors.InvalidInput, "strategy")
+    assert str(back).startswith(f"strategy: '{character * 80}")
+    assert str(back).endswith("…")
+
+
+def test_details_that_are_not_what_they_say_tell_nothing():
+    status = encode_fault(errors.InvalidInput("turns", "must not be empty"), 3)
+    status.details[1].value = b"\xff"
+    back = decode_fault(status.SerializeToString())
+    assert (type(back), str(back)) == (
+        errors.InvalidInput,
+        "request: turns: must not be empty",
+    )
+    status.details[0].value = b"\xff"
+    assert decode_fault(status.SerializeToString()) is None
 
 
 def test_a_foreign_status_is_none_of_ours():

@@ -13,6 +13,9 @@
 
 namespace budgetmem {
 
+// Features of one micro-batch at most: its memory is taken at once.
+inline constexpr std::size_t kMaxBatch = std::size_t{1} << 26U;
+
 // One micro-batch. Rows stay where they are for as long as the batch lives.
 class DecisionBatch {
  public:
@@ -36,7 +39,7 @@ class DecisionBatch {
 class DecisionBuffer {
  public:
   // `width` floats a decision, at most `capacity` decisions a batch and waiting. Raises
-  // InvalidArgument where one is 0.
+  // InvalidArgument where one is 0, or their product more than kMaxBatch.
   DecisionBuffer(std::size_t width, std::size_t capacity);
 
   // Adds rows [n, width] with a mask each (bit t set: tier t is forbidden). Returns the first
