@@ -43,6 +43,20 @@ def open_scheduler(profile: Profile, tracer: Tracer = NO_TRACER) -> TierSchedule
     return TierScheduler(_core.Scheduler(plan), queues, tracer)
 
 
+def open_histories(
+    profile: Profile, models: Models, data_dir: Path, limits: Limits | None = None
+) -> Histories:
+    """The histories in `data_dir`, whose work is done on their tenants' account."""
+    limits = limits or Limits()
+
+    def encoder_of(tenant: str, stage: str) -> Encoder:
+        return models.bound(Caller(tenant, stage)).encoder
+
+    store = SqliteStore(data_dir / "histories")
+    most = Size(limits.history_turns, limits.history_bytes)
+    return Histories(store, models.encoder, profile.retrieval, encoder_of, most)
+
+
 def build_engine(
     profile: Profile,
     models: Models,
@@ -62,14 +76,8 @@ def build_engine(
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
-
-    def encoder_of(tenant: str, stage: str) -> Encoder:
-        return models.bound(Caller(tenant, stage)).encoder
-
-    store = SqliteStore(data_dir / "histories")
     limits = limits or Limits()
-    most = Size(limits.history_turns, limits.history_bytes)
-    histories = Histories(store, models.encoder, profile.retrieval, encoder_of, most)
+    histories = open_histories(profile, models, data_dir, limits)
     routers = routers or ServedRouters(profile)
     pipeline: Extractor = Pipeline(
         profile, models, histories, routers, breakers=breakers, tracer=tracer

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode, get_current_span
 
 from budgetmem.client.calls import call_options
+from budgetmem.client.identity import Identity
 from budgetmem.tiers import Tier
 from budgetmem.tracing import NO_TRACER, step_attributes, trace_headers, traced
 from budgetmem.types import Choice, Fallback, Step, Usage
@@ -72,9 +73,10 @@ def test_without_a_tracer_the_trace_of_somebody_else_goes_on(tracer):
 
 
 def test_a_client_within_a_trace_takes_it_along(tracer):
-    assert call_options("acme")["metadata"] == (("budgetmem-tenant", "acme"),)
+    acme = Identity("acme")
+    assert call_options(acme)["metadata"] == (("budgetmem-tenant", "acme"),)
     with traced(tracer, "agent"):
-        metadata = call_options("acme")["metadata"]
+        metadata = call_options(acme)["metadata"]
         assert metadata == (("budgetmem-tenant", "acme"), *trace_headers().items())
 
 

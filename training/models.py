@@ -17,7 +17,7 @@ import platformdirs
 
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetMemError
-from server.assembly import build_engine
+from server.assembly import open_histories
 from server.serving import loaded
 from server.triton_process import EmbeddedTriton
 from training.arguments import positive
@@ -110,14 +110,14 @@ async def open_walker(
             kept_alive(own),
         ):
             kept = recorded(models, profile, recording)
-            engine = build_engine(profile, kept, options.data_dir)
+            histories = open_histories(profile, kept, options.data_dir)
             turns = dataset.histories()
             for history in sorted({question.history for question in questions}):
-                await engine.histories.ingest(TENANT, history, turns[history])
+                await histories.ingest(TENANT, history, turns[history])
             walker = Walker(
                 profile=profile,
                 models=kept,
-                retriever=engine.histories,  # type: ignore[arg-type]
+                retriever=histories,
                 dataset=dataset,
                 strategy=strategy,
                 tenant=TENANT,

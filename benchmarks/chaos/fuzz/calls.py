@@ -88,6 +88,9 @@ class Context:
     def invocation_metadata(self) -> Metadata:
         return ((TENANT_KEY, self.tenant),)
 
+    def trailing_metadata(self) -> Metadata:
+        return ()
+
     def time_remaining(self) -> None:
         return None
 

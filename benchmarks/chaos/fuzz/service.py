@@ -22,6 +22,7 @@ from budgetmem.tiers import STRATEGIES
 from server.admin import AdminService
 from server.assembly import build_engine
 from server.engine import EngineSlot
+from server.security.tenants import NamedTenants
 from server.service import MemoryService
 
 CALLS = 6
@@ -102,4 +103,7 @@ class Service:
         models = ModelSet(backbones, encoder, ScriptedTagger(name="tagger"))
         slot = EngineSlot()
         slot.fill(build_engine(self._profile, models, self._data))
-        return {"MemoryService": MemoryService(slot), "AdminService": AdminService(slot)}
+        return {
+            "MemoryService": MemoryService(slot, NamedTenants()),
+            "AdminService": AdminService(slot),
+        }

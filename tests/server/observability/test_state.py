@@ -3,13 +3,15 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
+from budgetmem.breakers import BreakerState
 from server.observability.state import StateCollector
 from tests.server.observability.samples import exposed, value
 
-
-class SomeBreakers:
-    def states(self):
-        return {"low": "closed", "mid": "half_open", "high": "open"}
+STATES = {
+    "low": BreakerState.CLOSED,
+    "mid": BreakerState.HALF_OPEN,
+    "high": BreakerState.OPEN,
+}
 
 
 def test_it_tells_what_the_server_is_when_it_is_asked():
@@ -31,5 +33,5 @@ def test_it_tells_what_the_server_is_when_it_is_asked():
 @pytest.mark.parametrize(("backbone", "state"), [("low", 0), ("mid", 1), ("high", 2)])
 def test_breakers_have_a_place(backbone, state):
     registry = CollectorRegistry()
-    registry.register(StateCollector("tiny", lambda: True, dict, SomeBreakers()))
+    registry.register(StateCollector("tiny", lambda: True, dict, lambda: STATES))
     assert exposed(registry)["budgetmem_breaker_state"][("backbone", backbone),] == state
