@@ -39,7 +39,9 @@ def read_text(item: object, field: str) -> str:
     value = item.get(field) if isinstance(item, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
-    return one_line(unescape(str(value)))
+    # JSON may name half of a character, "\\ud83d", which no message can carry.
+    whole = str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return one_line(unescape(whole))
 
 
 def read_number(value: object, count: int) -> int | None:

@@ -16,18 +16,9 @@ from budgetmem.modules import MODULES
 
 INPUTS = 300
 
-UNREADABLE = pytest.mark.xfail(
-    raises=UnicodeEncodeError, strict=True, reason="lone surrogates of a reply are not replaced"
-)
-"""See test_a_lone_surrogate_of_a_reply_is_replaced in tests/test_replies.py."""
-
-KNOWN = {f"reply-{name}.form": UNREADABLE for name in ("entity", "temporal", "topic")}
-
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=KNOWN.get(name, ())) for name in TARGETS]
-)
+@pytest.mark.parametrize("name", TARGETS)
 def test_inputs_of_the_seeded_engine(name, tmp_path):
     target = TARGETS[name]
     function = target.opened(tmp_path)
