@@ -111,4 +111,4 @@ def _tense(text: str, span: tuple[int, int]) -> int:
     if _PAST.search(sentence):
         return -1
     # "done by June" looks ahead without a verb that says so.
-    return 1 if text[: span[0]].lower().endswith("by ") else 0
+    return 1 if text[max(0, span[0] - 3) : span[0]].lower() == "by " else 0

