@@ -122,6 +122,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         sample_tiers=sample_tiers,
         security=security,
         limits=limits.limits,
+        store_limits=limits.store_limits,
         observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),
     )
     asyncio.run(run(options, typer.echo))

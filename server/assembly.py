@@ -31,9 +31,10 @@ from budgetmem.store.base import Size
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.tracing import NO_TRACER
-from server.admission import AdmittedExtractor
+from server.admission import AdmittedExtractor, AdmittedHistories
 from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog
+from server.room import Room, StoreLimits
 from server.routers import ServedRouters
 
 
@@ -67,6 +68,7 @@ def build_engine(
     routers: ServedRouters | None = None,
     breakers: Breakers | None = None,
     limits: Limits | None = None,
+    store_limits: StoreLimits | None = None,
     tracer: Tracer = NO_TRACER,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`.
@@ -85,7 +87,8 @@ def build_engine(
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     erasing = ErasingHistories(histories, forget, ErasureLog(data_dir / "erasures.jsonl"))
-    return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
+    admitted = AdmittedHistories(erasing, Room(store_limits or StoreLimits()))
+    return Engine(admitted, pipeline, describe(profile, routers.default, limits), routers)
 
 
 def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:

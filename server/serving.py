@@ -33,6 +33,7 @@ from server.observability.state import StateCollector
 from server.progress import loading_display
 from server.render import render
 from server.restarts import Restarts
+from server.room import StoreLimits
 from server.routers import serving_routers
 from server.security.options import SecurityOptions
 from server.security.security import opened
@@ -71,6 +72,7 @@ class Options:
     sample_tiers: bool = False
     security: SecurityOptions = field(default_factory=SecurityOptions)
     limits: Limits = field(default_factory=Limits)
+    store_limits: StoreLimits = field(default_factory=StoreLimits)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
 
 
@@ -138,6 +140,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             routers=routers,
             breakers=breakers,
             limits=options.limits,
+            store_limits=options.store_limits,
             tracer=seen.tracer,
         )
         await doors.serve(seen.engine(engine))

@@ -32,7 +32,8 @@ class Kill:
     @property
     def kept(self) -> bool:
         """Whether every request was answered or may be sent again, and service came back."""
-        return self.recovery_s is not None and not self.requests["failed"]
+        lost = self.requests["failed"] + self.requests["late"]
+        return self.recovery_s is not None and not lost
 
     def report(self) -> dict[str, Any]:
         """JSON-able."""

@@ -1,4 +1,4 @@
-"""The limits of requests and histories, as options of the command line."""
+"""The limits of requests, of histories and of calls on them, as options of the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from budgetmem.info import Limits
 from budgetmem.validation import LIMITS, MAX_QUERY_BYTES
+from server.room import StoreLimits
 
 MAX_TURN_BYTES = 4 * LIMITS["text"]
 """A character has four bytes of UTF-8 at most."""
@@ -33,6 +34,17 @@ class LimitOptions:
     max_history_bytes: Annotated[
         int, typer.Option(metavar="BYTES", min=1, help="Most text of a history, in UTF-8.")
     ] = Limits.history_bytes
+
+    max_store_calls: Annotated[
+        int, typer.Option(metavar="CALLS", min=1, help="Most calls on histories at a time.")
+    ] = StoreLimits.calls
+    max_tenant_store_calls: Annotated[
+        int, typer.Option(metavar="CALLS", min=1, help="Of these, most of one tenant.")
+    ] = StoreLimits.tenant_calls
+
+    @property
+    def store_limits(self) -> StoreLimits:
+        return StoreLimits(self.max_store_calls, self.max_tenant_store_calls)
 
     @property
     def limits(self) -> Limits:

@@ -11,6 +11,7 @@ from budgetmem.errors import AssetError, ServerUnavailable
 from budgetmem.info import Limits
 from server import serving
 from server.observability.options import ObservabilityOptions
+from server.room import StoreLimits
 from server.security.options import SecurityOptions
 
 
@@ -90,10 +91,12 @@ def test_security_and_limits_reach_the_server(app, served, tmp_path):
     arguments = ["--tls-cert", "c.pem", "--tls-key", "k.pem", "--jwt-key", "https://id/keys"]
     arguments += ["--jwt-issuer", "i", "--keys-file", str(tmp_path / "k.json"), "--insecure"]
     arguments += ["--auth", "--no-reflection", "--max-history-turns", "7"]
+    arguments += ["--max-store-calls", "9", "--max-tenant-store-calls", "3"]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     plain, secure = served
     assert (plain.security, plain.limits) == (SecurityOptions(), Limits())
     assert secure.limits == Limits(history_turns=7)
+    assert (plain.store_limits, secure.store_limits) == (StoreLimits(), StoreLimits(9, 3))
     assert secure.security == SecurityOptions(
         auth=True,
         keys_file=tmp_path / "k.json",
