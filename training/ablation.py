@@ -68,6 +68,7 @@ def variants(config: TrainConfig) -> dict[str, Changes]:
             },
             "policy": {"dropout": 0.0},
         },
+        "a slope of 1": {"policy": {"slope": 1.0}},
         "without alignment": {"alignment": False},
         "lambda drawn between": {"cost_weights": (0.0, 0.9), "cost_weight_draw": "between"},
     }

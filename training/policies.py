@@ -57,7 +57,8 @@ class PolicyShape:
 
     `dimension` is the encoder's, `features` how many there are. Without `embeddings` it sees the
     features alone; a `blind` one sees lambda and the module alone, and so asks every question the
-    same way. `dropout` is of the embeddings' projection.
+    same way. `dropout` is of the embeddings' projection. `slope` multiplies what lambda takes from
+    the logits: with a larger one a policy learns sooner to tell lambdas apart.
     """
 
     dimension: int
@@ -67,6 +68,7 @@ class PolicyShape:
     embeddings: bool = True
     blind: bool = False
     dropout: float = 0.0
+    slope: float = 8.0
 
     @property
     def sees_embeddings(self) -> bool:
@@ -145,7 +147,7 @@ class ConditionedPolicy(nn.Module):
         base = _own(self.base(hidden).unflatten(1, (-1, tiers)), module)
         steps = _own(self.steps(hidden).unflatten(1, (-1, tiers - 1)), module)
         slope = nn.functional.pad(torch.cumsum(nn.functional.softplus(steps), 1), (1, 0))
-        return base - cost_weight.unsqueeze(1) * slope
+        return base - self.shape.slope * cost_weight.unsqueeze(1) * slope
 
 
 def _own(of_modules: Tensor, module: Tensor) -> Tensor:
