@@ -46,6 +46,16 @@ def opened(where: str) -> Iterator[Store]:
         store.close()
 
 
+def migrated(url: str) -> tuple[int, int]:
+    """Brings the tables of a database to this version; the version before (0: none), and now.
+
+    Raises ConfigError as `opened` does, and for what is no URL of a database.
+    """
+    if not is_url(url):
+        raise ConfigError(f"{url!r} is no URL of a database; a folder needs no preparation")
+    return postgres_store().prepare(url)
+
+
 def postgres_store() -> type[PostgresStore]:
     """The store's class. Raises ConfigError if its libraries are not installed."""
     try:
@@ -53,7 +63,6 @@ def postgres_store() -> type[PostgresStore]:
         from budgetmem.store.postgres.store import PostgresStore  # noqa: PLC0415
     except ImportError as exc:
         raise ConfigError(
-            f"a store in PostgreSQL needs more libraries ({exc}): "
-            "pip install 'budgetmem[postgres]'"
+            f"a store in PostgreSQL needs more libraries ({exc}): pip install 'budgetmem[postgres]'"
         ) from exc
     return PostgresStore

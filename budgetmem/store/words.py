@@ -1,7 +1,7 @@
 """The keyword ranking of SQLite's FTS5 for a store that keeps its words elsewhere.
 
-Words are cut and stemmed by FTS5 itself, in a database in memory, and counted here by the formula of
-its `bm25()`. So both stores give the same units the same scores.
+Words are cut and stemmed by FTS5 itself, in a database in memory, and counted here by the formula
+of its `bm25()`. So both stores give the same units the same scores.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def tokenized(texts: Sequence[str]) -> list[list[str]]:
     with closing(sqlite3.connect(":memory:")) as db:
         # A word that FTS5 cuts off at its 32 KiB may end in half a character.
         db.text_factory = lambda raw: raw.decode(errors="replace")
-        db.execute(f"CREATE VIRTUAL TABLE texts USING fts5(text, content='', tokenize='{TOKENIZER}')")
+        db.execute(
+            f"CREATE VIRTUAL TABLE texts USING fts5(text, content='', tokenize='{TOKENIZER}')"
+        )
         db.execute("CREATE VIRTUAL TABLE words USING fts5vocab(texts, instance)")
         db.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", enumerate(texts))
         found: list[list[str]] = [[] for _ in texts]

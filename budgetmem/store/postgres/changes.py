@@ -78,15 +78,18 @@ def _apply(db: Connection, of: History, change: SessionChange) -> None:
 
 def _erase_turns(db: Connection, of: History, change: SessionChange) -> None:
     """Removes turns of a session, and the session if it is empty then."""
-    db.execute("DELETE FROM turns WHERE history = %s AND id = ANY(%s)", (of.id, list(change.erased)))
+    db.execute(
+        "DELETE FROM turns WHERE history = %s AND id = ANY(%s)", (of.id, list(change.erased))
+    )
+    where = "history = %(history)s AND name = %(name)s"
     started = "SELECT min(instant) FROM turns WHERE history = %(history)s AND grouped = %(name)s"
     session = {"history": of.id, "name": change.session}
     db.execute(
-        f"UPDATE sessions SET started = ({started}) WHERE history = %(history)s AND name = %(name)s",
+        f"UPDATE sessions SET started = ({started}) WHERE {where}",
         session,
     )
     db.execute(
-        "DELETE FROM sessions WHERE history = %(history)s AND name = %(name)s AND NOT EXISTS"
+        f"DELETE FROM sessions WHERE {where} AND NOT EXISTS"
         " (SELECT FROM turns WHERE history = %(history)s AND grouped = %(name)s)",
         session,
     )
@@ -109,10 +112,7 @@ def _add_units(db: Connection, of: History, added: Sequence[tuple[Unit, Vectors]
         db,
         "words",
         _WORDS,
-        (
-            (*key, unit.id, found, len(found))
-            for (unit, _), found in zip(added, words, strict=True)
-        ),
+        ((*key, unit.id, found, len(found)) for (unit, _), found in zip(added, words, strict=True)),
     )
 
 

@@ -87,7 +87,7 @@ def erase(db: Connection, of: History, tables: Iterable[str]) -> dict[str, int]:
 
 
 def remaining(db: Connection, of: History, tables: Iterable[str]) -> int:
-    """Rows that a scan finds of the history. One that was made anew meanwhile has another number."""
+    """Rows that a scan finds of the history; one made anew meanwhile has another number."""
     of_rows = sum(count(db, table, of) for table in tables)
     return of_rows + int(one(db, "SELECT count(*) FROM histories WHERE id = %s", of.id))
 
@@ -129,9 +129,7 @@ def by_vector(db: Connection, of: History, vector: Vectors, limit: int) -> tuple
         binary=True,
     ).fetchall()
     matrix = np.array([row["vector"].to_numpy() for row in found], np.float32)
-    return nearest(
-        [row["unit"] for row in found], matrix.reshape(-1, len(vector)), vector, limit
-    )
+    return nearest([row["unit"] for row in found], matrix.reshape(-1, len(vector)), vector, limit)
 
 
 def by_words(db: Connection, of: History, words: Sequence[str], limit: int) -> tuple[Ranked, ...]:

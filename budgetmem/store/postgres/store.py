@@ -44,9 +44,13 @@ class PostgresStore:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
-        with self._database.alone() as db:
-            schema.migrate(db)
+        _prepare(self._database)
         self._database.open()
+
+    @staticmethod
+    def prepare(url: str) -> tuple[int, int]:
+        """Makes the tables, or brings them to this version: the version before, and now."""
+        return _prepare(Database(url)), schema.VERSION
 
     def close(self) -> None:
         """Closes the connections."""
@@ -197,6 +201,11 @@ class PostgresStore:
             if of is None or of.settings is None or not queries.holds_turns(db, of):
                 raise not_found(history)
             yield db, of, of.settings
+
+
+def _prepare(database: Database) -> int:
+    with database.alone() as db:
+        return schema.migrate(db)
 
 
 def _check_names(tenant: str, history: str) -> None:
