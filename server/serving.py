@@ -152,7 +152,13 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         await doors.serve(seen.engine(engine))
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
-        await gather_or_cancel([canaries.run(), _watch(own, doors, outage, breakers, seen)])
+        await gather_or_cancel(
+            [
+                canaries.run(),
+                opened_here.keep_forgetting(models),
+                _watch(own, doors, outage, breakers, seen),
+            ]
+        )
 
 
 def router_folders(options: Options) -> list[Path]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from budgetmem.store.base import Store
-from budgetmem.store.opening import is_url, opened
+from budgetmem.store.opening import erased_elsewhere, is_url, opened
 
 FOLDER = "histories"
 """In the folder of the server's data."""
@@ -19,12 +20,33 @@ time; on the one worker of everything else a writer that waits for another repli
 every call."""
 
 
+class Memories(Protocol):
+    """What models keep of recent texts (`budgetmem.scheduling.models.ScheduledModels`)."""
+
+    def forget(self, tenant: str) -> None: ...
+
+    def forget_all(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class OpenStore:
-    """A store, and the threads for its calls; None: those of asyncio."""
+    """A store, the threads for its calls (None: those of asyncio), and what other servers erase
+    there: tenants, or None where it may be anybody's."""
 
     store: Store
     threads: Executor | None = None
+    erased: AsyncGenerator[str | None, None] | None = None
+
+    async def keep_forgetting(self, memories: Memories) -> None:
+        """Empties the memories of whatever another server erases, for ever."""
+        if self.erased is None:
+            return
+        async with aclosing(self.erased) as erased:
+            async for tenant in erased:
+                if tenant is None:
+                    memories.forget_all()
+                else:
+                    memories.forget(tenant)
 
 
 @contextmanager
@@ -32,7 +54,8 @@ def opened_store(where: str) -> Iterator[OpenStore]:
     """The store in a folder or database. Raises ConfigError, and StoreUnavailable."""
     with ExitStack() as stack:
         store = stack.enter_context(opened(where))
-        threads = None
-        if is_url(where):
-            threads = stack.enter_context(ThreadPoolExecutor(WAITERS, thread_name_prefix="store"))
-        yield OpenStore(store, threads)
+        if not is_url(where):
+            yield OpenStore(store)
+            return
+        threads = stack.enter_context(ThreadPoolExecutor(WAITERS, thread_name_prefix="store"))
+        yield OpenStore(store, threads, erased_elsewhere(where))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,13 @@ def migrated(url: str) -> tuple[int, int]:
     if not is_url(url):
         raise ConfigError(f"{url!r} is no URL of a database; a folder needs no preparation")
     return postgres_store().prepare(url)
+
+
+def erased_elsewhere(url: str) -> AsyncGenerator[str | None, None]:
+    """Tenants of whom any process erases something in the database; see `postgres.erasures`."""
+    from budgetmem.store.postgres.erasures import erased  # noqa: PLC0415 - as below
+
+    return erased(url)
 
 
 def postgres_store() -> type[PostgresStore]:

@@ -29,7 +29,7 @@ from budgetmem.store.base import (
 )
 from budgetmem.store.paths import encode
 from budgetmem.store.postgres import changes as writing
-from budgetmem.store.postgres import queries, schema
+from budgetmem.store.postgres import erasures, queries, schema
 from budgetmem.store.postgres.database import Connection, Database
 from budgetmem.store.postgres.queries import History
 from budgetmem.types import Turn
@@ -128,6 +128,8 @@ class PostgresStore:
                 # In the transaction: of writers side by side, none may pass the limit.
                 check_size(history, queries.size(db, of), most)
             erases = any(change.erased for change in changes)
+            if erases:
+                erasures.tell(db, tenant)
             if erases and not queries.holds_turns(db, of):
                 queries.erase(db, of, schema.TABLES)
 
@@ -178,6 +180,7 @@ class PostgresStore:
             of = queries.history(db, tenant, history, lock=True)
             if of is None or not queries.holds_turns(db, of):
                 raise not_found(history)
+            erasures.tell(db, tenant)
             removed = queries.erase(db, of, ("vectors", "words", "units", "turns", "sessions"))
         # After the commit, on another connection: what everybody sees from now on.
         with self._database.reading() as db:
