@@ -33,7 +33,7 @@ from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.tracing import NO_TRACER
 from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
-from server.erasure import ErasingHistories, ErasureLog
+from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from server.routers import ServedRouters
 from server.stores import FOLDER, OpenStore
 
@@ -86,7 +86,7 @@ def build_engine(
     """The engine of one profile over the store in `data_dir`, or one that is `opened`.
 
     `forget` is called with a tenant after a deletion, so that nothing of the history stays in
-    memory; a record of it goes to `data_dir`/erasures.jsonl. With a
+    memory; a record of it goes to `data_dir`/erasures.jsonl, or into the database. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
@@ -98,7 +98,9 @@ def build_engine(
     )
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
-    erasing = ErasingHistories(histories, forget, ErasureLog(data_dir / "erasures.jsonl"))
+    records = opened.records if opened is not None else None
+    records = records or RecordFile(data_dir / "erasures.jsonl")
+    erasing = ErasingHistories(histories, forget, ErasureLog(records))
     return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from budgetmem.store.base import Store
-from budgetmem.store.opening import erased_elsewhere, is_url, opened
+from budgetmem.store.opening import erased_elsewhere, is_url, opened, postgres_store
+from server.erasure import Records
 
 FOLDER = "histories"
 """In the folder of the server's data."""
@@ -30,12 +31,17 @@ class Memories(Protocol):
 
 @dataclass(frozen=True)
 class OpenStore:
-    """A store, the threads for its calls (None: those of asyncio), and what other servers erase
-    there: tenants, or None where it may be anybody's."""
+    """A store, and what comes with it.
+
+    `threads` are for its calls (None: those of asyncio), `erased` are tenants of whom any server
+    erases something there (None: somebody's), `records` keeps records of deletions. A folder has
+    none of these.
+    """
 
     store: Store
     threads: Executor | None = None
     erased: AsyncGenerator[str | None, None] | None = None
+    records: Records | None = None
 
     async def keep_forgetting(self, memories: Memories) -> None:
         """Empties the memories of whatever another server erases, for ever."""
@@ -53,9 +59,9 @@ class OpenStore:
 def opened_store(where: str) -> Iterator[OpenStore]:
     """The store in a folder or database. Raises ConfigError, and StoreUnavailable."""
     with ExitStack() as stack:
-        store = stack.enter_context(opened(where))
         if not is_url(where):
-            yield OpenStore(store)
+            yield OpenStore(stack.enter_context(opened(where)))
             return
+        store = stack.enter_context(closing(postgres_store()(where)))
         threads = stack.enter_context(ThreadPoolExecutor(WAITERS, thread_name_prefix="store"))
-        yield OpenStore(store, threads, erased_elsewhere(where))
+        yield OpenStore(store, threads, erased_elsewhere(where), store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 
 import pytest
@@ -13,7 +14,10 @@ from budgetmem.errors import ConfigError
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 from server.assembly import open_histories
+from server.erasure import ErasingHistories, ErasureLog
 from server.stores import opened_store
+
+psycopg = pytest.importorskip("psycopg")
 
 PROFILE = load_profile("tiny")
 MODELS = ModelSet({}, HashEncoder(name=PROFILE.encoder.asset), None)
@@ -79,8 +83,13 @@ async def test_replicas_share_their_histories_and_wait_on_threads_of_their_own(
         assert (await there.ingest("acme", "trip", [Turn("t2", "Ben", "Good")])).added == 1
         found = await here.retrieve("acme", "trip", "Who booked?")
         assert [chunk.turn_ids for chunk in found.chunks] == [("t1", "t2")]
-        assert (await there.delete("acme", "trip")).remaining == 0
+        erasing = ErasingHistories(there, lambda tenant: None, ErasureLog(other.records))
+        proof = await erasing.delete("acme", "trip")
+        assert (proof.turns, proof.remaining) == (2, 0)
         assert await here.list("acme") == []
         names = {thread.name.split("_")[0] for thread in threading.enumerate()}
         assert "store" in names
-    assert list(tmp_path.iterdir()) == []
+    with psycopg.connect(url) as db:
+        [(line,)] = db.execute("SELECT line FROM erasures").fetchall()
+    assert json.loads(line)["record"] == proof.record != ""
+    assert list(tmp_path.iterdir()) == [], "a server keeps nothing of its own"

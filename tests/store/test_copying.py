@@ -35,8 +35,9 @@ def source(new_store):
 
     async def fill():
         for tenant, name in (("ana", "trip"), ("ana", "home"), ("ben", "trip")):
-            await histories(store).ingest(tenant, name, TALK[:3])
-            await histories(store).ingest(tenant, name, TALK[3:])
+            # Not at once: an ingest keeps the turns of a session together.
+            for part in (TALK[:1], TALK[1:2], TALK[2:]):
+                await histories(store).ingest(tenant, name, part)
 
     asyncio.run(fill())
     return store

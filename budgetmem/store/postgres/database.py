@@ -25,8 +25,8 @@ _WAIT_SECONDS = 10.0
 _SETTINGS = {
     "application_name": "budgetmem",
     "connect_timeout": 10,
-    # A replica that hangs in the middle of a write, or whose machine is gone, is not waited for.
     "keepalives_idle": 30,
+    # A replica that hangs in the middle of a write is not waited for.
     "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
 }
 

@@ -61,6 +61,9 @@ _MIGRATIONS = (
         PRIMARY KEY (history, unit),
         FOREIGN KEY (history, unit) REFERENCES units ON DELETE CASCADE
     );
+    CREATE TABLE erasures (
+        seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, line text NOT NULL
+    );
     """,
 )
 """What makes version 1 of nothing, version 2 of version 1, and so on."""

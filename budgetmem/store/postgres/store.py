@@ -59,7 +59,10 @@ class PostgresStore:
     def tenants(self) -> list[str]:
         with self._database.reading() as db:
             schema.version(db)
-            found = db.execute("SELECT DISTINCT tenant FROM turns ORDER BY tenant")
+            found = db.execute(
+                "SELECT DISTINCT tenant FROM histories WHERE EXISTS"
+                " (SELECT FROM turns WHERE history = histories.id) ORDER BY tenant"
+            )
             return [row["tenant"] for row in found]
 
     def histories(self, tenant: str) -> list[str]:
@@ -188,6 +191,11 @@ class PostgresStore:
         return DeletionProof(
             removed["turns"], removed["units"], removed["vectors"], remaining, histories=1
         )
+
+    def keep_record(self, line: str) -> None:
+        """Keeps a line about a deletion, for all servers. Raises StoreUnavailable."""
+        with self._database.writing() as db:
+            db.execute("INSERT INTO erasures (line) VALUES (%s)", (line,))
 
     @contextmanager
     def _reading(self, tenant: str, history: str) -> Iterator[tuple[Connection, History | None]]:
