@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 
+import numpy as np
 import pytest
 
 from budgetmem.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreUnavailable
@@ -14,7 +16,9 @@ from tests.store.making import SETTINGS, change
 
 psycopg = pytest.importorskip("psycopg")
 
+from budgetmem.store.postgres import changes  # noqa: E402
 from budgetmem.store.postgres.database import shown  # noqa: E402
+from budgetmem.store.postgres.erasures import erased  # noqa: E402
 from budgetmem.store.postgres.schema import TABLES, VERSION  # noqa: E402
 from budgetmem.store.postgres.store import PostgresStore  # noqa: E402
 
@@ -130,6 +134,9 @@ def test_no_row_can_be_another_tenants_than_its_history(store, sql):
         sql("UPDATE turns SET tenant = 'u' RETURNING id")
 
 
+END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'"
+
+
 class Cut(list):
     """Changes after the first of which the server ends all connections."""
 
@@ -145,19 +152,37 @@ class Cut(list):
 
 
 def test_a_write_whose_connection_is_lost_left_nothing_and_can_be_made_again(store, sql):
-    def cut():
-        sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'budgetmem'"
-        )
-
-    changes = [change("a", ["x"]), change("b", ["y"])]
+    both = [change("a", ["x"]), change("b", ["y"])]
     with pytest.raises(StoreUnavailable, match="does not answer"):
-        store.write("t", "h", None, SETTINGS, Cut(changes, cut))
+        store.write("t", "h", None, SETTINGS, Cut(both, lambda: sql(END.format("budgetmem"))))
     assert store.histories("t") == []
     assert store.snapshot("t", "h", [], []).epoch is None
-    store.write("t", "h", None, SETTINGS, changes)
+    store.write("t", "h", None, SETTINGS, both)
     assert store.info("t", "h").turns == 2
+
+
+def test_a_replica_that_hangs_in_a_write_is_cut_off(store, sql, monkeypatch):
+    apply_all = changes.apply_all
+
+    def hang(db, of, some):
+        apply_all(db, of, some)
+        db.execute("SET idle_in_transaction_session_timeout = 1")
+        while sql("SELECT FROM pg_stat_activity WHERE state = 'idle in transaction'"):
+            pass
+        db.execute("SELECT 1")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(changes, "apply_all", hang)
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
+    assert store.histories("t") == []
+
+
+async def test_a_replica_that_did_not_hear_forgets_everybody(url, sql):
+    async with aclosing(erased(url, patience_s=0)) as heard:
+        assert await anext(heard) is None
+        sql(END.format("budgetmem-erasures"))
+        assert await anext(heard) is None
 
 
 def test_a_history_that_somebody_holds_is_a_conflict_and_can_be_read(store, url):
@@ -190,8 +215,6 @@ def test_it_waits_for_no_database_that_was_closed(url):
 
 def test_a_vector_of_another_length_is_passed_over(store):
     store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
-    import numpy as np
-
     assert store.search("t", "h", np.ones(3, np.float32), [], 5).dense == ()
     with pytest.raises(NotFound):
         store.search("t", "k", np.ones(3, np.float32), [], 5)

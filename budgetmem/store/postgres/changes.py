@@ -1,8 +1,11 @@
-"""How PostgresStore writes a change; every function runs in the caller's transaction."""
+"""What PostgresStore changes in its tables; every function runs in the caller's transaction."""
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 
 from psycopg import errors
 
@@ -10,7 +13,7 @@ from budgetmem.backbone import Vectors
 from budgetmem.chunking import Unit, session_of
 from budgetmem.errors import Conflict
 from budgetmem.store import rows
-from budgetmem.store.base import SessionChange
+from budgetmem.store.base import SessionChange, Settings
 from budgetmem.store.postgres import queries
 from budgetmem.store.postgres.database import Connection
 from budgetmem.store.postgres.queries import History
@@ -35,6 +38,42 @@ _UNITS = {
 _VECTORS = {**_OWN, "unit": "text", "vector": "vector"}
 _WORDS = {**_OWN, "unit": "text", "words": "text[]", "length": "int4"}
 """Columns with their types."""
+
+
+def create(db: Connection, tenant: str, name: str) -> History:
+    """Raises Conflict if it is there, or is being made."""
+    epoch = secrets.token_hex(8)
+    row = db.execute(
+        "INSERT INTO histories (tenant, name, epoch) VALUES (%s, %s, %s)"
+        " ON CONFLICT DO NOTHING RETURNING id",
+        (tenant, name, epoch),
+    ).fetchone()
+    if row is None:
+        raise Conflict(f"history {name!r} was created meanwhile")
+    return History(tenant, row["id"], epoch, None)
+
+
+def put_settings(db: Connection, of: History, settings: Settings) -> None:
+    """Records what the units are made with."""
+    packed = json.dumps(asdict(settings))
+    db.execute("UPDATE histories SET settings = %s WHERE id = %s", (packed, of.id))
+
+
+def forget_units(db: Connection, of: History) -> None:
+    """Removes the units, vectors and words; the history gets a new epoch."""
+    db.execute("DELETE FROM units WHERE history = %s", (of.id,))
+    new = secrets.token_hex(8)
+    db.execute("UPDATE histories SET epoch = %s WHERE id = %s", (new, of.id))
+
+
+def erase(db: Connection, of: History, tables: Iterable[str]) -> dict[str, int]:
+    """Removes the history with all its rows; how many there were, by table."""
+    removed = {
+        table: db.execute(f"DELETE FROM {table} WHERE history = %s", (of.id,)).rowcount
+        for table in tables
+    }
+    db.execute("DELETE FROM histories WHERE id = %s", (of.id,))
+    return removed
 
 
 def apply_all(db: Connection, of: History, changes: Sequence[SessionChange]) -> None:
@@ -73,7 +112,8 @@ def _apply(db: Connection, of: History, change: SessionChange) -> None:
         db.execute(
             "DELETE FROM units WHERE history = %s AND id = ANY(%s)", (of.id, list(change.removed))
         )
-    _add_units(db, of, change.added)
+    if change.added:
+        _add_units(db, of, change.added)
 
 
 def _erase_turns(db: Connection, of: History, change: SessionChange) -> None:
@@ -84,10 +124,7 @@ def _erase_turns(db: Connection, of: History, change: SessionChange) -> None:
     where = "history = %(history)s AND name = %(name)s"
     started = "SELECT min(instant) FROM turns WHERE history = %(history)s AND grouped = %(name)s"
     session = {"history": of.id, "name": change.session}
-    db.execute(
-        f"UPDATE sessions SET started = ({started}) WHERE {where}",
-        session,
-    )
+    db.execute(f"UPDATE sessions SET started = ({started}) WHERE {where}", session)
     db.execute(
         f"DELETE FROM sessions WHERE {where} AND NOT EXISTS"
         " (SELECT FROM turns WHERE history = %(history)s AND grouped = %(name)s)",

@@ -19,6 +19,13 @@ Connection: TypeAlias = "psycopg.Connection[DictRow]"
 POOL = 8
 """Connections of a process at most."""
 
+_AWAY = (
+    psycopg.OperationalError,
+    errors.IdleInTransactionSessionTimeout,
+    errors.ReadOnlySqlTransaction,
+)
+"""The database is away, has cut this process off, or has become a standby."""
+
 _WAIT_SECONDS = 10.0
 """For a connection."""
 
@@ -100,7 +107,7 @@ class Database:
             raise Conflict("the history is busy: another writer holds it") from exc
         except (errors.UndefinedTable, errors.InsufficientPrivilege) as exc:
             raise ConfigError(f"{self.name}: {exc.diag.message_primary}") from exc
-        except psycopg.OperationalError as exc:
+        except _AWAY as exc:
             raise StoreUnavailable(f"{self.name} does not answer: {_first_line(exc)}") from exc
 
 

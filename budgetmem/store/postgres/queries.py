@@ -1,11 +1,10 @@
-"""What PostgresStore asks of its tables; every function runs in the caller's transaction."""
+"""What PostgresStore reads in its tables; every function runs in the caller's transaction."""
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 
 from budgetmem.backbone import Vectors
 from budgetmem.chunking import Unit, instant
-from budgetmem.errors import Conflict
 from budgetmem.ranking import Ranked, nearest
 from budgetmem.store import rows
 from budgetmem.store.base import SessionState, Settings, Size
@@ -48,42 +46,6 @@ def history(db: Connection, tenant: str, name: str, *, lock: bool = False) -> Hi
         return None
     settings = None if row["settings"] is None else Settings(**json.loads(row["settings"]))
     return History(tenant, row["id"], row["epoch"], settings)
-
-
-def create(db: Connection, tenant: str, name: str) -> History:
-    """Raises Conflict if it is there, or is being made."""
-    epoch = secrets.token_hex(8)
-    row = db.execute(
-        "INSERT INTO histories (tenant, name, epoch) VALUES (%s, %s, %s)"
-        " ON CONFLICT DO NOTHING RETURNING id",
-        (tenant, name, epoch),
-    ).fetchone()
-    if row is None:
-        raise Conflict(f"history {name!r} was created meanwhile")
-    return History(tenant, row["id"], epoch, None)
-
-
-def put_settings(db: Connection, of: History, settings: Settings) -> None:
-    """Records what the units are made with."""
-    packed = json.dumps(asdict(settings))
-    db.execute("UPDATE histories SET settings = %s WHERE id = %s", (packed, of.id))
-
-
-def forget_units(db: Connection, of: History) -> None:
-    """Removes the units, vectors and words; the history gets a new epoch."""
-    db.execute("DELETE FROM units WHERE history = %s", (of.id,))
-    new = secrets.token_hex(8)
-    db.execute("UPDATE histories SET epoch = %s WHERE id = %s", (new, of.id))
-
-
-def erase(db: Connection, of: History, tables: Iterable[str]) -> dict[str, int]:
-    """Removes the history with all its rows; how many there were, by table."""
-    removed = {
-        table: db.execute(f"DELETE FROM {table} WHERE history = %s", (of.id,)).rowcount
-        for table in tables
-    }
-    db.execute("DELETE FROM histories WHERE id = %s", (of.id,))
-    return removed
 
 
 def remaining(db: Connection, of: History, tables: Iterable[str]) -> int:

@@ -120,6 +120,8 @@ def check_version(found: int) -> None:
 def _prepare(db: Connection) -> None:
     if (encoding := _one(db, "SHOW server_encoding")["server_encoding"]) != "UTF8":
         raise ConfigError(f"the database has the encoding {encoding}: make one with UTF8")
+    # Writers give up after a while; who starts waits for the migrations, however long they take.
+    db.execute("SET LOCAL lock_timeout = 0")
     db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     try:
         db.execute("CREATE EXTENSION IF NOT EXISTS vector")

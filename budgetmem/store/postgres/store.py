@@ -117,15 +117,15 @@ class PostgresStore:
         with self._database.writing() as db:
             of = queries.history(db, tenant, history, lock=True)
             if epoch is None:
-                of = queries.create(db, tenant, history)
+                of = writing.create(db, tenant, history)
             elif of is None or of.epoch != epoch:
                 raise Conflict(f"history {history!r} was deleted or rebuilt meanwhile")
             if rebuild:
                 if set(queries.session_names(db, of)) != {change.session for change in changes}:
                     raise Conflict(f"history {history!r}: a session was added meanwhile")
-                queries.forget_units(db, of)
+                writing.forget_units(db, of)
             if rebuild or not queries.holds_turns(db, of):
-                queries.put_settings(db, of, settings)
+                writing.put_settings(db, of, settings)
             writing.apply_all(db, of, changes)
             if most is not None:
                 # In the transaction: of writers side by side, none may pass the limit.
@@ -134,7 +134,7 @@ class PostgresStore:
             if erases:
                 erasures.tell(db, tenant)
             if erases and not queries.holds_turns(db, of):
-                queries.erase(db, of, schema.TABLES)
+                writing.erase(db, of, schema.TABLES)
 
     def search(
         self,
@@ -184,7 +184,7 @@ class PostgresStore:
             if of is None or not queries.holds_turns(db, of):
                 raise not_found(history)
             erasures.tell(db, tenant)
-            removed = queries.erase(db, of, ("vectors", "words", "units", "turns", "sessions"))
+            removed = writing.erase(db, of, ("vectors", "words", "units", "turns", "sessions"))
         # After the commit, on another connection: what everybody sees from now on.
         with self._database.reading() as db:
             remaining = queries.remaining(db, of, schema.TABLES)
