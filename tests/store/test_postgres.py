@@ -128,10 +128,11 @@ def test_deletion_leaves_no_row_and_takes_nobody_elses(store, sql):
     assert sql("SELECT tenant, name FROM histories ORDER BY id") == [("t", "k"), ("u", "h")]
 
 
-def test_no_row_can_be_another_tenants_than_its_history(store, sql):
+@pytest.mark.parametrize("table", TABLES)
+def test_no_row_can_be_another_tenants_than_its_history(store, sql, table):
     store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        sql("UPDATE turns SET tenant = 'u' RETURNING id")
+        sql(f"UPDATE {table} SET tenant = 'u' RETURNING tenant")
 
 
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'"

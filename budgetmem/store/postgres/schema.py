@@ -53,12 +53,14 @@ _MIGRATIONS = (
         tenant text COLLATE "C" NOT NULL, history bigint NOT NULL,
         unit text COLLATE "C" NOT NULL, vector vector NOT NULL,
         PRIMARY KEY (history, unit),
+        FOREIGN KEY (tenant, history) REFERENCES histories (tenant, id),
         FOREIGN KEY (history, unit) REFERENCES units ON DELETE CASCADE
     );
     CREATE TABLE words (
         tenant text COLLATE "C" NOT NULL, history bigint NOT NULL,
         unit text COLLATE "C" NOT NULL, words text[] COLLATE "C" NOT NULL, length integer NOT NULL,
         PRIMARY KEY (history, unit),
+        FOREIGN KEY (tenant, history) REFERENCES histories (tenant, id),
         FOREIGN KEY (history, unit) REFERENCES units ON DELETE CASCADE
     );
     CREATE TABLE erasures (
