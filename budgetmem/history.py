@@ -76,8 +76,7 @@ class Histories:
     `encoder_of(tenant, stage)` is the same encoder, working on a tenant's account (the stages are
     INGEST and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
     No ingest makes a history larger than `most`. Calls of the store block `threads`, by default
-    those of asyncio. Any number of these may work on one store, in any
-    number of processes.
+    those of asyncio. Any number of these may work on one store, in any number of processes.
     """
 
     def __init__(
