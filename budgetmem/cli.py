@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "histories": "budgetmem.commands.histories:histories",
     "export": "budgetmem.commands.histories:export",
     "delete": "budgetmem.commands.histories:delete",
+    "store": "budgetmem.commands.store:app",
     "info": "budgetmem.commands.info:info",
     "assets": "budgetmem.commands.assets:app",
     "router": "budgetmem.commands.router:app",

@@ -12,6 +12,7 @@ BudgetMemError
  +- Conflict              a concurrent writer won; the write may be repeated
  +- BackboneError         a backbone, encoder or task model failed
  |   +- BackboneUnavailable   it cannot be reached, or died in the middle: worth a retry
+ +- StoreUnavailable      the database of histories cannot be reached: worth a retry
  +- DeadlineExceeded      the request's time is over
  +- Overloaded            too much work is waiting; `retry_after_ms` says when to come back
  +- ServerError           seen by the client: the server failed, or is of another version
@@ -76,6 +77,11 @@ class BackboneError(BudgetMemError):
 
 class BackboneUnavailable(BackboneError):
     """A model server cannot be reached, is not ready, or went away in the middle of a call."""
+
+
+class StoreUnavailable(BudgetMemError):
+    """The database that keeps the histories cannot be reached, or went away in the middle of a
+    call, whose outcome then is unknown. Every call may be made again."""
 
 
 class DeadlineExceeded(BudgetMemError):

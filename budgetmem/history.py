@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from budgetmem import validation
 from budgetmem.backbone import Encoder, Vectors
@@ -34,6 +37,7 @@ from budgetmem.store.base import (
 )
 from budgetmem.types import Chunk, Turn
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 20
@@ -71,8 +75,8 @@ class Histories:
 
     `encoder_of(tenant, stage)` is the same encoder, working on a tenant's account (the stages are
     INGEST and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
-    No ingest makes a history larger than `most`. Any number of these may work on one store, in any
-    number of processes.
+    No ingest makes a history larger than `most`. Calls of the store block `threads`, by default
+    those of asyncio. Any number of these may work on one store, in any number of processes.
     """
 
     def __init__(
@@ -82,12 +86,15 @@ class Histories:
         retrieval: RetrievalProfile,
         encoder_of: Callable[[str, str], Encoder] | None = None,
         most: Size | None = None,
+        *,
+        threads: Executor | None = None,
     ) -> None:
         self._store = store
         self._encoder = encoder
         self._encoder_of = encoder_of or (lambda tenant, stage: encoder)
         self._profile = retrieval
         self._most = most
+        self._threads = threads
         self._tokens = BoundedTokens(encoder.tokens)
         self._search = Search(store, self._tokens, retrieval.rrf_constant)
 
@@ -106,7 +113,7 @@ class Histories:
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
-            snapshot = await asyncio.to_thread(
+            snapshot = await self._aside(
                 self._store.snapshot,
                 tenant,
                 history,
@@ -123,7 +130,7 @@ class Histories:
                 for state in [snapshot.sessions.get(name, SessionState())]
             ]
             changes = await planner.changes(plans)
-            await asyncio.to_thread(
+            await self._aside(
                 self._store.write,
                 tenant,
                 history,
@@ -144,15 +151,15 @@ class Histories:
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
-            turns = await asyncio.to_thread(self._store.turns, tenant, history)
-            snapshot = await asyncio.to_thread(
+            turns = await self._aside(self._store.turns, tenant, history)
+            snapshot = await self._aside(
                 self._store.snapshot, tenant, history, list(by_session(turns)), []
             )
             plans = [
                 Plan(name, state, (), frozenset()) for name, state in snapshot.sessions.items()
             ]
             changes = await planner.changes(plans)
-            await asyncio.to_thread(
+            await self._aside(
                 self._store.write,
                 tenant,
                 history,
@@ -191,7 +198,7 @@ class Histories:
         encoder = self._encoder_of(tenant, RETRIEVE)
         vector = (await encoder.embed([query]))[0] if parts.vectors else None
         words = query_words(query) if parts.words else ()
-        found = await asyncio.to_thread(
+        found = await self._aside(
             self._search.find, tenant, history, Sought(query, ranking, vector, words), budget
         )
         self._check_settings(history, found.settings, for_writing=False)
@@ -200,15 +207,15 @@ class Histories:
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
-        return await asyncio.to_thread(self._store.histories, tenant)
+        return await self._aside(self._store.histories, tenant)
 
     async def info(self, tenant: str, history: str) -> HistoryInfo:
         """Counts of one history. Raises NotFound."""
-        return await asyncio.to_thread(self._store.info, tenant, history)
+        return await self._aside(self._store.info, tenant, history)
 
     async def export(self, tenant: str, history: str) -> Iterator[Turn]:
         """All turns as they were ingested, in order of arrival. Raises NotFound."""
-        return iter(await asyncio.to_thread(self._store.turns, tenant, history))
+        return iter(await self._aside(self._store.turns, tenant, history))
 
     async def delete_turns(
         self, tenant: str, history: str, turn_ids: Collection[str]
@@ -223,11 +230,9 @@ class Histories:
         planner = self._planner(tenant, None)
 
         async def attempt() -> DeletionProof:
-            turns = await asyncio.to_thread(self._store.turns, tenant, history)
+            turns = await self._aside(self._store.turns, tenant, history)
             names = list(by_session(turn for turn in turns if turn.id in wanted))
-            snapshot = await asyncio.to_thread(
-                self._store.snapshot, tenant, history, names, list(wanted)
-            )
+            snapshot = await self._aside(self._store.snapshot, tenant, history, names, list(wanted))
             self._check_settings(history, snapshot.settings, for_writing=True)
             there = frozenset(snapshot.known)
             changes = await planner.changes(
@@ -237,11 +242,11 @@ class Histories:
                 ]
             )
             if changes:
-                await asyncio.to_thread(
+                await self._aside(
                     self._store.write, tenant, history, snapshot.epoch, self._settings, changes
                 )
             units = sum(len(change.removed) for change in changes)
-            remaining = await asyncio.to_thread(self._store.traces, tenant, history, wanted)
+            remaining = await self._aside(self._store.traces, tenant, history, wanted)
             return DeletionProof(len(there), units, units, remaining)
 
         return await _retried(attempt)
@@ -257,7 +262,12 @@ class Histories:
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         """Removes the history and everything made from it. Raises NotFound."""
-        return await asyncio.to_thread(self._store.delete, tenant, history)
+        return await self._aside(self._store.delete, tenant, history)
+
+    async def _aside(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `asyncio.to_thread`, on the threads that are for it."""
+        run = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     @property
     def _settings(self) -> Settings:

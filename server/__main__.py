@@ -25,7 +25,19 @@ def serve(  # noqa: PLR0917  (the command line's options)
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            envvar="BUDGETMEM_DATA_DIR", help="Where histories are kept.", file_okay=False
+            envvar="BUDGETMEM_DATA_DIR",
+            help="Where histories, keys and records are kept.",
+            file_okay=False,
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|URL",
+            envvar="BUDGETMEM_STORE",
+            help="Where histories are kept instead of DATA_DIR/histories: a folder, or"
+            " postgresql://USER@HOST/DATABASE, which several servers may share. Others see what is"
+            " on a command line: put the password into PGPASSWORD.",
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -95,6 +107,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
     budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
+    budgetmem serve --store postgresql://budgetmem@db.example.com/budgetmem
     budgetmem keys create --tenant acme
     budgetmem serve --host 0.0.0.0 --tls-cert server.pem --tls-key server-key.pem
     """
@@ -123,6 +136,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         security=security,
         limits=limits.limits,
         store_limits=limits.store_limits,
+        store=store,
         observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),
     )
     asyncio.run(run(options, typer.echo))

@@ -33,9 +33,10 @@ from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.tracing import NO_TRACER
 from server.admission import AdmittedExtractor, AdmittedHistories
 from server.engine import Engine, Extractor
-from server.erasure import ErasingHistories, ErasureLog
+from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from server.room import Room, StoreLimits
 from server.routers import ServedRouters
+from server.stores import FOLDER, OpenStore
 
 
 def open_scheduler(profile: Profile, tracer: Tracer = NO_TRACER) -> TierScheduler:
@@ -45,17 +46,29 @@ def open_scheduler(profile: Profile, tracer: Tracer = NO_TRACER) -> TierSchedule
 
 
 def open_histories(
-    profile: Profile, models: Models, data_dir: Path, limits: Limits | None = None
+    profile: Profile,
+    models: Models,
+    data_dir: Path,
+    limits: Limits | None = None,
+    opened: OpenStore | None = None,
 ) -> Histories:
-    """The histories in `data_dir`, whose work is done on their tenants' account."""
+    """The histories in `data_dir`, or in a store that is open, whose work is done on their tenants'
+    account."""
     limits = limits or Limits()
 
     def encoder_of(tenant: str, stage: str) -> Encoder:
         return models.bound(Caller(tenant, stage)).encoder
 
-    store = SqliteStore(data_dir / "histories")
+    opened = opened or OpenStore(SqliteStore(data_dir / FOLDER))
     most = Size(limits.history_turns, limits.history_bytes)
-    return Histories(store, models.encoder, profile.retrieval, encoder_of, most)
+    return Histories(
+        opened.store,
+        models.encoder,
+        profile.retrieval,
+        encoder_of,
+        most,
+        threads=opened.threads,
+    )
 
 
 def build_engine(
@@ -70,23 +83,26 @@ def build_engine(
     limits: Limits | None = None,
     store_limits: StoreLimits | None = None,
     tracer: Tracer = NO_TRACER,
+    opened: OpenStore | None = None,
 ) -> Engine:
-    """The engine of one profile over the store in `data_dir`.
+    """The engine of one profile over the store in `data_dir`, or one that is `opened`.
 
     `forget` is called with a tenant after a deletion, so that nothing of the history stays in
-    memory; a record of it goes to `data_dir`/erasures.jsonl. With a
+    memory; a record of it goes to `data_dir`/erasures.jsonl, or into the database. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
     limits = limits or Limits()
-    histories = open_histories(profile, models, data_dir, limits)
+    histories = open_histories(profile, models, data_dir, limits, opened)
     routers = routers or ServedRouters(profile)
     pipeline: Extractor = Pipeline(
         profile, models, histories, routers, breakers=breakers, tracer=tracer
     )
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
-    erasing = ErasingHistories(histories, forget, ErasureLog(data_dir / "erasures.jsonl"))
+    records = opened.records if opened is not None else None
+    records = records or RecordFile(data_dir / "erasures.jsonl")
+    erasing = ErasingHistories(histories, forget, ErasureLog(records))
     admitted = AdmittedHistories(erasing, Room(store_limits or StoreLimits()))
     return Engine(admitted, pipeline, describe(profile, routers.default, limits), routers)
 

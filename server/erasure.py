@@ -16,7 +16,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Protocol
 
+from budgetmem.errors import StoreUnavailable
 from budgetmem.history import IngestReport
 from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Turn
@@ -29,11 +31,35 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+class Records(Protocol):
+    """Where records of deletions are kept (also `budgetmem.store.postgres.store.PostgresStore`)."""
+
+    def keep_record(self, line: str) -> None:
+        """When it returns, the line is on disk. Raises OSError or StoreUnavailable."""
+        ...
+
+
 @dataclass(frozen=True)
-class ErasureLog:
-    """A JSON line for each deletion, in a file that only grows. `clock` tells the time."""
+class RecordFile:
+    """A file that only grows."""
 
     file: Path
+
+    def keep_record(self, line: str) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, f"{line}\n".encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class ErasureLog:
+    """A JSON line for each deletion. `clock` tells the time."""
+
+    records: Records
     clock: Callable[[], datetime] = _now
 
     def add(self, scope: str, proof: DeletionProof, **names: str) -> str:
@@ -51,20 +77,11 @@ class ErasureLog:
         told = {"record": record, "at": self.clock().isoformat(), "scope": scope}
         line = json.dumps({**told, **hashes, **counts})
         try:
-            self._append(line + "\n")
-        except OSError:
-            logger.exception("the record of a deletion cannot be written to %s", self.file)
+            self.records.keep_record(line)
+        except (OSError, StoreUnavailable):
+            logger.exception("the record of a deletion cannot be written")
             return ""
         return record
-
-    def _append(self, line: str) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, line.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @dataclass(frozen=True)

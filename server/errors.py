@@ -32,6 +32,7 @@ STATUS: Mapping[type[BudgetMemError], grpc.StatusCode] = {
     errors.BudgetTooSmall: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Conflict: grpc.StatusCode.ABORTED,
     errors.BackboneUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ServerUnavailable: grpc.StatusCode.UNAVAILABLE,

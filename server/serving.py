@@ -37,6 +37,7 @@ from server.room import StoreLimits
 from server.routers import serving_routers
 from server.security.options import SecurityOptions
 from server.security.security import opened
+from server.stores import FOLDER, opened_store
 from server.triton_process import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Options:
 
     `routers` are folders of trained routers, or names of bundled ones, one a strategy; with
     `bundled_routers` those of the profile serve the other strategies. With `sample_tiers` they draw
-    tiers by their probabilities instead of taking the most probable one.
+    tiers by their probabilities instead of taking the most probable one. `store` is a folder, or
+    the URL of a database; None is a folder in `data_dir`.
     """
 
     profile: str
@@ -73,6 +75,8 @@ class Options:
     security: SecurityOptions = field(default_factory=SecurityOptions)
     limits: Limits = field(default_factory=Limits)
     store_limits: StoreLimits = field(default_factory=StoreLimits)
+    # It may hold a password.
+    store: str | None = field(default=None, repr=False)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
 
 
@@ -80,8 +84,8 @@ async def run(options: Options, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; a second signal ends the draining.
 
     Raises AssetError for what is not downloaded, ConfigError for a profile, a router, a key, a
-    certificate or an address that cannot work, BackboneUnavailable for a Triton that does not come
-    up or goes for good.
+    certificate, a store or an address that cannot work, StoreUnavailable for a database that cannot
+    be reached, BackboneUnavailable for a Triton that does not come up or goes for good.
     """
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))
@@ -100,6 +104,10 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     profile = load_profile(options.profile)
     check_assets(profile, embedded=options.triton_url is None)
     async with AsyncExitStack() as stack:
+        # Before anybody is listened to: a database that is away, or too old, ends the start.
+        opened_here = stack.enter_context(
+            opened_store(options.store or str(options.data_dir / FOLDER))
+        )
         seen = await stack.enter_async_context(observing(options.observability, announce))
         security = await stack.enter_async_context(
             opened(options.security, options.host, options.data_dir)
@@ -142,11 +150,18 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             limits=options.limits,
             store_limits=options.store_limits,
             tracer=seen.tracer,
+            opened=opened_here,
         )
         await doors.serve(seen.engine(engine))
         stack.push_async_callback(doors.close, options.drain_s)
         announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
-        await gather_or_cancel([canaries.run(), _watch(own, doors, outage, breakers, seen)])
+        await gather_or_cancel(
+            [
+                canaries.run(),
+                opened_here.keep_forgetting(models),
+                _watch(own, doors, outage, breakers, seen),
+            ]
+        )
 
 
 def router_folders(options: Options) -> list[Path]:

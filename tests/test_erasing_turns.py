@@ -1,6 +1,7 @@
 """Turns that are deleted are gone: from the answers, the units, the index and the disk."""
 
 import asyncio
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 
 SECRET = "xylophone"
+NUMBERS = count()
 
 
 def turn(name, text, session="s1"):
@@ -29,9 +31,9 @@ TALK = [
 ]
 
 
-def histories(folder) -> Histories:
+def histories(store) -> Histories:
     profile = RetrievalProfile(chunking=ChunkingProfile(neighbours=1))
-    return Histories(SqliteStore(folder), HashEncoder(), profile)
+    return Histories(store, HashEncoder(), profile)
 
 
 def on_disk(folder) -> bytes:
@@ -44,7 +46,7 @@ async def everything(kept, history="h") -> str:
 
 
 async def test_what_was_said_in_them_is_nowhere_any_more(tmp_path):
-    kept = histories(tmp_path)
+    kept = histories(SqliteStore(tmp_path))
     await kept.ingest("t", "h", TALK)
     assert SECRET.encode() in on_disk(tmp_path)
     proof = await kept.delete_turns("t", "h", ["a2", "b2"])
@@ -55,8 +57,8 @@ async def test_what_was_said_in_them_is_nowhere_any_more(tmp_path):
     assert [each.id for each in await kept.export("t", "h")] == ["a1", "a3", "b1"]
 
 
-async def test_what_is_left_is_as_if_they_had_never_been(tmp_path):
-    kept, never = histories(tmp_path / "kept"), histories(tmp_path / "never")
+async def test_what_is_left_is_as_if_they_had_never_been(new_store):
+    kept, never = histories(new_store()), histories(new_store())
     await kept.ingest("t", "h", TALK)
     await kept.delete_turns("t", "h", ["a2", "b2"])
     await never.ingest("t", "h", [each for each in TALK if each.id not in ("a2", "b2")])
@@ -65,8 +67,8 @@ async def test_what_is_left_is_as_if_they_had_never_been(tmp_path):
     assert await kept.info("t", "h") == await never.info("t", "h")
 
 
-async def test_a_whole_session_and_a_whole_history_may_go(tmp_path):
-    kept = histories(tmp_path)
+async def test_a_whole_session_and_a_whole_history_may_go(store, tmp_path):
+    kept = histories(store)
     await kept.ingest("t", "h", TALK)
     await kept.delete_turns("t", "h", ["b1", "b2"])
     assert (await kept.info("t", "h")).sessions == 1
@@ -78,8 +80,8 @@ async def test_a_whole_session_and_a_whole_history_may_go(tmp_path):
     assert (await kept.info("t", "h")).turns == 1
 
 
-async def test_turns_that_are_not_there_are_no_fault(tmp_path):
-    kept = histories(tmp_path)
+async def test_turns_that_are_not_there_are_no_fault(store):
+    kept = histories(store)
     await kept.ingest("t", "h", TALK)
     assert (await kept.delete_turns("t", "h", ["a2", "other"])).turns == 1
     again = await kept.delete_turns("t", "h", ["a2", "other"])
@@ -88,8 +90,8 @@ async def test_turns_that_are_not_there_are_no_fault(tmp_path):
         await kept.delete_turns("t", "another", ["a2"])
 
 
-async def test_ingest_at_the_same_time_loses_nothing(tmp_path):
-    kept = histories(tmp_path)
+async def test_ingest_at_the_same_time_loses_nothing(store, tmp_path):
+    kept = histories(store)
     await kept.ingest("t", "h", TALK)
     more = [turn(f"n{number}", f"More talk {number}.") for number in range(12)]
     erase = asyncio.gather(*(kept.delete_turns("t", "h", [name]) for name in ("a2", "a3", "b2")))
@@ -102,8 +104,8 @@ async def test_ingest_at_the_same_time_loses_nothing(tmp_path):
     assert SECRET.encode() not in on_disk(tmp_path)
 
 
-async def test_all_histories_of_a_tenant_go_and_nobody_elses(tmp_path):
-    kept = histories(tmp_path)
+async def test_all_histories_of_a_tenant_go_and_nobody_elses(store):
+    kept = histories(store)
     for tenant, history in (("t", "h"), ("t", "k"), ("other", "h")):
         await kept.ingest(tenant, history, TALK)
     proof = await kept.delete_tenant("t")
@@ -113,27 +115,33 @@ async def test_all_histories_of_a_tenant_go_and_nobody_elses(tmp_path):
     assert (await kept.delete_tenant("t")).histories == 0
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(
     sessions=st.lists(st.integers(0, 2), min_size=1, max_size=9),
     gone=st.sets(st.integers(0, 8)),
 )
-def test_any_turns_may_go(tmp_path_factory, sessions, gone):
+def test_any_turns_may_go(store, sessions, gone):
+    number = next(NUMBERS)
+    with_them, without = f"kept{number}", f"never{number}"
     talk = [turn(f"t{n}", f"word{n} said", f"s{session}") for n, session in enumerate(sessions)]
     left = [each for n, each in enumerate(talk) if n not in gone]
 
     async def check():
-        kept = histories(tmp_path_factory.mktemp("erased"))
-        await kept.ingest("t", "h", talk)
-        proof = await kept.delete_turns("t", "h", [f"t{n}" for n in gone])
+        kept = histories(store)
+        await kept.ingest("t", with_them, talk)
+        proof = await kept.delete_turns("t", with_them, [f"t{n}" for n in gone])
         assert (proof.turns, proof.remaining) == (len(talk) - len(left), 0)
         if left:
-            never = histories(tmp_path_factory.mktemp("never"))
             # Sessions without times stand in the order of their arrival.
-            ordered = list(await kept.export("t", "h"))
+            ordered = list(await kept.export("t", with_them))
             assert sorted(ordered, key=lambda each: each.id) == left
-            await never.ingest("t", "h", ordered)
+            await kept.ingest("t", without, ordered)
             query = "word0 word1 word2 word3 said"
-            assert await kept.retrieve("t", "h", query) == await never.retrieve("t", "h", query)
+            found = await kept.retrieve("t", with_them, query)
+            assert found == await kept.retrieve("t", without, query)
 
     asyncio.run(check())

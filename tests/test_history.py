@@ -11,7 +11,6 @@ from budgetmem.backbone import HashEncoder
 from budgetmem.config import ChunkingProfile, RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, InvalidInput, NotFound
 from budgetmem.history import Histories
-from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 from budgetmem.vectors import mean_direction
 
@@ -30,16 +29,22 @@ class CountingEncoder(HashEncoder):
         return await super().embed(texts)
 
 
-class ContestedStore(SqliteStore):
-    """Loses the first `losses` races."""
+class ContestedStore:
+    """A store that loses the first `losses` races."""
 
     losses = 0
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
 
     def write(self, *args, **kwargs):
         if self.losses:
             self.losses -= 1
             raise Conflict("another writer was first")
-        super().write(*args, **kwargs)
+        self.inner.write(*args, **kwargs)
 
 
 def turn(number, text, session="s", time=MAY):
@@ -56,8 +61,8 @@ def encoder():
 
 
 @pytest.fixture
-def store(tmp_path):
-    return ContestedStore(tmp_path)
+def store(new_store):
+    return ContestedStore(new_store())
 
 
 @pytest.fixture
@@ -103,9 +108,9 @@ async def test_a_late_turn_remakes_only_its_neighbours_window(histories, encoder
 
 
 @pytest.mark.parametrize("unit", ["windows", "pack"])
-async def test_turn_by_turn_gives_what_one_ingest_gives(tmp_path, encoder, unit):
+async def test_turn_by_turn_gives_what_one_ingest_gives(store, encoder, unit):
     profile = RetrievalProfile(chunking=ChunkingProfile(unit=unit, max_tokens=12))
-    histories = Histories(SqliteStore(tmp_path), encoder, profile)
+    histories = Histories(store, encoder, profile)
     await histories.ingest("t", "whole", talk(9))
     for each in talk(9):
         await histories.ingest("t", "bits", [each])
@@ -136,8 +141,7 @@ async def test_a_lost_race_is_tried_again_without_embedding_twice(histories, sto
     assert len(encoder.seen) == 3
 
 
-async def test_a_deletion_during_an_ingest_takes_what_was_before_and_nothing_after(tmp_path):
-    store = SqliteStore(tmp_path)
+async def test_a_deletion_during_an_ingest_takes_what_was_before_and_nothing_after(store):
     proofs = []
 
     class DeletingEncoder(HashEncoder):
@@ -155,8 +159,7 @@ async def test_a_deletion_during_an_ingest_takes_what_was_before_and_nothing_aft
     assert chunk.text == "Ana: new"
 
 
-async def test_a_turn_ingested_during_a_reindex_is_not_lost(tmp_path):
-    store = SqliteStore(tmp_path)
+async def test_a_turn_ingested_during_a_reindex_is_not_lost(store):
     added = []
 
     class BusyEncoder(HashEncoder):

@@ -19,6 +19,7 @@ from budgetmem.errors import (
     Overloaded,
     PermissionDenied,
     ServerUnavailable,
+    StoreUnavailable,
     Unauthenticated,
 )
 
@@ -36,6 +37,7 @@ HINTS: tuple[tuple[type[BudgetMemError], str, str], ...] = (
     (AssetError, "", "`budgetmem assets pull PROFILE` fetches what a profile needs"),
     (BudgetTooSmall, "", "raise the ceiling, or leave it out"),
     (BackboneUnavailable, "", "a model server is away: try again, or look at the server's log"),
+    (StoreUnavailable, "", "the database of histories is away: try again, or look whether it runs"),
     (DeadlineExceeded, "", "give it more time by --timeout, or cheaper tiers"),
     (Overloaded, "", "the server is busy: try again later"),
     (Conflict, "", "somebody else writes to this history: try again"),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from budgetmem.commands.grouped import grouped
+from budgetmem.commands.progress import progress_bar
 from budgetmem.commands.remote import (
     AsJson,
     HistoryName,
@@ -20,9 +18,6 @@ from budgetmem.commands.remote import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from budgetmem.history import IngestReport
     from budgetmem.types import Turn
 
 Format = Literal["auto", "jsonl", "locomo", "longmemeval", "hotpotqa", "transcript"]
@@ -61,8 +56,8 @@ def ingest(
     budgetmem ingest notes meeting.txt --format transcript
     """
     turns = read_turns(file, format_, select)
-    with connect(remote) as client, _progress(len(turns)) as on_batch:
-        report = client.ingest(history, turns, on_batch=on_batch)
+    with connect(remote) as client, progress_bar("ingest", len(turns)) as advance:
+        report = client.ingest(history, turns, on_batch=lambda count, _report: advance(count))
     if as_json:
         print_json(report)
         return
@@ -94,17 +89,3 @@ def sniffed(file: Path) -> Format:
     if format_ is None:
         raise typer.BadParameter(f"{file.name} is of no form that I know", param_hint="--format")
     return format_
-
-
-@contextmanager
-def _progress(turns: int) -> Iterator[Callable[[int, IngestReport], None] | None]:
-    """A bar on stderr while somebody watches it."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("ingest", total=turns)
-        yield lambda count, _report: bar.advance(task, count)

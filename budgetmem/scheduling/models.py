@@ -88,6 +88,11 @@ class ScheduledModels:
         self._vectors.recent.forget(tenant)
         self._annotations.recent.forget(tenant)
 
+    def forget_all(self) -> None:
+        """Forgets the recent texts of everybody."""
+        self._vectors.recent.forget_all()
+        self._annotations.recent.forget_all()
+
     @property
     def backbones(self) -> Mapping[str, Backbone]:
         """By their profile key, which names their queues too."""

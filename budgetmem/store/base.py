@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from budgetmem.backbone import Vectors
 from budgetmem.chunking import Unit
+from budgetmem.errors import HistoryFull, NotFound
 from budgetmem.ranking import Ranked
 from budgetmem.types import Turn
 
@@ -104,6 +105,17 @@ class Hits:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """All of one history: turns in order of arrival, units with their vectors, and its sessions in
+    time order, by arrival where no time is known."""
+
+    settings: Settings
+    sessions: tuple[str, ...]
+    turns: tuple[Turn, ...]
+    units: tuple[tuple[Unit, Vectors], ...]
+
+
+@dataclass(frozen=True)
 class DeletionProof:
     """What a deletion removed, and what a scan found afterwards: rows, or files of the history.
 
@@ -130,9 +142,14 @@ class DeletionProof:
 class Store(Protocol):
     """Histories by tenant and name.
 
-    Every method raises InvalidInput for a name that cannot be kept, and ConfigError for data of
-    a newer version of the store than this code knows.
+    Every method raises InvalidInput for a name that cannot be kept, ConfigError for data of a
+    newer version of the store than this code knows, and StoreUnavailable where a database behind it
+    cannot be reached.
     """
+
+    def tenants(self) -> list[str]:
+        """Names of those who have histories that hold turns, sorted."""
+        ...
 
     def histories(self, tenant: str) -> list[str]:
         """Names of the tenant's histories that hold turns, sorted."""
@@ -159,8 +176,8 @@ class Store(Protocol):
         rebuild: bool = False,
         most: Size | None = None,
     ) -> None:
-        """Writes all changes, or nothing; when it returns, they are on disk, and nothing that was
-        erased can be read from there.
+        """Writes all changes, or nothing; when it returns, they are on disk, and no call finds
+        what was erased.
 
         Creates the history if `epoch` is None. `rebuild` drops every unit first and records the
         settings anew; `changes` must then cover every session. Raises Conflict if the history was
@@ -192,6 +209,10 @@ class Store(Protocol):
         """All turns in order of arrival. Raises NotFound as `info` does."""
         ...
 
+    def contents(self, tenant: str, history: str) -> Contents:
+        """The whole history, read in one transaction. Raises NotFound as `info` does."""
+        ...
+
     def traces(self, tenant: str, history: str, turn_ids: Collection[str]) -> int:
         """In how many rows these turns still are: as turns, or as lines of units. 0 if the history
         does not exist."""
@@ -200,3 +221,21 @@ class Store(Protocol):
     def delete(self, tenant: str, history: str) -> DeletionProof:
         """Removes the history and everything made from it. Raises NotFound as `info` does."""
         ...
+
+
+def check_size(history: str, size: Size, most: Size) -> None:
+    """Raises HistoryFull if a history holds more than `most`."""
+    if size.turns > most.turns:
+        found = f"{size.turns:,} turns, {most.turns:,} are the most"
+    elif size.bytes > most.bytes:
+        found = f"{size.bytes:,} bytes of text, {most.bytes:,} are the most"
+    else:
+        return
+    raise HistoryFull(
+        "turns", f"with them history {history!r} would hold {found}; none of them was added"
+    )
+
+
+def not_found(history: str) -> NotFound:
+    """What every method says of a history that does not exist, or holds no turns."""
+    return NotFound(f"no history {history!r}, or it is empty")

@@ -48,6 +48,12 @@ class Paths:
     def database(self, tenant: str, history: str) -> Path:
         return self._root / encode(tenant, "tenant") / (encode(history, "history") + SUFFIX)
 
+    def tenants(self) -> list[str]:
+        """Names of all tenants that have a folder, sorted."""
+        # Names are encoded without dots; what has one is not a tenant's.
+        folders = (path.name for path in self._root.glob("*/") if "." not in path.name)
+        return sorted(unquote(name) for name in folders)
+
     def histories(self, tenant: str) -> list[str]:
         """Names of all histories that have a file, sorted."""
         folder = self._root / encode(tenant, "tenant")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from budgetmem.chunking import Unit, instant, session_of
 from budgetmem.errors import ConfigError, Conflict
-from budgetmem.ranking import Ranked
+from budgetmem.ranking import Ranked, nearest
 from budgetmem.store import rows
 from budgetmem.store.base import SessionChange, SessionState, Settings, Size
 
@@ -125,15 +125,14 @@ def traces(db: sqlite3.Connection, turn_ids: Collection[str]) -> int:
 def by_vector(
     db: sqlite3.Connection, vector: NDArray[np.float32], limit: int
 ) -> tuple[Ranked, ...]:
-    """The best units by inner product, exactly."""
+    """The best units by inner product."""
     # A vector of another length is of another encoder; the caller compares the settings.
     found = db.execute(
         "SELECT id, vector FROM units WHERE length(vector) = ? ORDER BY id",
         (len(rows.blob(vector)),),
     ).fetchall()
-    scores = rows.matrix((row["vector"] for row in found), len(vector)) @ vector
-    best = np.argsort(-scores, kind="stable")[:limit]
-    return tuple((found[i]["id"], float(scores[i])) for i in best)
+    matrix = rows.matrix((row["vector"] for row in found), len(vector))
+    return nearest([row["id"] for row in found], matrix, vector, limit)
 
 
 def by_words(db: sqlite3.Connection, words: Sequence[str], limit: int) -> tuple[Ranked, ...]:
@@ -163,7 +162,7 @@ def vectors(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, NDArray[n
         "SELECT id, vector FROM units WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(sorted(ids)),),
     )
-    return {row["id"]: np.frombuffer(row["vector"], dtype="<f4") for row in found}
+    return {row["id"]: rows.vector(row["vector"]) for row in found}
 
 
 def session_names(db: sqlite3.Connection) -> tuple[str, ...]:

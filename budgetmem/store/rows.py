@@ -1,16 +1,17 @@
-"""Turns, units and vectors as rows of SQLite, and back."""
+"""Turns, units and vectors as rows, and back; the tables of SQLite."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any, Protocol
 
 import numpy as np
 
 from budgetmem.backbone import Vectors
 from budgetmem.chunking import Line, Unit
+from budgetmem.store.words import TOKENIZER
 from budgetmem.types import Turn
 
 VERSION = 1
@@ -35,14 +36,18 @@ CREATE INDEX units_by_session ON units (session);
 """
 """`session` of a turn is what the caller gave, `grouped` what it fell under."""
 
-WORDS = """
-CREATE VIRTUAL TABLE words USING fts5(text, tokenize = 'porter unicode61')
-"""
+WORDS = f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize = '{TOKENIZER}')"
 
 ROW_TABLES = ("turns", "units", "words", "sessions")
 
 TURN_COLUMNS = "id, speaker, text, time, session, caption, metadata"
 UNIT_COLUMNS = "id, session, first, focus, lines, tokens"
+
+
+class Row(Protocol):
+    """A row of either database: values by the names of columns."""
+
+    def __getitem__(self, column: str, /) -> Any: ...  # noqa: ANN401 - whatever the column holds
 
 
 def turn_row(turn: Turn) -> tuple[str | None, ...]:
@@ -52,7 +57,7 @@ def turn_row(turn: Turn) -> tuple[str | None, ...]:
     return (turn.id, turn.speaker, turn.text, time, turn.session, turn.caption, metadata)
 
 
-def turn_from(row: sqlite3.Row) -> Turn:
+def turn_from(row: Row) -> Turn:
     """A turn from TURN_COLUMNS."""
     return Turn(
         id=row["id"],
@@ -75,7 +80,7 @@ def unit_row(unit: Unit) -> tuple[str | int | None, ...]:
     return (unit.id, unit.session, unit.first, unit.focus, packed, unit.tokens)
 
 
-def unit_from(row: sqlite3.Row) -> Unit:
+def unit_from(row: Row) -> Unit:
     """A unit from UNIT_COLUMNS."""
     lines = tuple(
         Line(turn_id, text, tokens, time_from(time))
@@ -96,6 +101,11 @@ def indexed_words(unit: Unit) -> str:
 def blob(vector: Vectors) -> bytes:
     """Little-endian float32, whatever the machine."""
     return vector.astype("<f4").tobytes()
+
+
+def vector(blob: bytes) -> Vectors:
+    """float32 [dimension], as `blob` wrote it."""
+    return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
 
 
 def matrix(blobs: Iterable[bytes], dimension: int) -> Vectors:

@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetmem.errors import ConfigError, Conflict, HistoryFull, NotFound
+from budgetmem.errors import ConfigError, Conflict
 from budgetmem.store import queries, rows
 from budgetmem.store.base import (
+    Contents,
     DeletionProof,
     HistoryInfo,
     Hits,
@@ -32,6 +33,8 @@ from budgetmem.store.base import (
     Settings,
     Size,
     Snapshot,
+    check_size,
+    not_found,
 )
 from budgetmem.store.paths import Paths, sync_folder
 from budgetmem.types import Turn
@@ -44,6 +47,9 @@ class SqliteStore:
 
     def __init__(self, root: Path) -> None:
         self._paths = Paths(root)
+
+    def tenants(self) -> list[str]:
+        return [name for name in self._paths.tenants() if self.histories(name)]
 
     def histories(self, tenant: str) -> list[str]:
         names = []
@@ -158,6 +164,17 @@ class SqliteStore:
             found = db.execute(f"SELECT {rows.TURN_COLUMNS} FROM turns ORDER BY seq")
             return [rows.turn_from(row) for row in found]
 
+    def contents(self, tenant: str, history: str) -> Contents:
+        with self._existing(tenant, history) as db:
+            turns = db.execute(f"SELECT {rows.TURN_COLUMNS} FROM turns ORDER BY seq")
+            units = db.execute(f"SELECT {rows.UNIT_COLUMNS}, vector FROM units ORDER BY seq")
+            return Contents(
+                settings=queries.settings(db),
+                sessions=queries.session_names(db),
+                turns=tuple(rows.turn_from(row) for row in turns),
+                units=tuple((rows.unit_from(row), rows.vector(row["vector"])) for row in units),
+            )
+
     def traces(self, tenant: str, history: str, turn_ids: Collection[str]) -> int:
         with self._reading(tenant, history) as db:
             return 0 if db is None else queries.traces(db, turn_ids)
@@ -165,11 +182,11 @@ class SqliteStore:
     def delete(self, tenant: str, history: str) -> DeletionProof:
         with self._paths.exclusive(tenant, history) as path:
             if not path.exists():
-                raise _not_found(history)
+                raise not_found(history)
             with closing(_connect(path)) as db:
                 with _transaction(db):
                     if not queries.has_schema(db, path) or not queries.holds_turns(db):
-                        raise _not_found(history)
+                        raise not_found(history)
                     turns, units = queries.count(db, "turns"), queries.count(db, "units")
                     queries.erase(db)
                 _empty_log(db)
@@ -199,25 +216,8 @@ class SqliteStore:
     def _existing(self, tenant: str, history: str) -> Iterator[sqlite3.Connection]:
         with self._reading(tenant, history) as db:
             if db is None or not queries.holds_turns(db):
-                raise _not_found(history)
+                raise not_found(history)
             yield db
-
-
-def check_size(history: str, size: Size, most: Size) -> None:
-    """Raises HistoryFull if a history holds more than `most`."""
-    if size.turns > most.turns:
-        found = f"{size.turns:,} turns, {most.turns:,} are the most"
-    elif size.bytes > most.bytes:
-        found = f"{size.bytes:,} bytes of text, {most.bytes:,} are the most"
-    else:
-        return
-    raise HistoryFull(
-        "turns", f"with them history {history!r} would hold {found}; none of them was added"
-    )
-
-
-def _not_found(history: str) -> NotFound:
-    return NotFound(f"no history {history!r}, or it is empty")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -42,3 +42,10 @@ async def test_forgetting_empties_it():
     recent.forget("ana")
     assert (await resolve(recent, "a"))[1] == ["a"]
     assert recent.count("ben", ["a"]) == 0
+
+
+async def test_everybodys_may_be_forgotten_at_once():
+    recent = Recent(2)
+    await resolve(recent, "a")
+    recent.forget_all()
+    assert (await resolve(recent, "a"))[1] == ["a"]

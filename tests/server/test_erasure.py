@@ -10,7 +10,7 @@ import pytest
 from budgetmem.errors import NotFound
 from budgetmem.store.base import DeletionProof
 from budgetmem.types import Turn
-from server.erasure import ErasingHistories, ErasureLog
+from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from tests.server.fake_engine import FakeHistories
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
@@ -22,8 +22,13 @@ def sha256(text):
 
 
 @pytest.fixture
-def log(tmp_path):
-    return ErasureLog(tmp_path / "data" / "erasures.jsonl", clock=lambda: NOON)
+def file(tmp_path):
+    return tmp_path / "data" / "erasures.jsonl"
+
+
+@pytest.fixture
+def log(file):
+    return ErasureLog(RecordFile(file), clock=lambda: NOON)
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def erasing(log):
     return histories
 
 
-async def test_every_deletion_is_recorded_and_forgotten(erasing, log):
+async def test_every_deletion_is_recorded_and_forgotten(erasing, file):
     for history in ("trip", "work"):
         await erasing.ingest("ana", history, TURNS)
     proofs = [
@@ -43,7 +48,7 @@ async def test_every_deletion_is_recorded_and_forgotten(erasing, log):
         await erasing.delete_tenant("ana"),
     ]
     assert erasing.inner.forgotten == ["ana"] * 3
-    records = [json.loads(line) for line in log.file.read_text().splitlines()]
+    records = [json.loads(line) for line in file.read_text().splitlines()]
     assert [each["record"] for each in records] == [proof.record for proof in proofs]
     assert [each["scope"] for each in records] == ["turns", "history", "tenant"]
     assert [each["turns"] for each in records] == [1, 2, 1]
@@ -53,23 +58,23 @@ async def test_every_deletion_is_recorded_and_forgotten(erasing, log):
     assert {each["remaining"] for each in records} == {0}
 
 
-async def test_a_record_names_nobody_and_is_for_the_owner_alone(erasing, log):
+async def test_a_record_names_nobody_and_is_for_the_owner_alone(erasing, file):
     await erasing.ingest("ana", "trip", TURNS)
     await erasing.delete("ana", "trip")
-    assert "ana" not in log.file.read_text()
-    assert "trip" not in log.file.read_text()
-    assert stat.S_IMODE(log.file.stat().st_mode) == 0o600
+    assert "ana" not in file.read_text()
+    assert "trip" not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-async def test_a_deletion_that_failed_has_no_record(erasing, log):
+async def test_a_deletion_that_failed_has_no_record(erasing, file):
     with pytest.raises(NotFound):
         await erasing.delete("ana", "trip")
-    assert not log.file.exists()
+    assert not file.exists()
 
 
 async def test_a_deletion_that_cannot_be_recorded_was_made_all_the_same(tmp_path, caplog):
     (tmp_path / "data").write_text("a file where the folder should be")
-    log = ErasureLog(tmp_path / "data" / "erasures.jsonl")
+    log = ErasureLog(RecordFile(tmp_path / "data" / "erasures.jsonl"))
     assert log.add("history", DeletionProof(1, 1, 1, 0), tenant="ana") == ""
     assert "cannot be written" in caplog.text
 

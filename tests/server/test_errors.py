@@ -27,6 +27,7 @@ EXPECTED = {
     "ReplyError": "INTERNAL",
     "ServerError": "INTERNAL",
     "ServerUnavailable": "UNAVAILABLE",
+    "StoreUnavailable": "UNAVAILABLE",
     "Unauthenticated": "UNAUTHENTICATED",
 }
 

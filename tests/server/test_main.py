@@ -43,6 +43,14 @@ def test_options_reach_the_server(app, served, tmp_path):
     assert (options.triton_url, options.drain_s, options.show_progress) == ("gpu:8001", 3.0, False)
 
 
+def test_the_store_reaches_the_server_and_its_password_no_log(app, served):
+    url = "postgresql://ana:sesame@db/memory"
+    assert CliRunner().invoke(app, ["--store", url]).exit_code == 0
+    assert CliRunner(env={"BUDGETMEM_STORE": "elsewhere"}).invoke(app, []).exit_code == 0
+    assert [options.store for options in served] == [url, "elsewhere"]
+    assert "sesame" not in repr(served)
+
+
 def test_routers_reach_the_server(app, served):
     folders = ["--router", "routers/a", "--router", "routers/b"]
     assert CliRunner().invoke(app, [*folders, "--sample-tiers"]).exit_code == 0

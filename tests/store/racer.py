@@ -3,13 +3,12 @@
 import asyncio
 import json
 import sys
-from pathlib import Path
 
 from budgetmem.backbone import HashEncoder
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import NotFound
 from budgetmem.history import Histories
-from budgetmem.store.sqlite import SqliteStore
+from budgetmem.store.opening import opened
 from budgetmem.types import Turn
 
 
@@ -35,12 +34,13 @@ async def delete(histories: Histories, count: int) -> list[int]:
     return removed
 
 
-async def main(root: str, role: str, count: int) -> None:
-    histories = Histories(SqliteStore(Path(root)), HashEncoder(), RetrievalProfile())
-    if role == "delete":
-        print(json.dumps(await delete(histories, count)))
-    else:
-        print(json.dumps(await ingest(histories, role, count)))
+async def main(place: str, role: str, count: int) -> None:
+    with opened(place) as store:
+        histories = Histories(store, HashEncoder(), RetrievalProfile())
+        if role == "delete":
+            print(json.dumps(await delete(histories, count)))
+        else:
+            print(json.dumps(await ingest(histories, role, count)))
 
 
 asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -11,7 +11,6 @@ from budgetmem.config import RetrievalProfile
 from budgetmem.errors import HistoryFull
 from budgetmem.history import Histories
 from budgetmem.store.base import Size
-from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 
 PLENTY = 10**9
@@ -30,8 +29,7 @@ def held(*turns):
 
 
 @pytest.fixture
-def histories(tmp_path):
-    store = SqliteStore(tmp_path)
+def histories(store):
     return lambda most: Histories(store, HashEncoder(), RetrievalProfile(), most=most)
 
 

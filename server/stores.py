@@ -1,0 +1,67 @@
+"""The store that a server opens, and the threads that wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, aclosing, closing, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from budgetmem.store.base import Store
+from budgetmem.store.opening import erased_elsewhere, is_url, opened, postgres_store
+from server.erasure import Records
+
+FOLDER = "histories"
+"""In the folder of the server's data."""
+
+WAITERS = 8
+"""Threads for a store across a network, as many as it has connections. They wait for it most of the
+time; on the one worker of everything else a writer that waits for another replica would hold up
+every call."""
+
+
+class Memories(Protocol):
+    """What models keep of recent texts (`budgetmem.scheduling.models.ScheduledModels`)."""
+
+    def forget(self, tenant: str) -> None: ...
+
+    def forget_all(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class OpenStore:
+    """A store, and what comes with it.
+
+    `threads` are for its calls (None: those of asyncio), `erased` are tenants of whom any server
+    erases something there (None: somebody's), `records` keeps records of deletions. A folder has
+    none of these.
+    """
+
+    store: Store
+    threads: Executor | None = None
+    erased: AsyncGenerator[str | None, None] | None = None
+    records: Records | None = None
+
+    async def keep_forgetting(self, memories: Memories) -> None:
+        """Empties the memories of whatever another server erases, for ever."""
+        if self.erased is None:
+            return
+        async with aclosing(self.erased) as erased:
+            async for tenant in erased:
+                if tenant is None:
+                    memories.forget_all()
+                else:
+                    memories.forget(tenant)
+
+
+@contextmanager
+def opened_store(where: str) -> Iterator[OpenStore]:
+    """The store in a folder or database. Raises ConfigError, and StoreUnavailable."""
+    with ExitStack() as stack:
+        if not is_url(where):
+            yield OpenStore(stack.enter_context(opened(where)))
+            return
+        store = stack.enter_context(closing(postgres_store()(where)))
+        threads = stack.enter_context(ThreadPoolExecutor(WAITERS, thread_name_prefix="store"))
+        yield OpenStore(store, threads, erased_elsewhere(where), store)
