@@ -36,14 +36,16 @@ class TurnInput(BaseModel):
     speaker: str = Field(description="Who said it.")
     text: str = Field(description="What was said, word for word; do not summarise.")
     time: datetime | None = Field(
-        None, description='When it was said (ISO 8601); "yesterday" counts from it.'
+        default=None, description='When it was said (ISO 8601); "yesterday" counts from it.'
     )
     session: str = Field(
-        "", description="The sitting that it belongs to; left out, turns of one day are one."
+        default="",
+        description="The sitting that it belongs to; left out, turns of one day are one.",
     )
-    caption: str | None = Field(None, description="What an image that came with it shows.")
+    caption: str | None = Field(default=None, description="What an image that came with it shows.")
     id: str | None = Field(
-        None, description="Unique in the history; left out, it is made from all of the above."
+        default=None,
+        description="Unique in the history; left out, it is made from all of the above.",
     )
 
     def turn(self) -> Turn:
@@ -73,17 +75,20 @@ class BudgetInput(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tier: TierName | None = Field(
-        None, description="One tier for all modules: low for a quick look, high for what is hard."
+        default=None,
+        description="One tier for all modules: low for a quick look, high for what is hard.",
     )
     tiers: dict[str, TierName] = Field(
         default_factory=dict,
         description="Tiers of single modules (filter, entity, temporal, topic, summary).",
     )
     cost_weight: float | None = Field(
-        None, ge=0, description="Without tiers: 0 is quality at any price, more is cheaper."
+        default=None, ge=0, description="Without tiers: 0 is quality at any price, more is cheaper."
     )
-    max_cost_usd: float | None = Field(None, ge=0, description="Hard ceiling in USD.")
-    max_latency_ms: float | None = Field(None, gt=0, description="Hard ceiling in milliseconds.")
+    max_cost_usd: float | None = Field(default=None, ge=0, description="Hard ceiling in USD.")
+    max_latency_ms: float | None = Field(
+        default=None, gt=0, description="Hard ceiling in milliseconds."
+    )
 
     def pinned(self) -> Tier | None:
         """The tier of all modules that have none of their own."""
