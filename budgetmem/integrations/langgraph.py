@@ -100,7 +100,8 @@ class BudgetMemStore(BaseStore):
         if isinstance(op, GetOp):
             return await self._get(op, calls)
         if isinstance(op, PutOp):
-            return await self._put(op, calls)
+            await self._put(op, calls)
+            return None
         if isinstance(op, ListNamespacesOp):
             return await self._list(op, calls)
         if op.query is None:

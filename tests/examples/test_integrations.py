@@ -24,6 +24,7 @@ def address(tmp_path_factory):
         yield address
 
 
+# Most of it is the frameworks' imports.
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_the_example_shows_memory_and_cost(address, capsys, name):
