@@ -63,7 +63,7 @@ async def test_cancelling_an_awaited_call_cancels_the_work(server):
 
 def test_a_coroutine_that_waits_is_not_finished():
     with pytest.raises(RuntimeError, match="waits for an event loop"):
-        finished(asyncio.sleep(1))
+        finished(asyncio.sleep(0))
 
 
 def test_options_of_a_call_go_over_those_of_the_extraction(server, client):

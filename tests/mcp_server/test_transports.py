@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from tests.server.fake_engine import running
 from tests.server.security.test_gate import Known
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTATION = ROOT / "docs" / "integrations.md"
 READER = Known(ana=Principal("acme", frozenset({Scope.READ}), "key 1"))
 START_S = 280
 
@@ -32,14 +35,16 @@ pytestmark = pytest.mark.timeout(300)
 def command(*arguments, **environment):
     return StdioServerParameters(
         command=sys.executable,
-        args=["-m", "budgetmem", "mcp", *arguments],
+        args=["-m", "budgetmem", *arguments],
         env=environment,
         cwd=ROOT,
     )
 
 
 async def test_over_stdio_with_the_options_of_the_command_line(server):
-    started = command("--server", server.address, "--max-cost-usd", "0.0001", "--tenant", "acme")
+    started = command(
+        "mcp", "--server", server.address, "--max-cost-usd", "1e-4", "--tenant", "acme"
+    )
     async with McpClient(started, read_timeout_seconds=START_S) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} >= {"extract", "forget"}
         result = await client.call_tool("extract", {"history": "trip", "question": "When?"})
@@ -48,9 +53,13 @@ async def test_over_stdio_with_the_options_of_the_command_line(server):
     assert (request.tenant, request.budget) == ("acme", Budget(max_cost_usd=0.0001))
 
 
-async def test_over_stdio_with_a_key_of_the_environment():
+async def test_over_stdio_as_the_documentation_configures_it():
+    told = json.loads(re.search(r"```json\n(.*?)```", DOCUMENTATION.read_text("utf-8"), re.S)[1])
+    configured = told["mcpServers"]["budgetmem"]
     with running(security=guarded(READER)) as server:
-        started = command(BUDGETMEM_SERVER=server.address, BUDGETMEM_API_KEY="ana")
+        environment = {"BUDGETMEM_SERVER": server.address, "BUDGETMEM_API_KEY": "ana"}
+        assert configured["env"].keys() == environment.keys()
+        started = command(*configured["args"], **environment)
         async with McpClient(started, read_timeout_seconds=START_S) as client:
             assert not (await client.call_tool("histories", {})).is_error
             turns = [{"speaker": "Ana", "text": "hello"}]
