@@ -47,9 +47,10 @@ def mcp(
     budgetmem mcp --server memory.example.com:50051 --tls --max-cost-usd 0.0002
     budgetmem mcp --http 8765
     """
-    asyncio.run(
-        _serve(remote, Budget(max_cost_usd=max_cost_usd, max_latency_ms=max_latency_ms), http)
-    )
+    ceilings = Budget(max_cost_usd=max_cost_usd, max_latency_ms=max_latency_ms)
+    if http is not None:
+        typer.echo(f"MCP at http://127.0.0.1:{http}/mcp", err=True)
+    asyncio.run(_serve(remote, ceilings, http))
 
 
 async def _serve(remote: Remote, ceilings: Budget, http_port: int | None) -> None:

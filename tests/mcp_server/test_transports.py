@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from mcp import Client as McpClient
-from mcp import StdioServerParameters
+from mcp import StdioServerParameters, stdio_client
 from typer.testing import CliRunner
 
 from budgetmem import cli
 from budgetmem.client import AsyncClient
+from budgetmem.errors import InvalidInput
 from budgetmem.mcp_server.server import serve
+from budgetmem.mcp_server.tools import TOOLS
 from budgetmem.types import Budget
 from server.security.principal import Principal, Scope
 from server.security.security import guarded
@@ -41,16 +43,24 @@ def command(*arguments, **environment):
     )
 
 
-async def test_over_stdio_with_the_options_of_the_command_line(server):
+async def test_over_stdio_with_the_options_of_the_command_line(server, tmp_path):
     started = command(
         "mcp", "--server", server.address, "--max-cost-usd", "1e-4", "--tenant", "acme"
     )
-    async with McpClient(started, read_timeout_seconds=START_S) as client:
-        assert {tool.name for tool in (await client.list_tools()).tools} >= {"extract", "forget"}
-        result = await client.call_tool("extract", {"history": "trip", "question": "When?"})
+    asked = {"history": "trip", "question": "When?"}
+    with (tmp_path / "stderr").open("w+") as stderr:
+        transport = stdio_client(started, errlog=stderr)
+        async with McpClient(transport, read_timeout_seconds=START_S) as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == set(TOOLS)
+            result = await client.call_tool("extract", asked)
+            server.pipeline.failure = InvalidInput("query", "is a secret")
+            failed = await client.call_tool("extract", asked)
+        stderr.seek(0)
+        assert stderr.read() == ""
     assert result.structured_content["memory"] == "Ana booked in May."
-    [request] = server.pipeline.requests
-    assert (request.tenant, request.budget) == ("acme", Budget(max_cost_usd=0.0001))
+    assert "query: is a secret" in failed.content[0].text
+    assert {request.tenant for request in server.pipeline.requests} == {"acme"}
+    assert server.pipeline.requests[0].budget == Budget(max_cost_usd=1e-4)
 
 
 async def test_over_stdio_as_the_documentation_configures_it():
