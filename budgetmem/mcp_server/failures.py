@@ -35,7 +35,11 @@ HINTS: tuple[Hint, ...] = (
     (InvalidInput, "", "correct this field and call again"),
     (NotFound, "", "call `histories` for the names that there are, or `ingest` to begin one"),
     (BudgetTooSmall, "", "ask for `extract` instead of `answer`, or for a higher ceiling"),
-    (BackboneUnavailable, "", 'try again once, or with the tier "low", which needs no model'),
+    (
+        BackboneUnavailable,
+        "",
+        'try again once, or `extract` with the tier "low": it needs no model',
+    ),
     (DeadlineExceeded, "", "ask for a lower tier, or set max_latency_ms"),
     (Overloaded, "", "try again after {retry_after_ms:.0f} ms"),
     (Conflict, "", "somebody else writes to this history: try again"),

@@ -26,7 +26,7 @@ INSTRUCTIONS = """\
 BudgetMem keeps conversations word for word and makes the memory that a question needs when it is \
 asked, for a budget. `histories` lists what is stored. Before you answer what may rest on earlier \
 conversations, call `extract` with the question. After a conversation, or when something is worth \
-keeping, call `ingest` with its turns as they were said. Every result has a receipt of what it cost.
+keeping, call `ingest` with its turns as they were said. A memory has a receipt of what it cost.
 """
 
 # None of them reaches beyond the one server: openWorldHint is false.
@@ -90,10 +90,10 @@ class Tools:
         """Makes the memory that a question needs from a history: a short text to answer from.
 
         Call it before you answer anything that may rest on earlier conversations: people, dates,
-        preferences, decisions. One call a question; split a question that is several. An empty or
-        beside-the-point memory means that the history does not say it: say so, do not guess. The
-        budget is what the call may spend; leave it out at first, and raise the tier to "high" if
-        the memory misses what you need. `evidence` names the turns for `forget`.
+        preferences, decisions. One call a question; split a question that is several. The budget is
+        what the call may spend; leave it out at first. If the memory misses what you need, call
+        once more with the tier "high"; if it still does, the history does not say it: say so, do
+        not guess. `evidence` names the turns for `forget`.
         """
         with told():
             options = self._options(budget, asked_at)

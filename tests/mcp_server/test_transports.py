@@ -9,6 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from mcp import Client as McpClient
 from mcp import StdioServerParameters, stdio_client
@@ -86,9 +87,17 @@ async def test_over_http_on_this_machine(server):
         await answering(port)
         async with McpClient(f"http://127.0.0.1:{port}/mcp") as client:
             result = await client.call_tool("answer", {"history": "trip", "question": "When?"})
+        async with httpx.AsyncClient() as web:
+            statuses = [
+                (
+                    await web.post(f"http://127.0.0.1:{port}/mcp", headers=headers, json={})
+                ).status_code
+                for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"})
+            ]
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
     assert result.structured_content["answer"] == "In May."
+    assert statuses == [421, 403]
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
