@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "info": "budgetmem.commands.info:info",
     "assets": "budgetmem.commands.assets:app",
     "router": "budgetmem.commands.router:app",
+    "mcp": "budgetmem.commands.mcp:mcp",
 }
 
 

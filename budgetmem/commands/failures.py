@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import typer
 
@@ -26,7 +27,10 @@ from budgetmem.errors import (
 EXIT_ERROR = 1
 EXIT_NO_SERVER = 3
 
-HINTS: tuple[tuple[type[BudgetMemError], str, str], ...] = (
+Hint = tuple[type[BudgetMemError], str, str]
+"""Error, a word that its message must hold, and what to do."""
+
+HINTS: tuple[Hint, ...] = (
     (ServerUnavailable, "starting", "wait until it says `ready`"),
     (ServerUnavailable, "", "start one by `budgetmem serve`, or name another by --server"),
     (Unauthenticated, "", "give a key by --api-key, or by the variable BUDGETMEM_API_KEY"),
@@ -42,7 +46,7 @@ HINTS: tuple[tuple[type[BudgetMemError], str, str], ...] = (
     (Overloaded, "", "the server is busy: try again later"),
     (Conflict, "", "somebody else writes to this history: try again"),
 )
-"""Error, a word that its message must hold, and what to do; the first that fits counts."""
+"""For who types commands; the first that fits counts."""
 
 
 def exit_code(error: BudgetMemError) -> int:
@@ -50,9 +54,9 @@ def exit_code(error: BudgetMemError) -> int:
     return EXIT_NO_SERVER if isinstance(error, ServerUnavailable) else EXIT_ERROR
 
 
-def hint_for(error: BudgetMemError) -> str | None:
+def hint_for(error: BudgetMemError, hints: Iterable[Hint] = HINTS) -> str | None:
     """What the user may do about it, if there is something to say."""
-    fitting = (hint for cls, word, hint in HINTS if isinstance(error, cls) and word in str(error))
+    fitting = (hint for cls, word, hint in hints if isinstance(error, cls) and word in str(error))
     return next(fitting, None)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from budgetmem.tiers import Tier
+from budgetmem.plain import plain
 
 if TYPE_CHECKING:
-    from budgetmem.client import Client
+    from budgetmem.client import AsyncClient, Client
+
+AnyClient = TypeVar("AnyClient", "Client", "AsyncClient")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 HistoryName = Annotated[str, typer.Argument(metavar="HISTORY", help="Name of the history.")]
@@ -91,12 +91,25 @@ class Remote:
 
 def connect(remote: Remote) -> Client:
     """A client; gRPC is imported here and not before."""
-    from budgetmem.client import Client, tls
+    from budgetmem.client import Client
+
+    return _connected(Client, remote)
+
+
+def connect_async(remote: Remote) -> AsyncClient:
+    """A client for the running event loop."""
+    from budgetmem.client import AsyncClient
+
+    return _connected(AsyncClient, remote)
+
+
+def _connected(client: type[AnyClient], remote: Remote) -> AnyClient:
+    from budgetmem.client import tls
 
     credentials = (
         tls(remote.ca_cert, remote.client_cert, remote.client_key) if remote.secure else None
     )
-    return Client(
+    return client(
         remote.server,
         tenant=remote.tenant,
         timeout_s=remote.timeout,
@@ -108,18 +121,3 @@ def connect(remote: Remote) -> Client:
 def print_json(value: object) -> None:
     """One line of JSON on stdout."""
     typer.echo(json.dumps(plain(value), ensure_ascii=False))
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401  (any value in, any JSON value out)
-    """Dataclasses to objects, tiers to low, mid and high, times to ISO 8601."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Tier):
-        return value.label
-    if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return value

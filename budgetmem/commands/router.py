@@ -14,9 +14,9 @@ from budgetmem.commands.remote import (
     AsJson,
     Remote,
     connect,
-    plain,
     print_json,
 )
+from budgetmem.plain import plain
 
 if TYPE_CHECKING:
     from budgetmem.router_artifact import Artifact, RouterCard

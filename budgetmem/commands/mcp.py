@@ -1,0 +1,65 @@
+"""`budgetmem mcp`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from budgetmem.commands.grouped import grouped
+from budgetmem.commands.remote import Remote, connect_async
+from budgetmem.errors import ConfigError
+from budgetmem.types import Budget
+
+
+@grouped
+def mcp(
+    http: Annotated[
+        int | None,
+        typer.Option(
+            "--http",
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Speak streamable HTTP at http://127.0.0.1:PORT/mcp, not on stdin and stdout. "
+            "Every program on this machine can call it.",
+        ),
+    ] = None,
+    max_cost_usd: Annotated[
+        float | None,
+        typer.Option("--max-cost-usd", min=0, help="The most in USD that a call may ask for."),
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None,
+        typer.Option("--max-latency-ms", min=0, help="The longest that a call may ask for."),
+    ] = None,
+    *,
+    remote: Remote,
+) -> None:
+    """Be an MCP server: tools for a model to ingest, extract, answer and forget.
+
+    An MCP client starts it by itself; it needs the extra `mcp` (pip install 'budgetmem[mcp]').
+    The ceilings hold for every call: a model may ask for less, never for more.
+
+    \b
+    budgetmem mcp
+    budgetmem mcp --server memory.example.com:50051 --tls --max-cost-usd 0.0002
+    budgetmem mcp --http 8765
+    """
+    ceilings = Budget(max_cost_usd=max_cost_usd, max_latency_ms=max_latency_ms)
+    if http is not None:
+        typer.echo(f"MCP at http://127.0.0.1:{http}/mcp", err=True)
+    asyncio.run(_serve(remote, ceilings, http))
+
+
+async def _serve(remote: Remote, ceilings: Budget, http_port: int | None) -> None:
+    try:
+        from budgetmem.mcp_server.server import serve
+    except ImportError as exc:
+        raise ConfigError(
+            f"`budgetmem mcp` needs the package mcp, 2 or later ({exc}): "
+            "pip install 'budgetmem[mcp]'"
+        ) from exc
+    async with connect_async(remote) as client:
+        await serve(client, ceilings, http_port)

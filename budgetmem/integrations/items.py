@@ -1,0 +1,88 @@
+"""Items of a key-value store as turns of a history, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
+
+from budgetmem.errors import InvalidInput
+from budgetmem.types import Turn
+
+TEXT = "text"
+SPEAKER = "speaker"
+REST = "budgetmem.item"
+"""The label of a turn that holds, as JSON, the fields of an item beside its text; null where the
+text is the JSON of all of them."""
+
+DEFAULT_SPEAKER = "memory"
+
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "$eq": eq,
+    "$ne": ne,
+    "$gt": gt,
+    "$gte": ge,
+    "$lt": lt,
+    "$lte": le,
+}
+
+
+def turn_of(key: str, value: Mapping[str, Any], time: datetime) -> Turn:
+    """The item as a turn: its id is the key.
+
+    What is searched is the field `text`, or the value as JSON if it has none. A field `speaker`
+    says who speaks. Raises InvalidInput for a value that JSON cannot hold.
+    """
+    text, rest = _words(value.get(TEXT)), None
+    if text is not None:
+        rest = {name: each for name, each in value.items() if name != TEXT}
+    return Turn(
+        id=key,
+        speaker=_words(value.get(SPEAKER)) or DEFAULT_SPEAKER,
+        text=text or _json(dict(value)),
+        time=time,
+        metadata={REST: _json(rest)},
+    )
+
+
+def value_of(turn: Turn) -> dict[str, Any]:
+    """The value that was put; of a turn that was ingested otherwise, its text and its speaker."""
+    rest = json.loads(turn.metadata.get(REST, json.dumps({SPEAKER: turn.speaker})))
+    value: dict[str, Any] = json.loads(turn.text) if rest is None else {TEXT: turn.text, **rest}
+    return value
+
+
+def matches(value: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
+    """Whether all fields are as wanted: equal, or as `{"$gt": 3}` says.
+
+    Raises InvalidInput for an unknown operator. Values that cannot be compared do not match.
+    """
+    return all(_field_matches(value.get(name), each) for name, each in (wanted or {}).items())
+
+
+def _field_matches(found: object, wanted: object) -> bool:
+    if not (isinstance(wanted, Mapping) and any(str(key).startswith("$") for key in wanted)):
+        return found == wanted
+    return all(_compares(found, name, each) for name, each in wanted.items())
+
+
+def _compares(found: object, name: str, wanted: object) -> bool:
+    if name not in OPERATORS:
+        raise InvalidInput("filter", f"{name!r} is not one of {', '.join(OPERATORS)}")
+    try:
+        return OPERATORS[name](found, wanted)
+    except TypeError:
+        return False
+
+
+def _words(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as exc:
+        raise InvalidInput("value", f"cannot be kept as JSON: {exc}") from exc

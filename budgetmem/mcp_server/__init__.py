@@ -1,0 +1,1 @@
+"""An MCP server over the gRPC client: `budgetmem mcp`. Needs the extra `mcp`."""

@@ -1,0 +1,58 @@
+"""Errors of the service as tool errors, which tell a model what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mcp.server.mcpserver.exceptions import ToolError
+
+from budgetmem.commands.failures import Hint, hint_for
+from budgetmem.errors import (
+    BackboneUnavailable,
+    BudgetMemError,
+    BudgetTooSmall,
+    Conflict,
+    DeadlineExceeded,
+    DuplicateTurn,
+    HistoryFull,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    ServerUnavailable,
+    Unauthenticated,
+)
+
+HINTS: tuple[Hint, ...] = (
+    (ServerUnavailable, "starting", "try again in a minute"),
+    (ServerUnavailable, "", "ask the user to start it (`budgetmem serve`) or to correct --server"),
+    (Unauthenticated, "", "ask the user for a valid key: it goes in BUDGETMEM_API_KEY"),
+    (PermissionDenied, "tenant", "ask the user to leave the tenant out: the key says it"),
+    (PermissionDenied, "", "the user's key does not allow this: do not try again"),
+    (DuplicateTurn, "", "leave the id out, or give this turn another one"),
+    (HistoryFull, "", "go on in another history, or ask the user whether to forget this one"),
+    (InvalidInput, "", "correct this field and call again"),
+    (NotFound, "", "call `histories` for the names that there are, or `ingest` to begin one"),
+    (BudgetTooSmall, "", "ask for `extract` instead of `answer`, or for a higher ceiling"),
+    (
+        BackboneUnavailable,
+        "",
+        'try again once, or `extract` with the tier "low": it needs no model',
+    ),
+    (DeadlineExceeded, "", "ask for a lower tier, or set max_latency_ms"),
+    (Overloaded, "", "try again after {retry_after_ms:.0f} ms"),
+    (Conflict, "", "somebody else writes to this history: try again"),
+)
+"""For a model that calls tools; the first that fits counts. In braces: attributes of the error."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raises ToolError, with what to do, for every BudgetMemError within."""
+    try:
+        yield
+    except BudgetMemError as exc:
+        hint = hint_for(exc, HINTS)
+        advice = "" if hint is None else f". What to do: {hint.format(**vars(exc))}"
+        raise ToolError(f"{exc}{advice}") from exc

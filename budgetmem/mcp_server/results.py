@@ -1,0 +1,145 @@
+"""What the tools return. A model pays for every word it reads: receipts are short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from budgetmem.history import IngestReport
+from budgetmem.store.base import DeletionProof, HistoryInfo
+from budgetmem.types import Answer, Chunk, Memory, Receipt
+
+
+class ReceiptResult(BaseModel):
+    """What a call did and what it cost, failed attempts included."""
+
+    cost_usd: float
+    milliseconds: float
+    input_tokens: int
+    output_tokens: int
+    strategy: str
+    tiers: dict[str, str] = Field(description="The tier that each module ran on.")
+    notes: list[str] = Field(description="What was given up or lowered, and why.")
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> ReceiptResult:
+        """The totals, and all that did not go as chosen."""
+        return cls(
+            cost_usd=receipt.total.cost_usd,
+            milliseconds=receipt.total.milliseconds,
+            input_tokens=receipt.total.input_tokens,
+            output_tokens=receipt.total.output_tokens,
+            strategy=receipt.strategy,
+            tiers={step.module: step.choice.tier.label for step in receipt.steps},
+            notes=[*_lowered(receipt), *receipt.notes],
+        )
+
+
+class Evidence(BaseModel):
+    """Turns that the memory rests on."""
+
+    turn_ids: list[str]
+    time: datetime | None
+
+
+class MemoryResult(BaseModel):
+    """The memory that the question needs."""
+
+    memory: str = Field(description="Rest your answer on it; it may be empty.")
+    evidence: list[Evidence]
+    receipt: ReceiptResult
+
+    @classmethod
+    def of(cls, memory: Memory) -> MemoryResult:
+        """Without the text of the chunks, which the memory stands for."""
+        return cls(
+            memory=memory.text,
+            evidence=evidence_of(memory.chunks),
+            receipt=ReceiptResult.of(memory.receipt),
+        )
+
+
+class AnswerResult(BaseModel):
+    """An answer, and the memory that it was given from."""
+
+    answer: str
+    memory: str
+    evidence: list[Evidence]
+    receipt: ReceiptResult = Field(description="Of the memory and the answer together.")
+
+    @classmethod
+    def of(cls, answer: Answer) -> AnswerResult:
+        """As `MemoryResult.of`, with the answer."""
+        return cls(
+            answer=answer.text,
+            memory=answer.memory.text,
+            evidence=evidence_of(answer.memory.chunks),
+            receipt=ReceiptResult.of(answer.receipt),
+        )
+
+
+class IngestResult(BaseModel):
+    """What an ingest did."""
+
+    added: int = Field(description="Turns that are new.")
+    unchanged: int = Field(description="Turns that were there already.")
+
+    @classmethod
+    def of(cls, report: IngestReport) -> IngestResult:
+        """Of turns; how they are indexed is no concern of a model's."""
+        return cls(added=report.added, unchanged=report.unchanged)
+
+
+class ForgetResult(BaseModel):
+    """The proof of a deletion."""
+
+    turns: int = Field(description="Turns that were deleted, with all that was made from them.")
+    remaining: int = Field(description="What a scan still found of them afterwards: 0.")
+    record: str = Field(description="Name of the server's record of it; empty if it keeps none.")
+
+    @classmethod
+    def of(cls, proof: DeletionProof) -> ForgetResult:
+        """Of turns; chunks and vectors go with them."""
+        return cls(turns=proof.turns, remaining=proof.remaining, record=proof.record)
+
+
+class HistoryResult(BaseModel):
+    """One stored history."""
+
+    history: str
+    turns: int
+    sessions: int
+    first: datetime | None
+    last: datetime | None
+
+    @classmethod
+    def of(cls, info: HistoryInfo) -> HistoryResult:
+        """Its name, size and times."""
+        return cls(
+            history=info.history,
+            turns=info.turns,
+            sessions=info.sessions,
+            first=info.first,
+            last=info.last,
+        )
+
+
+class HistoriesResult(BaseModel):
+    """All stored histories, by name."""
+
+    histories: list[HistoryResult]
+
+
+def evidence_of(chunks: Iterable[Chunk]) -> list[Evidence]:
+    """Which turns the chunks hold, and when they were said."""
+    return [Evidence(turn_ids=list(chunk.turn_ids), time=chunk.time) for chunk in chunks]
+
+
+def _lowered(receipt: Receipt) -> Iterator[str]:
+    for step in receipt.steps:
+        for tier, reason in step.choice.masked.items():
+            yield f"{step.module}: {tier.label} not allowed: {reason}"
+        for fallback in step.fallbacks:
+            yield f"{step.module}: {fallback.rung} given up: {fallback.reason}"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from budgetmem.errors import InvalidInput
+from budgetmem.integrations.items import matches, turn_of, value_of
+from budgetmem.types import Turn
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+VALUES = st.dictionaries(st.sampled_from(["text", "speaker", "kind"]) | st.text(), JSON, max_size=5)
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_a_value_comes_back_as_it_was_put(value):
+    turn = turn_of("k", value, NOON)
+    assert value_of(turn) == value
+    assert turn.text.strip()
+    assert turn.speaker.strip()
+
+
+def test_the_text_is_what_is_searched():
+    turn = turn_of("k", {"text": "I moved", "speaker": "Ana", "kind": "fact"}, NOON)
+    assert (turn.id, turn.speaker, turn.text, turn.time) == ("k", "Ana", "I moved", NOON)
+    assert turn_of("k", {"food": "crêpes"}, NOON).text == '{"food": "crêpes"}'
+    assert turn_of("k", {"food": "crêpes"}, NOON).speaker == "memory"
+
+
+def test_a_turn_that_was_ingested_otherwise_has_a_value_too():
+    assert value_of(Turn("t1", "Ana", "hello")) == {"text": "hello", "speaker": "Ana"}
+
+
+@pytest.mark.parametrize("value", [{"n": float("nan")}, {"o": object()}, {"text": "x", "s": {1}}])
+def test_what_is_not_json_is_refused(value):
+    with pytest.raises(InvalidInput, match="cannot be kept as JSON"):
+        turn_of("k", value, NOON)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        (None, True),
+        ({"kind": "fact"}, True),
+        ({"kind": "fact", "n": 4}, False),
+        ({"n": {"$gt": 2, "$lte": 3}}, True),
+        ({"n": {"$lt": 3}}, False),
+        ({"n": {"$ne": 3}}, False),
+        ({"n": {"$gte": "3"}}, False),
+        ({"missing": {"$eq": None}}, True),
+        ({"place": {"town": "Ardvane"}}, True),
+    ],
+)
+def test_filters(wanted, fits):
+    value = {"kind": "fact", "n": 3, "place": {"town": "Ardvane"}}
+    assert matches(value, wanted) is fits
+
+
+def test_an_unknown_operator_is_refused():
+    with pytest.raises(InvalidInput, match=r"'\$in' is not one of \$eq"):
+        matches({"n": 3}, {"n": {"$in": [3]}})

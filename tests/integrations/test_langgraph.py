@@ -1,0 +1,156 @@
+"""The LangGraph store against a server of real pipeline and store, with fake models."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from budgetmem.client import AsyncClient, Client
+from budgetmem.errors import InvalidInput
+from budgetmem.types import Budget, Turn
+from tests.served import served
+
+base = pytest.importorskip("langgraph.store.base")
+langgraph = pytest.importorskip("budgetmem.integrations.langgraph")
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
+ANA = ("users", "ana")
+MOVED = {"text": "I moved to Ardvane yesterday.", "speaker": "Ana", "kind": "fact", "n": 1}
+LIKES = {"food": "crêpes", "n": 2}
+
+# Most of it is the frameworks' imports.
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("data")) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address):
+    """A client of an empty tenant."""
+    with Client(address, tenant="t", timeout_s=60) as client:
+        yield client
+        client.delete_tenant()
+
+
+@pytest.fixture
+def store(client):
+    times = (NOON + timedelta(hours=hour) for hour in range(1000))
+    return langgraph.BudgetMemStore(client=client, clock=lambda: next(times))
+
+
+def test_what_is_put_is_got_listed_and_deleted(store, client):
+    store.put(ANA, "m1", MOVED)
+    store.put(ANA, "m2", LIKES)
+    item = store.get(ANA, "m1")
+    assert (item.namespace, item.key, item.value) == (ANA, "m1", MOVED)
+    assert item.created_at == item.updated_at == NOON
+    assert store.get(ANA, "m2").value == LIKES
+    assert [info.history for info in client.histories()] == ["users.ana"]
+    assert next(client.export("users.ana")).text == MOVED["text"]
+    store.delete(ANA, "m1")
+    assert store.get(ANA, "m1") is None
+    assert [item.key for item in store.search(ANA)] == ["m2"]
+
+
+def test_putting_a_key_again_replaces_its_item(store):
+    store.put(ANA, "m1", MOVED)
+    store.put(ANA, "m1", LIKES)
+    [item] = store.search(ANA)
+    assert (item.key, item.value) == ("m1", LIKES)
+    assert item.updated_at > NOON
+
+
+def test_what_is_not_there_is_no_fault(store):
+    assert store.get(ANA, "m1") is None
+    assert store.search(ANA) == []
+    assert store.search(ANA, query="Where does Ana live?") == []
+    store.delete(ANA, "m1")
+
+
+def test_a_query_extracts_a_memory_under_the_budget(store):
+    store.put(ANA, "m1", MOVED)
+    cheap = store.within(budget=Budget(max_cost_usd=0.0))
+    [found] = cheap.search(ANA, query="Where does Ana live?")
+    assert "Ardvane" in found.value["text"]
+    assert found.value["turn_ids"] == ["m1"]
+    assert found.value["receipt"]["total"]["cost_usd"] == 0
+    assert found.value["history"] == "users.ana"
+    [found] = store.search(ANA, query="Where does Ana live?")
+    assert found.value["receipt"]["total"]["cost_usd"] > 0
+    assert store.get(ANA, found.key) is None
+
+
+def test_a_query_is_of_one_namespace_and_has_no_filter(store):
+    store.put(ANA, "m1", MOVED)
+    with pytest.raises(InvalidInput, match=r"name it, for example \('users', 'ana'\)"):
+        store.search(("users",), query="Where?")
+    with pytest.raises(InvalidInput, match="names the history"):
+        store.search((), query="Where?")
+    with pytest.raises(InvalidInput, match="filter"):
+        store.search(ANA, query="Where?", filter={"n": 1})
+    assert store.search(ANA, query="Where?", offset=1) == []
+    assert store.search(ANA, query="Where?", limit=0) == []
+
+
+def test_without_a_query_items_below_a_prefix_are_filtered_and_paged(store):
+    for place, name in enumerate(("ana", "bo", "cy")):
+        store.put(("users", name), "m", {"text": name, "n": place})
+    store.put(("teams",), "m", {"text": "team", "n": 9})
+    found = store.search(("users",), filter={"n": {"$gte": 1}})
+    assert [item.value["text"] for item in found] == ["bo", "cy"]
+    assert [item.value["n"] for item in store.search((), limit=2, offset=1)] == [0, 1]
+
+
+def test_namespaces_are_listed(store):
+    for namespace in (("a", "b", "c"), ("a", "b", "d"), ("a", "e"), ("f", "c")):
+        store.put(namespace, "m", LIKES)
+    assert store.list_namespaces(prefix=("a",), max_depth=2) == [("a", "b"), ("a", "e")]
+    assert store.list_namespaces(suffix=("c",)) == [("a", "b", "c"), ("f", "c")]
+    assert store.list_namespaces(prefix=("a", "*", "d")) == [("a", "b", "d")]
+    assert store.list_namespaces(limit=1, offset=3) == [("f", "c")]
+
+
+def test_histories_that_were_ingested_otherwise_are_namespaces_too(store, client):
+    client.ingest("trip", [Turn("t1", "Ana", "hello")])
+    assert store.list_namespaces() == [("trip",)]
+    [item] = store.search(("trip",))
+    assert (item.key, item.value) == ("t1", {"text": "hello", "speaker": "Ana"})
+    assert item.created_at == langgraph.UNKNOWN_TIME
+
+
+def test_a_batch_is_done_in_order(store):
+    ops = [
+        base.PutOp(ANA, "m1", MOVED),
+        base.GetOp(ANA, "m1"),
+        base.PutOp(ANA, "m1", None),
+        base.GetOp(ANA, "m1"),
+        base.ListNamespacesOp(),
+    ]
+    put, got, deleted, gone, namespaces = store.batch(ops)
+    assert (put, got.value, deleted, gone, namespaces) == (None, MOVED, None, None, [])
+
+
+async def test_the_same_for_asyncio(address, client):
+    async with AsyncClient(address, tenant="t") as async_client:
+        for store in (
+            langgraph.BudgetMemStore(async_client=async_client),
+            langgraph.BudgetMemStore(client=client),
+        ):
+            await store.aput(ANA, "m1", MOVED)
+            assert (await store.aget(ANA, "m1")).value == MOVED
+            [found] = await store.asearch(ANA, query="Where does Ana live?")
+            assert "Ardvane" in found.value["text"]
+            assert [item.key for item in await store.asearch(ANA, limit=1)] == ["m1"]
+            assert await store.alist_namespaces() == [ANA]
+            await store.adelete(ANA, "m1")
+            assert await store.aget(ANA, "m1") is None
+
+
+def test_there_is_no_time_to_live(store):
+    with pytest.raises(NotImplementedError):
+        store.put(ANA, "m1", MOVED, ttl=5)

@@ -1,0 +1,221 @@
+"""The tools through the official MCP client, against real doors with a fake engine behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timezone
+
+import pytest
+
+from budgetmem import errors
+from budgetmem.tiers import Tier
+from budgetmem.types import Budget
+from tests.server.fake_engine import running
+
+TURNS = [
+    {"speaker": "Ana", "text": "I booked", "time": "2023-05-08T13:56:00", "session": "s1"},
+    {"speaker": "Bo", "text": "Fine", "caption": "a ticket"},
+]
+ASKED = {"history": "trip", "question": "When?"}
+
+
+def failed(result):
+    assert result.is_error
+    return result.content[0].text
+
+
+async def test_tools_say_what_they_do(session):
+    async with session() as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert "`extract`" in client.instructions
+    hints = {
+        name: (tool.annotations.read_only_hint, tool.annotations.destructive_hint)
+        for name, tool in tools.items()
+    }
+    assert hints == {
+        "histories": (True, None),
+        "ingest": (False, False),
+        "extract": (True, None),
+        "answer": (True, None),
+        "forget": (False, True),
+    }
+    assert all(tool.annotations.idempotent_hint for tool in tools.values())
+    assert not any(tool.annotations.open_world_hint for tool in tools.values())
+    assert all(tool.title and tool.description for tool in tools.values())
+    described = json.dumps(tools["extract"].input_schema)
+    assert "What one call may spend" in described
+    assert all(word in described for word in ("low", "mid", "high", "Hard ceiling in USD"))
+    assert set(tools["extract"].output_schema["properties"]) == {"memory", "evidence", "receipt"}
+
+
+async def test_what_is_ingested_is_listed_and_kept_once(session, server):
+    async with session() as client:
+        first = await client.call_tool("ingest", {"history": "trip", "turns": TURNS})
+        assert first.structured_content == {"added": 2, "unchanged": 0}
+        again = await client.call_tool("ingest", {"history": "trip", "turns": TURNS})
+        assert again.structured_content == {"added": 0, "unchanged": 2}
+        found = await client.call_tool("histories", {})
+    assert found.structured_content["histories"] == [
+        {
+            "history": "trip",
+            "turns": 2,
+            "sessions": 1,
+            "first": "2023-05-08T13:56:00",
+            "last": "2023-05-08T13:56:00",
+        }
+    ]
+    ana, bo = server.histories.kept["default", "trip"]
+    assert (ana.speaker, ana.text, ana.time) == ("Ana", "I booked", datetime(2023, 5, 8, 13, 56))
+    assert (bo.caption, bo.time, bo.session) == ("a ticket", None, "")
+    assert ana.id != bo.id
+
+
+async def test_memory_comes_with_evidence_and_a_receipt(session):
+    async with session() as client:
+        result = await client.call_tool("extract", ASKED)
+    assert result.structured_content == {
+        "memory": "Ana booked in May.",
+        "evidence": [{"turn_ids": ["t1", "t2"], "time": "2023-05-08T13:56:00"}],
+        "receipt": {
+            "cost_usd": 3e-6,
+            "milliseconds": 12.0,
+            "input_tokens": 15,
+            "output_tokens": 3,
+            "strategy": "implementation",
+            "tiers": {"filter": "low", "entity": "high"},
+            "notes": [
+                "filter: high not allowed: too dear",
+                "entity: ask reflective @ high given up: did not parse",
+                "a note",
+            ],
+        },
+    }
+    assert json.loads(result.content[0].text) == result.structured_content
+
+
+async def test_an_answer_comes_with_its_memory(session):
+    async with session() as client:
+        result = await client.call_tool("answer", ASKED)
+    assert result.structured_content["answer"] == "In May."
+    assert result.structured_content["memory"] == "Ana booked in May."
+
+
+@pytest.mark.parametrize("tool", ["extract", "answer"])
+async def test_the_budget_reaches_the_pipeline(session, server, tool):
+    budget = {
+        "tier": "high",
+        "tiers": {"filter": "low"},
+        "cost_weight": 0.5,
+        "max_cost_usd": 2e-5,
+        "max_latency_ms": 900,
+    }
+    async with session() as client:
+        arguments = {**ASKED, "budget": budget, "asked_at": "2024-01-02T00:00:00Z"}
+        assert not (await client.call_tool(tool, arguments)).is_error
+    [request] = server.pipeline.requests
+    high = dict.fromkeys(("entity", "temporal", "topic", "summary"), Tier.HIGH)
+    assert request.budget == Budget({"filter": Tier.LOW, **high}, 0.5, 2e-5, 900)
+    assert request.asked_at == datetime(2024, 1, 2, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted"),
+    [
+        (None, (1e-4, 500.0)),
+        ({"tier": "low"}, (1e-4, 500.0)),
+        ({"max_cost_usd": 1.0, "max_latency_ms": 1e6}, (1e-4, 500.0)),
+        ({"max_cost_usd": 1e-5, "max_latency_ms": 20}, (1e-5, 20.0)),
+    ],
+)
+async def test_no_call_gets_more_than_the_users_ceilings(session, server, asked, granted):
+    async with session(Budget(max_cost_usd=1e-4, max_latency_ms=500.0)) as client:
+        await client.call_tool("extract", {**ASKED, "budget": asked})
+    [request] = server.pipeline.requests
+    assert (request.budget.max_cost_usd, request.budget.max_latency_ms) == granted
+
+
+async def test_forget_deletes_turns_or_all_of_a_history(session, server):
+    turns = [{**TURNS[0], "id": "t1"}, {**TURNS[1], "id": "t2"}]
+    async with session() as client:
+        await client.call_tool("ingest", {"history": "trip", "turns": turns})
+        one = await client.call_tool("forget", {"history": "trip", "turn_ids": ["t1"]})
+        assert one.structured_content == {"turns": 1, "remaining": 0, "record": "r1"}
+        rest = await client.call_tool("forget", {"history": "trip", "whole_history": True})
+        assert rest.structured_content == {"turns": 1, "remaining": 0, "record": ""}
+    assert server.histories.kept == {}
+
+
+@pytest.mark.parametrize("which", [{}, {"turn_ids": ["t1"], "whole_history": True}])
+async def test_what_is_to_be_forgotten_must_be_plain(session, server, which):
+    async with session() as client:
+        await client.call_tool("ingest", {"history": "trip", "turns": TURNS})
+        refused = await client.call_tool("forget", {"history": "trip", **which})
+    assert "either turn_ids, or whole_history=true" in failed(refused)
+    assert len(server.histories.kept["default", "trip"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (errors.NotFound("no history 'x'"), "`histories`"),
+        (errors.BudgetTooSmall("needs USD 1"), "higher ceiling"),
+        (errors.BackboneUnavailable("backbone_high is gone"), 'tier "low"'),
+        (errors.Overloaded("busy", 250.0), "after 250 ms"),
+        (errors.InvalidInput("query", "is bad"), "correct this field"),
+        (errors.BackboneError("it broke"), "it broke"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_errors_say_what_is_wrong_and_what_to_do(session, server, error, advice):
+    server.pipeline.failure = error
+    async with session() as client:
+        said = failed(await client.call_tool("extract", ASKED))
+    assert str(error) in said
+    assert advice in said
+
+
+async def test_no_server_is_said_to_the_model(session):
+    async with session(address="127.0.0.1:1") as client:
+        said = failed(await client.call_tool("histories", {}))
+    assert "127.0.0.1:1" in said
+    assert "budgetmem serve" in said
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("extract", {"history": "trip", "question": " "}, "query: must not be empty"),
+        ("extract", {**ASKED, "budget": {"tier": "best"}}, "budget.tier"),
+        ("extract", {**ASKED, "budget": {"max_cost": 1}}, "budget.max_cost"),
+        ("extract", {**ASKED, "budget": {"max_cost_usd": -1}}, "budget.max_cost_usd"),
+        ("extract", {**ASKED, "budget": {"tiers": {"mood": "low"}}}, "mood"),
+        ("ingest", {"history": "trip", "turns": []}, "turns"),
+        ("ingest", {"history": "trip", "turns": [{**TURNS[0], "text": ""}]}, "turns[0].text"),
+        ("ingest", {"history": "trip", "turns": [{**TURNS[0], "when": "now"}]}, "when"),
+    ],
+)
+async def test_bad_arguments_are_named(session, server, tool, arguments, said):
+    async with session() as client:
+        assert said in failed(await client.call_tool(tool, arguments))
+    assert server.pipeline.requests == []
+
+
+async def test_a_cancelled_call_cancels_the_work(session, server):
+    server.pipeline.takes_s = 60
+    async with session() as client:
+        call = asyncio.create_task(client.call_tool("extract", ASKED))
+        while not server.pipeline.requests:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(server.pipeline.cancelled.wait, 30)
+
+
+async def test_a_starting_server_is_worth_a_retry(session):
+    with running(serve=False) as starting:
+        async with session(address=starting.address) as client:
+            said = failed(await client.call_tool("extract", ASKED))
+    assert "starting" in said
+    assert "try again in a minute" in said

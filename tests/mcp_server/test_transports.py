@@ -1,0 +1,134 @@
+"""`budgetmem mcp` as an MCP client starts it, and over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from mcp import Client as McpClient
+from mcp import StdioServerParameters, stdio_client
+from typer.testing import CliRunner
+
+from budgetmem import cli
+from budgetmem.client import AsyncClient
+from budgetmem.errors import InvalidInput
+from budgetmem.mcp_server.server import serve
+from budgetmem.mcp_server.tools import TOOLS
+from budgetmem.types import Budget
+from server.security.principal import Principal, Scope
+from server.security.security import guarded
+from tests.server.fake_engine import running
+from tests.server.security.test_gate import Known
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTATION = ROOT / "docs" / "integrations.md"
+READER = Known(ana=Principal("acme", frozenset({Scope.READ}), "key 1"))
+START_S = 280
+
+# Most of it is the start of another Python.
+pytestmark = pytest.mark.timeout(300)
+
+
+def command(*arguments, **environment):
+    return StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "budgetmem", *arguments],
+        env=environment,
+        cwd=ROOT,
+    )
+
+
+async def test_over_stdio_with_the_options_of_the_command_line(server, tmp_path):
+    started = command(
+        "mcp", "--server", server.address, "--max-cost-usd", "1e-4", "--tenant", "acme"
+    )
+    asked = {"history": "trip", "question": "When?"}
+    with (tmp_path / "stderr").open("w+") as stderr:
+        transport = stdio_client(started, errlog=stderr)
+        async with McpClient(transport, read_timeout_seconds=START_S) as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == set(TOOLS)
+            result = await client.call_tool("extract", asked)
+            server.pipeline.failure = InvalidInput("query", "is a secret")
+            failed = await client.call_tool("extract", asked)
+        stderr.seek(0)
+        assert stderr.read() == ""
+    assert result.structured_content["memory"] == "Ana booked in May."
+    assert "query: is a secret" in failed.content[0].text
+    assert {request.tenant for request in server.pipeline.requests} == {"acme"}
+    assert server.pipeline.requests[0].budget == Budget(max_cost_usd=1e-4)
+
+
+async def test_over_stdio_as_the_documentation_configures_it():
+    told = json.loads(re.search(r"```json\n(.*?)```", DOCUMENTATION.read_text("utf-8"), re.S)[1])
+    configured = told["mcpServers"]["budgetmem"]
+    with running(security=guarded(READER)) as server:
+        environment = {"BUDGETMEM_SERVER": server.address, "BUDGETMEM_API_KEY": "ana"}
+        assert configured["env"].keys() == environment.keys()
+        started = command(*configured["args"], **environment)
+        async with McpClient(started, read_timeout_seconds=START_S) as client:
+            assert not (await client.call_tool("histories", {})).is_error
+            turns = [{"speaker": "Ana", "text": "hello"}]
+            denied = await client.call_tool("ingest", {"history": "trip", "turns": turns})
+    assert denied.is_error
+    assert "does not allow this" in denied.content[0].text
+    assert server.histories.kept == {}
+
+
+async def test_over_http_on_this_machine(server):
+    port = free_port()
+    async with AsyncClient(server.address) as memory:
+        serving = asyncio.create_task(serve(memory, Budget(), port))
+        await answering(port)
+        async with McpClient(f"http://127.0.0.1:{port}/mcp") as client:
+            result = await client.call_tool("answer", {"history": "trip", "question": "When?"})
+        async with httpx.AsyncClient() as web:
+            statuses = [
+                (
+                    await web.post(f"http://127.0.0.1:{port}/mcp", headers=headers, json={})
+                ).status_code
+                for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"})
+            ]
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    assert result.structured_content["answer"] == "In May."
+    assert statuses == [421, 403]
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch):
+    ours = [name for name in sys.modules if name.startswith("budgetmem.mcp_server.")]
+    for name in ours:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mcp"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    result = CliRunner().invoke(cli.app, ["mcp"])
+    assert result.exit_code == 1
+    assert "pip install 'budgetmem[mcp]'" in result.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "http"])
+def test_a_port_must_be_one(port):
+    assert CliRunner().invoke(cli.app, ["mcp", "--http", port]).exit_code == 2
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def answering(port):
+    """Waits until the port accepts connections."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return
