@@ -13,6 +13,7 @@ import typer
 from budgetmem.commands.failures import exit_code, report
 from budgetmem.commands.grouped import grouped
 from budgetmem.errors import BudgetMemError
+from server.http.options import HttpOptions
 from server.security.limit_options import LimitOptions
 from server.security.options import SecurityOptions
 
@@ -83,10 +84,11 @@ def serve(  # noqa: PLR0917  (the command line's options)
         Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
     ] = "warning",
     *,
+    http: HttpOptions,
     security: SecurityOptions,
     limits: LimitOptions,
 ) -> None:
-    """Start a server: load the models of a profile, then answer over gRPC until stopped.
+    """Start a server: load the models of a profile, then answer over gRPC, and HTTP, until stopped.
 
     \b
     budgetmem assets pull small && budgetmem serve
@@ -95,6 +97,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
     budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
+    budgetmem serve --http-port 8080
     budgetmem keys create --tenant acme
     budgetmem serve --host 0.0.0.0 --tls-cert server.pem --tls-key server-key.pem
     """
@@ -122,6 +125,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         sample_tiers=sample_tiers,
         security=security,
         limits=limits.limits,
+        http=http,
         observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),
     )
     asyncio.run(run(options, typer.echo))

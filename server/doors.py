@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -66,16 +67,20 @@ class Doors:
         """Whether health says SERVING. May be asked from any thread."""
         return self._ready
 
-    async def open(self, host: str, port: int) -> int:
+    async def open(self, host: str, port: int, local: Path | None = None) -> int:
         """Listens, on a free port if `port` is 0, and returns the port.
 
-        Raises ConfigError if the address cannot be had.
+        At `local`, the name of a file that is not there yet, it listens too, without TLS: for
+        other doors of this process, in a folder that is theirs alone. Raises ConfigError if the
+        address cannot be had.
         """
         await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             taken = self._listen(f"{host}:{port}")
         except RuntimeError as exc:
             raise ConfigError(f"cannot listen on {host}:{port}: is the port taken?") from exc
+        if local is not None:
+            self._server.add_insecure_port(f"unix:{local}")
         await self._server.start()
         return taken
 

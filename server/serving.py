@@ -27,6 +27,8 @@ from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.canary import Canaries
 from server.doors import Doors
+from server.http.door import http_door, socket_file
+from server.http.options import HttpOptions
 from server.observability.observing import Observability, observing
 from server.observability.options import ObservabilityOptions
 from server.observability.state import StateCollector
@@ -72,6 +74,7 @@ class Options:
     security: SecurityOptions = field(default_factory=SecurityOptions)
     limits: Limits = field(default_factory=Limits)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
+    http: HttpOptions = field(default_factory=HttpOptions)
 
 
 async def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -111,8 +114,19 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         seen.watch_state(
             StateCollector(profile.name, lambda: doors.ready, routers.versions, breakers.states)
         )
-        port = await doors.open(options.host, options.port)
+        local = stack.enter_context(socket_file(options.http))
+        port = await doors.open(options.host, options.port, local)
         stack.push_async_callback(doors.close, 0)
+        await stack.enter_async_context(
+            http_door(
+                options.http,
+                options.security,
+                options.data_dir,
+                options.limits,
+                local=local,
+                announce=announce,
+            )
+        )
         if options.port_file is not None:
             options.port_file.write_text(f"{port}\n", encoding="ascii")
         outage = Outage()

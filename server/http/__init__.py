@@ -1,0 +1,5 @@
+"""An HTTP door to the gRPC service: JSON, server-sent events, OpenAPI (docs/http.md).
+
+It has no logic of its own: every request becomes one gRPC call of this same process, by a socket
+file, so that credentials, limits, deadlines, cancellation and observability are those of gRPC.
+"""

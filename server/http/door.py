@@ -1,0 +1,76 @@
+"""The HTTP door's life: listen, serve, drain, stop."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import grpc
+
+from budgetmem.errors import ConfigError
+from budgetmem.hosts import is_loopback
+from budgetmem.info import Limits
+from server.http.options import HttpOptions
+from server.security.options import SecurityOptions
+
+CHANNEL = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
+    # The name of the file would be that of the host else, and it is no name.
+    ("grpc.default_authority", "localhost"),
+)
+
+
+@contextmanager
+def socket_file(options: HttpOptions) -> Iterator[Path | None]:
+    """Where the HTTP door finds the gRPC server, if it is wanted: nobody else can read the folder.
+
+    A file and not a port of 127.0.0.1, which every user of the machine could call.
+    """
+    if options.http_port is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
+        yield Path(folder) / "grpc"
+
+
+@asynccontextmanager
+async def http_door(
+    options: HttpOptions,
+    security: SecurityOptions,
+    data_dir: Path,
+    limits: Limits,
+    *,
+    local: Path | None,
+    announce: Callable[[str], None],
+) -> AsyncIterator[None]:
+    """Answers over HTTP until the block ends, by the gRPC server that listens at `local`.
+
+    Without `local` it does nothing. Raises ConfigError for an address that cannot be had or that
+    other machines reach unguarded, for a certificate that cannot work, and where the libraries are
+    missing.
+    """
+    if local is None or options.http_port is None:
+        yield
+        return
+    authenticates = security.authenticates(data_dir)
+    security.check_reach(options.http_host, authenticates=authenticates)
+    options.check_origins(authenticates=authenticates)
+    # Imported here: a server without HTTP does not need the libraries.
+    try:
+        from server.http.app import Access, create_app  # noqa: PLC0415
+        from server.http.listening import listening  # noqa: PLC0415
+        from server.http.tls import tls_context  # noqa: PLC0415
+    except ImportError as exc:
+        raise ConfigError(
+            f"HTTP needs Starlette and uvicorn ({exc}): pip install 'budgetmem[http]'"
+        ) from exc
+    tls = None if security.tls is None else tls_context(security.tls)
+    access = Access(options.cors_origins, not authenticates and is_loopback(options.http_host))
+    async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
+        app = create_app(channel, limits, access)
+        async with listening(app, options.http_host, options.http_port, tls) as url:
+            announce(f"http on {url}")
+            yield
