@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,11 @@ class Route:
     def method(self) -> MethodDescriptor:
         """The RPC."""
         return _METHODS[self.rpc]
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """What the path names."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
 
     @property
     def grpc_path(self) -> str:
