@@ -105,6 +105,10 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         security = await stack.enter_async_context(
             opened(options.security, options.host, options.data_dir)
         )
+        if options.http.http_port is not None:
+            options.security.check_reach(
+                options.http.http_host, authenticates=security.authenticates
+            )
         doors = Doors(options.limits, security, [seen.interceptor])
         folders = await asyncio.to_thread(router_folders, options)
         routers = await stack.enter_async_context(
@@ -120,8 +124,8 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         await stack.enter_async_context(
             http_door(
                 options.http,
-                options.security,
-                options.data_dir,
+                options.security.tls,
+                security,
                 options.limits,
                 local=local,
                 announce=announce,

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from budgetmem.errors import BudgetMemError
 from budgetmem.info import Limits
-from server.http.endpoint import HEARTBEAT_S, Endpoint
+from server.http.endpoint import HEARTBEAT_S, Admit, Endpoint
 from server.http.faults import JSON, respond
 from server.http.middleware import Common, LocalNamesOnly
 from server.http.requests import FORWARDED, TIMEOUT_KEY
@@ -46,11 +46,15 @@ def create_app(
     channel: grpc.aio.Channel,
     limits: Limits,
     access: Access,
+    admit: Admit,
     *,
     pages: Sequence[BaseRoute] = (),
     heartbeat_s: float = HEARTBEAT_S,
 ) -> ASGIApp:
-    """The application in front of the gRPC server that `channel` leads to."""
+    """The application in front of the gRPC server that `channel` leads to.
+
+    `admit` is `Security.admit` of that server.
+    """
     routes: list[BaseRoute] = [
         Mounted(HEALTH, _health(channel)),
         Mounted(OPENAPI, openapi),
@@ -59,7 +63,7 @@ def create_app(
             Mounted(
                 # Names of histories may have slashes; the path comes here decoded.
                 route.path.replace("}", ":path}"),
-                Endpoint(route, channel, limits.message_bytes, heartbeat_s),
+                Endpoint(route, channel, admit, limits.message_bytes, heartbeat_s=heartbeat_s),
                 methods=[route.verb],
             )
             for route in ROUTES

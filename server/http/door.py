@@ -13,7 +13,8 @@ from budgetmem.errors import ConfigError
 from budgetmem.hosts import is_loopback
 from budgetmem.info import Limits
 from server.http.options import HttpOptions
-from server.security.options import SecurityOptions
+from server.security.options import TlsFiles
+from server.security.security import Security
 
 CHANNEL = (
     ("grpc.max_receive_message_length", -1),
@@ -39,8 +40,8 @@ def socket_file(options: HttpOptions) -> Iterator[Path | None]:
 @asynccontextmanager
 async def http_door(
     options: HttpOptions,
-    security: SecurityOptions,
-    data_dir: Path,
+    files: TlsFiles | None,
+    security: Security,
     limits: Limits,
     *,
     local: Path | None,
@@ -48,16 +49,13 @@ async def http_door(
 ) -> AsyncIterator[None]:
     """Answers over HTTP until the block ends, by the gRPC server that listens at `local`.
 
-    Without `local` it does nothing. Raises ConfigError for an address that cannot be had or that
-    other machines reach unguarded, for a certificate that cannot work, and where the libraries are
-    missing.
+    Without `local` it does nothing. Raises ConfigError for an address that cannot be had, for a
+    certificate that cannot work, and where the libraries are missing.
     """
     if local is None or options.http_port is None:
         yield
         return
-    authenticates = security.authenticates(data_dir)
-    security.check_reach(options.http_host, authenticates=authenticates)
-    options.check_origins(authenticates=authenticates)
+    options.check_origins(authenticates=security.authenticates)
     # Imported here: a server without HTTP does not need the libraries.
     try:
         from server.http.app import Access, create_app  # noqa: PLC0415
@@ -67,10 +65,11 @@ async def http_door(
         raise ConfigError(
             f"HTTP needs Starlette and uvicorn ({exc}): pip install 'budgetmem[http]'"
         ) from exc
-    tls = None if security.tls is None else tls_context(security.tls)
-    access = Access(options.cors_origins, not authenticates and is_loopback(options.http_host))
+    tls = None if files is None else tls_context(files)
+    local_only = not security.authenticates and is_loopback(options.http_host)
+    access = Access(options.cors_origins, local_only)
     async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
-        app = create_app(channel, limits, access)
+        app = create_app(channel, limits, access, security.admit)
         async with listening(app, options.http_host, options.http_port, tls) as url:
             announce(f"http on {url}")
             yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from operator import methodcaller
 from typing import Any
 
@@ -19,6 +19,7 @@ from server.http.framing import Framing, framing_of, to_json
 from server.http.middleware import request_id
 from server.http.requests import body_of, check_json, message_of, metadata_of, timeout_of
 from server.http.routes import Route
+from server.security.tenants import Metadata
 
 HEARTBEAT_S = 15.0
 """Between signs of life of a stream that has nothing to tell: proxies give up silent ones."""
@@ -26,28 +27,35 @@ HEARTBEAT_S = 15.0
 Call = Any
 """A call of gRPC's channel; its stubs know no messages but by type variables."""
 
+Admit = Callable[[str, Metadata], Awaitable[None]]
+"""Asked with `/package.Service/Method` and the call's metadata."""
+
 
 class Endpoint:
     """An ASGI application that answers the requests of one route.
 
-    A body has `most` bytes at most. Raises HTTPException, BudgetMemError and AioRpcError as long
-    as nothing was sent; after that a stream ends with an event that tells the error.
+    `admit` raises what a caller is to be refused with before the body is read, of which there are
+    `most` bytes at most. Raises HTTPException, BudgetMemError and AioRpcError as long as nothing
+    was sent; after that a stream ends with an event that tells the error.
     """
 
     def __init__(
         self,
         route: Route,
         channel: grpc.aio.Channel,
+        admit: Admit,
         most: int,
+        *,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._route = route
+        self._admit = admit
         self._most = most
         self._heartbeat_s = heartbeat_s
-        # As a stream, whatever the RPC is: so a caller without a credential is refused before its
-        # body is read. On the wire there is no difference.
+        self._streams: bool = route.method.server_streaming
         response: Any = GetMessageClass(route.method.output_type)
-        self._rpc: Any = channel.stream_stream(
+        rpc: Any = channel.unary_stream if self._streams else channel.unary_unary
+        self._rpc = rpc(
             route.grpc_path,
             request_serializer=methodcaller("SerializeToString"),
             response_deserializer=response.FromString,
@@ -55,37 +63,31 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        streams = self._route.method.server_streaming
-        framing = framing_of(request.headers.get("accept", "")) if streams else None
-        if self._route.body is not None:
-            check_json(request.headers)
+        framing = framing_of(request.headers.get("accept", "")) if self._streams else None
         metadata = metadata_of(request.headers, request_id(scope))
-        call = self._rpc(metadata=metadata, timeout=timeout_of(request.headers))
+        timeout = timeout_of(request.headers)
+        await self._admit(self._route.grpc_path, metadata)
         try:
-            await self._ask(request, call)
+            message = await self._message(request)
+        except ClientDisconnect:
+            return
+        call = self._rpc(message, metadata=metadata, timeout=timeout)
+        try:
             await while_there(
                 receive,
                 _unary(call, scope, receive, send)
                 if framing is None
                 else self._stream(call, framing, send),
             )
-        except ClientDisconnect:
-            pass
         finally:
             call.cancel()
 
-    async def _ask(self, request: Request, call: Call) -> None:
-        """Sends the request, unless the call ends before: refused, or out of time."""
-        body = await _unless_ended(call, body_of(request, self._most))
-        if body is None:
-            return
-        message = await message_of(self._route, request.path_params, body)
-        try:
-            await call.write(message)
-            await call.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            # It has ended meanwhile: reading from it tells why.
-            return
+    async def _message(self, request: Request) -> Message:
+        body = b""
+        if self._route.body is not None:
+            check_json(request.headers)
+            body = await body_of(request, self._most)
+        return await message_of(self._route, request.path_params, body)
 
     async def _stream(self, call: Call, framing: Framing, send: Send) -> None:
         message = await call.read()
@@ -108,24 +110,12 @@ class Endpoint:
 
 
 async def _unary(call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-    message = await call.read()
-    # Only the end of the call says that all went well.
-    await call.read()
+    message = await call
     await Response(to_json(message), media_type=JSON)(scope, receive, send)
 
 
 async def _send_part(send: Send, part: bytes) -> None:
     await send({"type": "http.response.body", "body": part, "more_body": True})
-
-
-async def _unless_ended(call: Call, reading: Awaitable[bytes]) -> bytes | None:
-    """What is read, or None if the call ends first."""
-    read, ended = asyncio.ensure_future(reading), asyncio.ensure_future(call.code())
-    try:
-        await asyncio.wait({read, ended}, return_when=asyncio.FIRST_COMPLETED)
-        return read.result() if read.done() else None
-    finally:
-        await _finish(read, ended)
 
 
 async def while_there(receive: Receive, work: Awaitable[None]) -> None:

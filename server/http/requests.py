@@ -83,10 +83,11 @@ async def message_of(route: Route, params: Mapping[str, Any], body: bytes) -> Me
     says other than the path.
     """
     whole, part = route.new_request()
-    if route.body is not None and len(body) > INLINE_BYTES:
-        await asyncio.to_thread(_parse, body, part)
-    elif route.body is not None:
-        _parse(body, part)
+    if route.body is not None:
+        if len(body) > INLINE_BYTES:
+            await asyncio.to_thread(_parse, body, part)
+        else:
+            _parse(body, part)
     for name, value in params.items():
         if getattr(part, name) not in {"", value}:
             raise InvalidInput(name, "the body names another than the path")
@@ -96,6 +97,9 @@ async def message_of(route: Route, params: Mapping[str, Any], body: bytes) -> Me
 
 def _parse(body: bytes, message: Message) -> None:
     try:
+        # The library takes an empty array for an empty object.
+        if not body.lstrip().startswith(b"{"):
+            raise ParseError("an object begins with {")
         Parse(body, message)
     except (ParseError, ValueError) as exc:
         raise InvalidInput("body", f"is not the JSON of {message.DESCRIPTOR.name}: {exc}") from exc

@@ -14,6 +14,7 @@ import httpx
 from budgetmem.info import Limits
 from server.http.app import Access, create_app
 from server.http.listening import listening
+from server.security.security import Security
 from tests.server.fake_engine import Running, running
 
 
@@ -27,11 +28,13 @@ class House:
 
 
 @contextmanager
-def open_house(access=None, limits=None, tls=None, heartbeat_s=15.0, **more) -> Iterator[House]:
-    """A server on any free port; `more` as for `running`."""
+def open_house(
+    access=None, *, limits=None, tls=None, security=None, heartbeat_s=15.0, serve=True
+) -> Iterator[House]:
+    """A server on any free port, with signs of life of silent streams every `heartbeat_s`."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(limits=limits, local=Path(folder) / "grpc", **more) as server,
+        running(serve, security, limits, local=Path(folder) / "grpc") as server,
     ):
         stack = AsyncExitStack()
 
@@ -39,12 +42,16 @@ def open_house(access=None, limits=None, tls=None, heartbeat_s=15.0, **more) -> 
             channel = grpc.aio.insecure_channel(f"unix:{folder}/grpc")
             await stack.enter_async_context(channel)
             app = create_app(
-                channel, limits or Limits(), access or Access(), heartbeat_s=heartbeat_s
+                channel,
+                limits or Limits(),
+                access or Access(),
+                (security or Security()).admit,
+                heartbeat_s=heartbeat_s,
             )
             return await stack.enter_async_context(listening(app, "127.0.0.1", 0, tls))
 
         url = server.call(start())
-        with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             try:
                 yield House(url, client, server)
             finally:
