@@ -80,7 +80,7 @@ class Doors:
         except RuntimeError as exc:
             raise ConfigError(f"cannot listen on {host}:{port}: is the port taken?") from exc
         if local is not None:
-            self._server.add_insecure_port(f"unix:{local}")
+            self._listen_at(local)
         await self._server.start()
         return taken
 
@@ -107,6 +107,15 @@ class Doors:
         if self._security.credentials is None:
             return self._server.add_insecure_port(address)
         return self._server.add_secure_port(address, self._security.credentials)
+
+    def _listen_at(self, file: Path) -> None:
+        try:
+            self._server.add_insecure_port(f"unix:{file}")
+        except RuntimeError as exc:
+            raise ConfigError(
+                f"cannot listen at {file}: such names are about 100 characters long at most; name "
+                "a folder for temporary files by TMPDIR that is short, and can be written to"
+            ) from exc
 
     async def _tell(self, status: int) -> None:
         self._ready = status == health_pb2.HealthCheckResponse.SERVING

