@@ -98,6 +98,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
     budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
     budgetmem serve --http-port 8080
+    budgetmem serve --console
     budgetmem keys create --tenant acme
     budgetmem serve --host 0.0.0.0 --tls-cert server.pem --tls-key server-key.pem
     """

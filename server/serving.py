@@ -105,7 +105,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         security = await stack.enter_async_context(
             opened(options.security, options.host, options.data_dir)
         )
-        if options.http.http_port is not None:
+        if options.http.port is not None:
             options.security.check_reach(
                 options.http.http_host, authenticates=security.authenticates
             )

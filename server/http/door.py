@@ -30,7 +30,7 @@ def socket_file(options: HttpOptions) -> Iterator[Path | None]:
 
     A file and not a port of 127.0.0.1, which every user of the machine could call.
     """
-    if options.http_port is None:
+    if options.port is None:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
@@ -52,7 +52,7 @@ async def http_door(
     Without `local` it does nothing. Raises ConfigError for an address that cannot be had, for a
     certificate that cannot work, and where the libraries are missing.
     """
-    if local is None or options.http_port is None:
+    if local is None or options.port is None:
         yield
         return
     options.check_origins(authenticates=security.authenticates)
@@ -60,6 +60,7 @@ async def http_door(
     try:
         from server.http.app import Access, create_app  # noqa: PLC0415
         from server.http.listening import listening  # noqa: PLC0415
+        from server.http.pages import console_pages  # noqa: PLC0415
         from server.http.tls import tls_context  # noqa: PLC0415
     except ImportError as exc:
         raise ConfigError(
@@ -68,8 +69,9 @@ async def http_door(
     tls = None if files is None else tls_context(files)
     local_only = not security.authenticates and is_loopback(options.http_host)
     access = Access(options.cors_origins, local_only)
+    pages = console_pages() if options.console else ()
     async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
-        app = create_app(channel, limits, access, security.admit)
-        async with listening(app, options.http_host, options.http_port, tls) as url:
+        app = create_app(channel, limits, access, security.admit, pages=pages)
+        async with listening(app, options.http_host, options.port, tls) as url:
             announce(f"http on {url}")
             yield

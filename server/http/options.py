@@ -10,6 +10,7 @@ import typer
 from budgetmem.errors import ConfigError
 
 ANY = "*"
+CONSOLE_PORT = 8080
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,20 @@ class HttpOptions:
             "repeated.",
         ),
     ] = None
+
+    console: Annotated[
+        bool,
+        typer.Option(
+            "--console",
+            help="Serve a page for people at / over HTTP; on port "
+            f"{CONSOLE_PORT}, if --http-port names none.",
+        ),
+    ] = False
+
+    @property
+    def port(self) -> int | None:
+        """The port of HTTP; None if it is not wanted."""
+        return CONSOLE_PORT if self.console and self.http_port is None else self.http_port
 
     @property
     def cors_origins(self) -> tuple[str, ...]:

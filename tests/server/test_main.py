@@ -113,7 +113,9 @@ def test_http_is_asked_for(app, served, monkeypatch):
     sites = ["--http-cors-origin", "https://a.example", "--http-cors-origin", "https://b.example"]
     arguments = ["--http-port", "0", "--http-host", "::1", *sites]
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    off, on = served
+    assert CliRunner().invoke(app, ["--console"]).exit_code == 0
+    off, on, page = served
+    assert (off.http.port, on.http.port, page.http.port) == (None, 0, 8080)
     assert (off.http, off.http.cors_origins) == (HttpOptions(), ())
     assert (on.http.http_port, on.http.http_host) == (0, "::1")
     assert on.http.cors_origins == ("https://a.example", "https://b.example")

@@ -29,7 +29,14 @@ class House:
 
 @contextmanager
 def open_house(
-    access=None, *, limits=None, tls=None, security=None, heartbeat_s=15.0, serve=True
+    access=None,
+    *,
+    limits=None,
+    tls=None,
+    security=None,
+    heartbeat_s=15.0,
+    serve=True,
+    pages=(),
 ) -> Iterator[House]:
     """A server on any free port, with signs of life of silent streams every `heartbeat_s`."""
     with (
@@ -47,6 +54,7 @@ def open_house(
                 access or Access(),
                 (security or Security()).admit,
                 heartbeat_s=heartbeat_s,
+                pages=pages,
             )
             return await stack.enter_async_context(listening(app, "127.0.0.1", 0, tls))
 
