@@ -85,8 +85,8 @@ def _path(value: Any) -> str:  # noqa: ANN401  (its class has no public type)
 
 
 def _property(field: FieldDescriptor) -> Schema:
-    if _is_map(field):
-        value = field.message_type.fields_by_name["value"]
+    value = _map_value(field)
+    if value is not None:
         return {"type": "object", "additionalProperties": _one(value)}
     if field.is_repeated:
         return {"type": "array", "items": _one(field)}
@@ -100,11 +100,15 @@ def _one(field: FieldDescriptor) -> Schema:
 
 def _parts(described: Descriptor | EnumDescriptor) -> Iterator[Descriptor | EnumDescriptor]:
     for field in () if isinstance(described, EnumDescriptor) else described.fields:
-        part = field.message_type.fields_by_name["value"] if _is_map(field) else field
+        part = _map_value(field) or field
         made_of = part.message_type or part.enum_type
         if made_of is not None:
             yield made_of
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
+def _map_value(field: FieldDescriptor) -> FieldDescriptor | None:
+    """What the values of a map are; None for what is no map."""
+    entry = field.message_type
+    if entry is None or not entry.GetOptions().map_entry:
+        return None
+    return entry.fields_by_name["value"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
@@ -47,6 +48,13 @@ def house(tmp_path, keys):
 
         house.grpc.call(serve())
         yield house
+
+
+@pytest.fixture(autouse=True)
+def quiet_client(monkeypatch):
+    """What the client logs is not the server's to keep secret."""
+    for name in ("httpx", "httpcore"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", False)
 
 
 def test_http_and_grpc_say_the_same_and_log_nothing_of_it(house, keys, logged):
