@@ -17,7 +17,7 @@ from server.http.comments import comments
 from server.http.faults import JSON
 from server.http.framing import FRAMINGS
 from server.http.requests import TIMEOUT, TIMEOUT_KEY
-from server.http.routes import ROUTES, WHOLE, Route
+from server.http.routes import ROUTES, Route
 from server.http.schemas import Schema, reached, reference, schema_of
 from server.observability.calls import REQUEST_ID_KEY
 
@@ -144,10 +144,7 @@ def _path_parameter(route: Route, name: str, said: Mapping[str, str]) -> dict[st
 
 def _body(route: Route) -> Descriptor:
     """The message that body and path fill."""
-    whole = route.method.input_type
-    if route.body in {None, WHOLE}:
-        return whole
-    return whole.fields_by_name[str(route.body)].message_type
+    return route.new_request()[1].DESCRIPTOR
 
 
 def _schemas(said: Mapping[str, str]) -> dict[str, Schema]:
