@@ -56,12 +56,17 @@ export async function* lines(stream) {
   const decoder = new TextDecoder();
   const reader = stream.getReader();
   let rest = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    const parts = (rest + (done ? decoder.decode() : decoder.decode(value, { stream: true }))).split("\n");
-    rest = parts.pop();
-    yield* parts.filter((line) => line !== "");
-    if (done) break;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      const parts = (rest + (done ? decoder.decode() : decoder.decode(value, { stream: true }))).split("\n");
+      rest = parts.pop();
+      yield* parts.filter((line) => line !== "");
+      if (done) break;
+    }
+    if (rest !== "") yield rest;
+  } finally {
+    // Whoever has read enough does not want the rest sent; of a stream that failed there is none.
+    reader.cancel().catch(() => {});
   }
-  if (rest !== "") yield rest;
 }

@@ -109,6 +109,8 @@ async function ask(action) {
 $("identity").addEventListener("submit", (event) => {
   event.preventDefault();
   state.api = new Api({ key: $("key").value, tenant: $("tenant").value });
+  state.history = null;
+  $("turns-box").hidden = true;
   telling(load);
 });
 $("ask").addEventListener("submit", (event) => {
