@@ -29,7 +29,7 @@ FORWARDED = (AUTHORIZATION_KEY, TENANT_KEY, "traceparent", "tracestate")
 """Headers that gRPC gets as they are, each as often as it was sent."""
 
 INLINE_BYTES = 64 * 1024
-"""Bodies up to this size are read in the event loop, others in a worker: 16 MiB take seconds."""
+"""Bodies up to this size are read in the event loop, others in a worker: 16 MiB take 2 s."""
 
 
 def metadata_of(headers: Headers, request_id: str) -> tuple[tuple[str, str], ...]:
