@@ -13,6 +13,7 @@ import typer
 from budgetmem.commands.failures import exit_code, report
 from budgetmem.commands.grouped import grouped
 from budgetmem.errors import BudgetMemError
+from server.http.options import HttpOptions
 from server.security.limit_options import LimitOptions
 from server.security.options import SecurityOptions
 
@@ -95,10 +96,11 @@ def serve(  # noqa: PLR0917  (the command line's options)
         Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
     ] = "warning",
     *,
+    http: HttpOptions,
     security: SecurityOptions,
     limits: LimitOptions,
 ) -> None:
-    """Start a server: load the models of a profile, then answer over gRPC until stopped.
+    """Start a server: load the models of a profile, then answer over gRPC, and HTTP, until stopped.
 
     \b
     budgetmem assets pull small && budgetmem serve
@@ -108,6 +110,8 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
     budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
     budgetmem serve --store postgresql://budgetmem@db.example.com/budgetmem
+    budgetmem serve --http-port 8080
+    budgetmem serve --console
     budgetmem keys create --tenant acme
     budgetmem serve --host 0.0.0.0 --tls-cert server.pem --tls-key server-key.pem
     """
@@ -137,6 +141,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         limits=limits.limits,
         store_limits=limits.store_limits,
         store=store,
+        http=http,
         observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),
     )
     asyncio.run(run(options, typer.echo))

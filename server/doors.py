@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -66,16 +67,20 @@ class Doors:
         """Whether health says SERVING. May be asked from any thread."""
         return self._ready
 
-    async def open(self, host: str, port: int) -> int:
+    async def open(self, host: str, port: int, local: Path | None = None) -> int:
         """Listens, on a free port if `port` is 0, and returns the port.
 
-        Raises ConfigError if the address cannot be had.
+        At `local`, the name of a file that is not there yet, it listens too, without TLS: for
+        other doors of this process, in a folder that is theirs alone. Raises ConfigError if the
+        address cannot be had.
         """
         await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             taken = self._listen(f"{host}:{port}")
         except RuntimeError as exc:
             raise ConfigError(f"cannot listen on {host}:{port}: is the port taken?") from exc
+        if local is not None:
+            self._listen_at(local)
         await self._server.start()
         return taken
 
@@ -102,6 +107,15 @@ class Doors:
         if self._security.credentials is None:
             return self._server.add_insecure_port(address)
         return self._server.add_secure_port(address, self._security.credentials)
+
+    def _listen_at(self, file: Path) -> None:
+        try:
+            self._server.add_insecure_port(f"unix:{file}")
+        except RuntimeError as exc:
+            raise ConfigError(
+                f"cannot listen at {file}: such names are about 100 characters long at most; name "
+                "a folder for temporary files by TMPDIR that is short, and can be written to"
+            ) from exc
 
     async def _tell(self, status: int) -> None:
         self._ready = status == health_pb2.HealthCheckResponse.SERVING

@@ -27,6 +27,8 @@ from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.canary import Canaries
 from server.doors import Doors
+from server.http.door import http_door, socket_file
+from server.http.options import HttpOptions
 from server.observability.observing import Observability, observing
 from server.observability.options import ObservabilityOptions
 from server.observability.state import StateCollector
@@ -78,6 +80,7 @@ class Options:
     # It may hold a password.
     store: str | None = field(default=None, repr=False)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
+    http: HttpOptions = field(default_factory=HttpOptions)
 
 
 async def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -112,6 +115,10 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         security = await stack.enter_async_context(
             opened(options.security, options.host, options.data_dir)
         )
+        if options.http.port is not None:
+            options.security.check_reach(
+                options.http.http_host, authenticates=security.authenticates
+            )
         doors = Doors(options.limits, security, [seen.interceptor])
         folders = await asyncio.to_thread(router_folders, options)
         routers = await stack.enter_async_context(
@@ -121,8 +128,19 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         seen.watch_state(
             StateCollector(profile.name, lambda: doors.ready, routers.versions, breakers.states)
         )
-        port = await doors.open(options.host, options.port)
+        local = stack.enter_context(socket_file(options.http))
+        port = await doors.open(options.host, options.port, local)
         stack.push_async_callback(doors.close, 0)
+        await stack.enter_async_context(
+            http_door(
+                options.http,
+                options.security.tls,
+                security,
+                options.limits,
+                local=local,
+                announce=announce,
+            )
+        )
         if options.port_file is not None:
             options.port_file.write_text(f"{port}\n", encoding="ascii")
         outage = Outage()

@@ -53,14 +53,22 @@ class Gate(grpc.aio.ServerInterceptor):
             return await continuation(handler_call_details)
         metadata: Any = handler_call_details.invocation_metadata or ()
         try:
+            principal = await self.admitted(method, metadata)
+        except (Unauthenticated, PermissionDenied) as exc:
+            return _refusal(exc)
+        enter(principal)
+        return await continuation(handler_call_details)
+
+    async def admitted(self, method: str, metadata: Metadata) -> Principal:
+        """Who makes this call. Raises Unauthenticated or PermissionDenied where it is refused."""
+        try:
             principal = await self._caller(metadata)
             check_scope(principal, method)
             check_named(principal, metadata)
         except (Unauthenticated, PermissionDenied) as exc:
             logger.info("refused %.200r: %s", method, exc)
-            return _refusal(exc)
-        enter(principal)
-        return await continuation(handler_call_details)
+            raise
+        return principal
 
     async def _caller(self, metadata: Metadata) -> Principal:
         credential = _bearer(metadata)

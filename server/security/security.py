@@ -14,7 +14,7 @@ from server.security.api_keys import ApiKeys
 from server.security.gate import Authenticator, Gate
 from server.security.jwt_keys import FileKeys, KeySource, UrlKeys, fetcher
 from server.security.options import SecurityOptions
-from server.security.tenants import NamedTenants, ProvenTenants, Tenants
+from server.security.tenants import Metadata, NamedTenants, ProvenTenants, Tenants
 from server.security.tls import server_credentials
 from server.security.tokens import Tokens
 
@@ -23,10 +23,20 @@ from server.security.tokens import Tokens
 class Security:
     """By default everybody is let in and says which tenant is meant: for loopback alone."""
 
-    interceptors: tuple[grpc.aio.ServerInterceptor, ...] = ()
+    interceptors: tuple[Gate, ...] = ()
     tenants: Tenants = field(default_factory=NamedTenants)
     credentials: grpc.ServerCredentials | None = None
     reflection: bool = True
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers are asked for a credential."""
+        return bool(self.interceptors)
+
+    async def admit(self, method: str, metadata: Metadata) -> None:
+        """Raises what the gate would refuse a call with, so that another door need not make it."""
+        for gate in self.interceptors:
+            await gate.admitted(method, metadata)
 
 
 def guarded(*authenticators: Authenticator, reflection: bool = False) -> Security:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from budgetmem.errors import BudgetMemError, NotFound
 from budgetmem.history import IngestReport
@@ -230,8 +231,10 @@ def running(
     security: Security | None = None,
     limits: Limits | None = None,
     seen: Observability | None = None,
+    local: Path | None = None,
 ) -> Iterator[Running]:
-    """The doors on a free port, in a thread and loop of their own; watched by `seen`."""
+    """The doors on a free port, and at `local`, in a thread and loop of their own; watched by
+    `seen`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -240,7 +243,7 @@ def running(
         info = replace(INFO, limits=limits or INFO.limits)
         doors = Doors(limits, security, [seen.interceptor] if seen else ())
         engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters())
-        port = await doors.open("127.0.0.1", 0)
+        port = await doors.open("127.0.0.1", 0, local)
         if serve:
             await doors.serve(seen.engine(engine) if seen else engine)
         return Running(f"127.0.0.1:{port}", doors, engine, loop)

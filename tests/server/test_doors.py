@@ -94,6 +94,13 @@ async def test_a_taken_port_is_a_config_error(server):
         await Doors().open("127.0.0.1", port)
 
 
+async def test_a_file_that_cannot_be_listened_at_is_a_config_error(tmp_path):
+    doors = Doors()
+    with pytest.raises(ConfigError, match="TMPDIR"):
+        await doors.open("127.0.0.1", 0, tmp_path / ("x" * 200))
+    await doors.close(0)
+
+
 async def test_closing_lets_a_running_call_end_and_lets_no_other_in():
     doors = Doors()
     port = await doors.open("127.0.0.1", 0)

@@ -10,6 +10,7 @@ import server.__main__ as command
 from budgetmem.errors import AssetError, ServerUnavailable
 from budgetmem.info import Limits
 from server import serving
+from server.http.options import HttpOptions
 from server.observability.options import ObservabilityOptions
 from server.room import StoreLimits
 from server.security.options import SecurityOptions
@@ -115,6 +116,20 @@ def test_security_and_limits_reach_the_server(app, served, tmp_path):
         insecure=True,
         reflection=False,
     )
+
+
+def test_http_is_asked_for(app, served, monkeypatch):
+    monkeypatch.delenv("BUDGETMEM_HTTP_PORT", raising=False)
+    assert CliRunner().invoke(app, []).exit_code == 0
+    sites = ["--http-cors-origin", "https://a.example", "--http-cors-origin", "https://b.example"]
+    arguments = ["--http-port", "0", "--http-host", "::1", *sites]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert CliRunner().invoke(app, ["--console"]).exit_code == 0
+    off, on, page = served
+    assert (off.http.port, on.http.port, page.http.port) == (None, 0, 8080)
+    assert (off.http, off.http.cors_origins) == (HttpOptions(), ())
+    assert (on.http.http_port, on.http.http_host) == (0, "::1")
+    assert on.http.cors_origins == ("https://a.example", "https://b.example")
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--log-level", "loud"]])

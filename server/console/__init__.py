@@ -1,0 +1,1 @@
+"""A page for people, on top of HTTP: plain HTML, CSS and JavaScript modules (docs/console.md)."""

@@ -1,0 +1,72 @@
+// The HTTP API: every call here is a route of docs/http.md.
+
+const HISTORIES = "/v1/histories";
+const path = (history, rest) => `${HISTORIES}/${encodeURIComponent(history)}${rest}`;
+
+// The fault that a server told, or the status where it told none.
+export class ApiError extends Error {
+  constructor(status, error) {
+    super(error ? `${error.status}: ${error.message}` : `HTTP ${status}`);
+  }
+}
+
+export class Api {
+  constructor({ key = "", tenant = "" } = {}) {
+    this.headers = {};
+    if (key) this.headers.authorization = `Bearer ${key}`;
+    if (tenant) this.headers["budgetmem-tenant"] = tenant;
+  }
+
+  info() { return this.#json("/v1/info"); }
+
+  histories() { return this.#json(HISTORIES); }
+
+  answer(history, body, signal) { return this.#json(path(history, ":answer"), body, signal); }
+
+  extract(history, body, signal) { return this.#lines(path(history, ":extractStream"), body, signal); }
+
+  turns(history, signal) { return this.#lines(path(history, "/turns"), undefined, signal); }
+
+  async #json(url, body, signal) {
+    return (await this.#fetch(url, body, signal, "application/json")).json();
+  }
+
+  async *#lines(url, body, signal) {
+    const response = await this.#fetch(url, body, signal, "application/x-ndjson");
+    for await (const line of lines(response.body)) {
+      const message = JSON.parse(line);
+      if (message.error) throw new ApiError(message.error.code, message.error);
+      yield message;
+    }
+  }
+
+  async #fetch(url, body, signal, accept) {
+    const headers = { ...this.headers, accept };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const method = body === undefined ? "GET" : "POST";
+    const response = await fetch(url, { method, headers, body: JSON.stringify(body), signal });
+    if (response.ok) return response;
+    const told = await response.json().catch(() => ({}));
+    throw new ApiError(response.status, told.error);
+  }
+}
+
+// The lines of a stream of bytes, as they come; a character or a line may come in pieces.
+export async function* lines(stream) {
+  const decoder = new TextDecoder();
+  const reader = stream.getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      const parts = (rest + (done ? decoder.decode() : decoder.decode(value, { stream: true }))).split("\n");
+      rest = parts.pop();
+      yield* parts.filter((line) => line !== "");
+      if (done) break;
+    }
+    if (rest !== "") yield rest;
+  } finally {
+    // Whoever has read enough does not want the rest sent; of a stream that failed there is none.
+    reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,100 @@
+"""The ASGI application: the routes, health, the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+from starlette.routing import Route as Mounted
+from starlette.types import ASGIApp
+
+from budgetmem.errors import BudgetMemError
+from budgetmem.info import Limits
+from server.http.endpoint import HEARTBEAT_S, Admit, Endpoint
+from server.http.faults import JSON, respond
+from server.http.middleware import Common, LocalNamesOnly
+from server.http.requests import FORWARDED, TIMEOUT_KEY
+from server.http.routes import ROUTES
+from server.observability.calls import REQUEST_ID_KEY
+
+HEALTH = "/healthz"
+OPENAPI = "/openapi.json"
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may use the application, beside what gRPC says.
+
+    `cors_origins` are the sites whose pages may. With `local_names_only` it answers to names of
+    this machine alone.
+    """
+
+    cors_origins: Sequence[str] = ()
+    local_names_only: bool = False
+
+
+def create_app(
+    channel: grpc.aio.Channel,
+    limits: Limits,
+    access: Access,
+    admit: Admit,
+    *,
+    pages: Sequence[BaseRoute] = (),
+    heartbeat_s: float = HEARTBEAT_S,
+) -> ASGIApp:
+    """The application in front of the gRPC server that `channel` leads to.
+
+    `admit` is `Security.admit` of that server.
+    """
+    routes: list[BaseRoute] = [
+        Mounted(HEALTH, _health(channel)),
+        Mounted(OPENAPI, openapi),
+        *pages,
+        *(
+            Mounted(
+                # Names of histories may have slashes; the path comes here decoded.
+                route.path.replace("}", ":path}"),
+                Endpoint(route, channel, admit, limits.message_bytes, heartbeat_s=heartbeat_s),
+                methods=[route.verb],
+            )
+            for route in ROUTES
+        ),
+    ]
+    failures = (HTTPException, BudgetMemError, grpc.aio.AioRpcError, Exception)
+    app = Starlette(routes=routes, exception_handlers=dict.fromkeys(failures, respond))
+    # What leaves the slash off, or adds one, may mean another thing: it is not found.
+    app.router.redirect_slashes = False
+    if access.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=access.cors_origins,
+            allow_methods=sorted({route.verb for route in ROUTES}),
+            allow_headers=[*FORWARDED, "content-type", TIMEOUT_KEY, REQUEST_ID_KEY],
+            expose_headers=[REQUEST_ID_KEY, "retry-after"],
+        )
+    return Common(LocalNamesOnly(app) if access.local_names_only else app)
+
+
+async def openapi(_request: Request) -> Response:
+    """The document that `python -m server.http.openapi` wrote."""
+    return Response(files("server.http").joinpath("openapi.json").read_bytes(), media_type=JSON)
+
+
+def _health(channel: grpc.aio.Channel) -> Callable[[Request], object]:
+    stub = health_pb2_grpc.HealthStub(channel)
+
+    async def health(_request: Request) -> Response:
+        found = await stub.Check(health_pb2.HealthCheckRequest())
+        name = health_pb2.HealthCheckResponse.ServingStatus.Name(found.status)
+        return JSONResponse({"status": name}, 200 if name == "SERVING" else 503)
+
+    return health

@@ -1,0 +1,105 @@
+"""HTTP requests become gRPC's: message, metadata, deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.message import Message
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from budgetmem.errors import InvalidInput
+from budgetmem.wire.requests import AUTHORIZATION_KEY, TENANT_KEY
+from server.http.faults import JSON
+from server.http.routes import Route
+from server.observability.calls import REQUEST_ID_KEY
+
+TIMEOUT_KEY = "grpc-timeout"
+"""gRPC's own header: unlike the others in use, it says its unit."""
+
+TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
+UNITS_S: Mapping[str, float] = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+
+FORWARDED = (AUTHORIZATION_KEY, TENANT_KEY, "traceparent", "tracestate")
+"""Headers that gRPC gets as they are, each as often as it was sent."""
+
+INLINE_BYTES = 64 * 1024
+"""Bodies up to this size are read in the event loop, others in a worker: 16 MiB take 2 s."""
+
+
+def metadata_of(headers: Headers, request_id: str) -> tuple[tuple[str, str], ...]:
+    """The metadata of the call. Raises InvalidInput for a header that gRPC cannot carry."""
+    return (*_forwarded(headers), (REQUEST_ID_KEY, request_id))
+
+
+def _forwarded(headers: Headers) -> Iterator[tuple[str, str]]:
+    for key in FORWARDED:
+        for value in headers.getlist(key):
+            if not (value.isascii() and value.isprintable()):
+                raise InvalidInput(key, "must be printable ASCII")
+            yield key, value
+
+
+def timeout_of(headers: Headers) -> float | None:
+    """Seconds until the caller's deadline, if any. Raises InvalidInput for a malformed one."""
+    given = headers.get(TIMEOUT_KEY)
+    if given is None:
+        return None
+    found = TIMEOUT.fullmatch(given)
+    if found is None:
+        raise InvalidInput(TIMEOUT_KEY, f"{given!r:.40} is not like 30S (seconds) or 1500m (ms)")
+    return int(found[1]) * UNITS_S[found[2]]
+
+
+def check_json(headers: Headers) -> None:
+    """Raises HTTPException for a body that does not say that it is JSON.
+
+    So a page of another site cannot have a browser send one: browsers ask for leave first.
+    """
+    given = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != JSON:
+        raise HTTPException(415, f"the body must have the header `content-type: {JSON}`")
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """The body. Raises HTTPException where it has more than `most` bytes."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise HTTPException(413, f"the body is larger than {most} bytes: send it in parts")
+    return bytes(body)
+
+
+async def message_of(route: Route, params: Mapping[str, Any], body: bytes) -> Message:
+    """The request of the RPC.
+
+    Raises InvalidInput for a body that is not the canonical JSON of its message, and for one that
+    says other than the path.
+    """
+    whole, part = route.new_request()
+    if route.body is not None:
+        if len(body) > INLINE_BYTES:
+            await asyncio.to_thread(_parse, body, part)
+        else:
+            _parse(body, part)
+    for name, value in params.items():
+        if getattr(part, name) not in {"", value}:
+            raise InvalidInput(name, "the body names another than the path")
+        setattr(part, name, value)
+    return whole
+
+
+def _parse(body: bytes, message: Message) -> None:
+    try:
+        # The library takes an empty array for an empty object.
+        if not body.lstrip().startswith(b"{"):
+            raise ParseError("an object begins with {")
+        Parse(body, message)
+    except (ParseError, ValueError) as exc:
+        raise InvalidInput("body", f"is not the JSON of {message.DESCRIPTOR.name}: {exc}") from exc

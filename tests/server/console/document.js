@@ -1,0 +1,32 @@
+// As much of a document as view.js needs: elements that keep what was put into them.
+
+class Fake {
+  constructor(tag) {
+    this.tag = tag;
+    this.attributes = {};
+    this.children = [];
+  }
+
+  setAttribute(name, value) { this.attributes[name] = value; }
+
+  addEventListener() {}
+
+  append(...children) { this.children.push(...children); }
+
+  prepend(...children) { this.children.unshift(...children); }
+
+  replaceChildren(...children) { this.children = children; }
+
+  set textContent(text) { this.children = [text]; }
+
+  get textContent() {
+    return this.children.map((child) => (child instanceof Fake ? child.textContent : String(child))).join(" ");
+  }
+
+  *all(tag) {
+    if (this.tag === tag) yield this;
+    for (const child of this.children) if (child instanceof Fake) yield* child.all(tag);
+  }
+}
+
+globalThis.document = { createElement: (tag) => new Fake(tag) };

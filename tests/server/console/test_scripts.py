@@ -1,0 +1,163 @@
+"""The console's scripts in Node, with what the server really says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from server.http.pages import FILES
+from tests.server.http.house import open_house
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed"),
+]
+
+WATCH = """
+const run = new Run(place, "Extraction", 1);
+for (const line of input.trim().split("\\n")) {
+  const [[kind, value]] = Object.entries(JSON.parse(line));
+  run[kind](value);
+}
+"""
+
+
+@pytest.fixture
+def node(tmp_path):
+    """Runs a script beside the console's modules; gives what its `result` is in the end."""
+    for name in FILES:
+        (tmp_path / name).write_bytes(files("server.console").joinpath(name).read_bytes())
+    shutil.copy(Path(__file__).with_name("document.js"), tmp_path)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+
+    def run(script, given=""):
+        (tmp_path / "script.js").write_text(
+            'import "./document.js";\nimport { readFileSync } from "node:fs";\n'
+            'import { lines } from "./api.js";\n'
+            'import { budgetOf, threeBudgets } from "./budgets.js";\n'
+            'import { Run } from "./view.js";\n'
+            'const input = readFileSync(0, "utf8");\nlet result;\n'
+            'const place = document.createElement("div");\n'
+            f"{script}\nconsole.log(JSON.stringify(result));\n",
+            encoding="utf-8",
+        )
+        done = subprocess.run(
+            ["node", tmp_path / "script.js"],
+            input=given.encode(),
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def told():
+    """A stream of events, and an answer, as the server sends them."""
+    with open_house() as house:
+        headers = {"accept": "application/x-ndjson"}
+        question = {"query": "When?"}
+        stream = house.http.post(
+            "/v1/histories/h:extractStream", json=question, headers=headers
+        ).text
+        return stream, house.http.post("/v1/histories/h:answer", json=question).text
+
+
+def test_app_is_a_module_that_parses(tmp_path):
+    app = tmp_path / "app.mjs"
+    app.write_bytes(files("server.console").joinpath("app.js").read_bytes())
+    assert subprocess.run(["node", "--check", app], timeout=120, check=False).returncode == 0
+
+
+def test_lines_come_whole_however_the_bytes_are_cut(node):
+    script = """
+    const bytes = new TextEncoder().encode('{"a":"é🙂"}\\n\\n{"b":1}\\nlast');
+    result = [];
+    for (let size = 1; size <= bytes.length; size += 1) {
+      const stream = new ReadableStream({ start(controller) {
+        for (let at = 0; at < bytes.length; at += size)
+          controller.enqueue(bytes.slice(at, at + size));
+        controller.close();
+      } });
+      const found = [];
+      for await (const line of lines(stream)) found.push(line);
+      result.push(found);
+    }
+    """
+    found = node(script)
+    assert len(found) > 20
+    assert all(each == ['{"a":"é🙂"}', '{"b":1}', "last"] for each in found)
+
+
+def test_a_run_shows_every_module_with_its_cost_and_its_sources(node, told):
+    script = f"""{WATCH}
+    result = {{
+      rows: [...place.all("tr")].map((row) => row.children.map((cell) => cell.textContent)),
+      links: [...place.all("a")].map((link) => link.attributes.href),
+      ids: [...place.all("div")].map((each) => each.attributes.id).filter(Boolean),
+      text: place.textContent,
+    }};"""
+    shown = node(script, told[0])
+    _, filtered, entity, total = shown["rows"]
+    assert filtered[:4] == ["filter", "Low", "1.00 / 0.00 / 0.00", "apply rules"]
+    assert entity[0:2] == ["entity", "High"]
+    assert "not ask reflective @ high: did not parse" in entity[3]
+    assert entity[4:] == ["10", "3", "0.000002", "4.5"]
+    assert total[0] == "in all"
+    assert total[4:] == ["15", "3", "0.000003", "12"]
+    assert shown["links"] == ["#run1-c1", "#run1-c1"]
+    assert shown["ids"] == ["run1-c1"]
+    assert "Ana booked in May." in shown["text"]
+    assert "a note" in shown["text"]
+
+
+def test_an_answer_is_shown_with_what_it_cost(node, told):
+    script = """
+    new Run(place, "Answer", 1).answer(JSON.parse(input));
+    const rows = [...place.all("tr")].map((row) => row.children[0].textContent);
+    result = { text: place.textContent, rows };
+    """
+    shown = node(script, told[1])
+    assert "In May." in shown["text"]
+    assert shown["rows"] == ["Module", "filter", "entity", "answer", "in all"]
+
+
+def test_what_looks_like_html_stays_text(node):
+    evil = "<img src=x onerror=alert(1)>"
+    chunk = {"id": evil, "session": evil, "time": "", "text": evil, "tokens": 1, "score": 0.5}
+    finding = {"module": evil, "text": evil, "chunkIds": [evil]}
+    usage = {"inputTokens": "0", "outputTokens": "0", "costUsd": 0, "milliseconds": 0}
+    step = {"module": evil, "rung": evil, "usage": usage, "fallbacks": []}
+    events = [
+        {"retrieved": {"chunks": [chunk]}},
+        {"moduleDone": {"step": step, "findings": [finding]}},
+    ]
+    script = f"""{WATCH}
+    result = {{ images: [...place.all("img")].length, text: place.textContent,
+      href: [...place.all("a")][0].attributes.href }};"""
+    shown = node(script, "\n".join(map(json.dumps, events)))
+    assert shown["images"] == 0
+    assert shown["text"].count(evil) >= 5
+    assert "<" not in shown["href"]
+
+
+def test_budgets_leave_out_what_was_not_given(node):
+    script = """
+    const ceilings = budgetOf({ weight: "", usd: "0.5", ms: "" });
+    result = [budgetOf({ weight: "0.25", usd: "", ms: "900" }), ceilings,
+      threeBudgets(undefined, ceilings), threeBudgets({ min: 0, max: 0.9 }, ceilings)];
+    """
+    weighed, capped, tiers, weights = node(script)
+    assert weighed == {"costWeight": 0.25, "maxLatencyMs": 900}
+    assert capped == {"maxCostUsd": 0.5}
+    assert [each["budget"]["tier"] for each in tiers] == ["TIER_LOW", "TIER_MID", "TIER_HIGH"]
+    assert [each["budget"]["costWeight"] for each in weights] == [0.9, 0.45, 0]
+    assert all(each["budget"]["maxCostUsd"] == 0.5 for each in tiers + weights)

@@ -1,0 +1,67 @@
+"""The HTTP door before the real gRPC doors, and fakes behind them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import httpx
+
+from budgetmem.info import Limits
+from server.http.app import Access, create_app
+from server.http.listening import listening
+from server.security.security import Security
+from tests.server.fake_engine import Running, running
+
+
+@dataclass
+class House:
+    """A running server: `http` calls it by HTTP, `grpc` leads to its fakes."""
+
+    url: str
+    http: httpx.Client
+    grpc: Running
+
+
+@contextmanager
+def open_house(
+    access=None,
+    *,
+    limits=None,
+    tls=None,
+    security=None,
+    heartbeat_s=15.0,
+    serve=True,
+    pages=(),
+) -> Iterator[House]:
+    """A server on any free port, with signs of life of silent streams every `heartbeat_s`."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(serve, security, limits, local=Path(folder) / "grpc") as server,
+    ):
+        stack = AsyncExitStack()
+
+        async def start():
+            channel = grpc.aio.insecure_channel(f"unix:{folder}/grpc")
+            await stack.enter_async_context(channel)
+            app = create_app(
+                channel,
+                limits or Limits(),
+                access or Access(),
+                (security or Security()).admit,
+                heartbeat_s=heartbeat_s,
+                pages=pages,
+            )
+            return await stack.enter_async_context(listening(app, "127.0.0.1", 0, tls))
+
+        url = server.call(start())
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+            try:
+                yield House(url, client, server)
+            finally:
+                client.close()
+                server.call(stack.aclose())
