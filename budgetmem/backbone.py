@@ -1,7 +1,8 @@
 """What the pipeline asks of models: backbones (LLMs), the encoder, the tagger, and token counts.
 
-The real ones live in `budgetmem.triton` and `budgetmem.endpoints`. The fakes here are public, so that users can test
-their own code against BudgetMem without a model server; they are named fakes because they are.
+The real ones live in `budgetmem.triton` and `budgetmem.endpoints`. The fakes here are public, so
+that users can test their own code against BudgetMem without a model server; they are named fakes
+because they are.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -208,11 +208,10 @@ class EndpointProfile(_Backbone):
         return f"{self.model} at {self.base_url} {how}"
 
 
-def _kind(table: Any) -> Any:
+def _kind(table: object) -> str:
     """Tables without a kind are models on Triton, as all were before there were others."""
-    if isinstance(table, Mapping):
-        return table.get("kind", "triton")
-    return getattr(table, "kind", None)
+    kind = table.get("kind", "triton") if isinstance(table, Mapping) else table.kind  # type: ignore[attr-defined]
+    return str(kind)
 
 
 AnyBackbone = Annotated[
