@@ -94,6 +94,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --no-bundled-routers
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
+    budgetmem serve --profile mine.toml   (may name OpenAI-compatible endpoints: docs/backbones.md)
     budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
     budgetmem keys create --tenant acme
     budgetmem serve --host 0.0.0.0 --tls-cert server.pem --tls-key server-key.pem
