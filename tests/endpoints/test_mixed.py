@@ -34,7 +34,9 @@ def answers(request):
 def models(script):
     local = {key: ScriptedBackbone(perfect, name=key) for key in ("low", "mid")}
     high = backbone(script, ByteCounter())
-    return ModelSet({**local, "high": high}, HashEncoder(), ScriptedTagger())
+    encoder = HashEncoder(name=SMALL.encoder.asset)
+    tagger = ScriptedTagger(name=SMALL.tagger.asset)
+    return ModelSet({**local, "high": high}, encoder, tagger)
 
 
 async def asked(script, budget, breakers=None):
