@@ -165,8 +165,9 @@ class EndpointProfile(_Backbone):
     @classmethod
     def _from_the_profiles_folder(cls, name: str | None, info: ValidationInfo) -> str | None:
         folder = (info.context or {}).get(PROFILE_FOLDER)
-        is_file = name is not None and name.endswith(".json")
-        return str(folder / name) if is_file and isinstance(folder, Path) else name
+        if name is None or not name.endswith(".json") or not isinstance(folder, Path):
+            return name
+        return str(folder / name)
 
     @field_validator("body")
     @classmethod

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
@@ -37,8 +37,8 @@ class Telling:
     """
 
     server: str
-    key: str
-    prompt: str
+    key: str = field(repr=False)
+    prompt: str = field(repr=False)
 
     def failed_status(
         self,
