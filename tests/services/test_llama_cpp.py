@@ -200,8 +200,9 @@ async def test_a_server_of_endpoints_answers_with_no_llm_on_triton(profile_file,
     [backbone] = info.backbones
     assert (backbone.engine, backbone.triton_model) == ("openai", "")
     [summary] = [step for step in memory.receipt.steps if step.module == "summary"]
-    assert summary.usage.calls == 1
+    # What a model of this size writes may be of no use; it was asked, and is paid.
     assert summary.usage.output_tokens > 0
+    assert summary.mean_logprob < 0
     assert KEY.encode() not in logged
 
 
