@@ -15,7 +15,7 @@ from functools import partial
 from budgetmem.backbone import GenerationRequest, Models
 from budgetmem.breakers import Breakers, BreakerState
 from budgetmem.config import ENCODER, TAGGER
-from budgetmem.errors import BackboneUnavailable
+from budgetmem.errors import BackboneError
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Canaries:
                 continue
             try:
                 await probe()
-            except BackboneUnavailable as exc:
+            except BackboneError as exc:
                 logger.warning("canary: %s", exc)
 
     async def run(self) -> None:
