@@ -1,7 +1,8 @@
 """What the pipeline asks of models: backbones (LLMs), the encoder, the tagger, and token counts.
 
-The real ones live in `budgetmem.triton`. The fakes here are public, so that users can test
-their own code against BudgetMem without a model server; they are named fakes because they are.
+The real ones live in `budgetmem.triton` and `budgetmem.endpoints`. The fakes here are public, so
+that users can test their own code against BudgetMem without a model server; they are named fakes
+because they are.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One prompt, ready to send: the chat template is already applied.
+    """One prompt, ready to send: in its chat template, unless it is the server that has that.
 
     `schema` is a JSON schema that the reply must satisfy; engines that can constrain decoding
     do so, the others are merely asked by the prompt. The first `shared` characters of the prompt
@@ -47,7 +48,12 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class Completion:
-    """An LLM's reply. `finish_reason` is `stop` or `length`; logprob is the sum over the output."""
+    """An LLM's reply. `finish_reason` is `stop`, `length` or, where an endpoint has one,
+    `content_filter`; logprob is the sum over the output.
+
+    `cached_tokens` are those of the input that the server says it had read before; 0 if it does
+    not say.
+    """
 
     text: str
     input_tokens: int
@@ -56,6 +62,7 @@ class Completion:
     cumulative_logprob: float | None = None
     first_token_ms: float = 0.0
     milliseconds: float = 0.0
+    cached_tokens: int = 0
 
     @property
     def mean_logprob(self) -> float | None:

@@ -11,8 +11,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from budgetmem.backbone_config import (
+    PROFILE_FOLDER,
+    AnyBackbone,
+    BackboneProfile,
+    Credits,
+    EndpointProfile,
+    Positive,
+    Price,
+    Seconds,
+    Speed,
+    Table,
+)
 from budgetmem.errors import ConfigError
 from budgetmem.tiers import TierName
 
@@ -21,74 +33,35 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+__all__ = [
+    "ENCODER",
+    "PIPELINE",
+    "TAGGER",
+    "BackboneProfile",
+    "ChunkingProfile",
+    "EncoderProfile",
+    "EndpointProfile",
+    "GenerationProfile",
+    "Price",
+    "Profile",
+    "RetrievalProfile",
+    "SchedulingProfile",
+    "Speed",
+    "TaggerProfile",
+    "bundled_profiles",
+    "load_profile",
+]
+
 ENCODER = "encoder"
 TAGGER = "tagger"
 PIPELINE = "pipeline"
 """The names of these where work is scheduled for them, as for backbones by their key."""
 
-Positive = Annotated[int, Field(gt=0)]
-Credits = Annotated[int, Field(gt=0, le=2**16)]
 BatchItems = Annotated[int, Field(gt=0, le=1024)]
 Waiting = Annotated[int, Field(gt=0, le=2**20)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Price(_Table):
-    """USD per million tokens, and where the figure comes from."""
-
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
-    source: str
-
-
-class Speed(_Table):
-    """Tokens per second of one request by itself; latency ceilings are estimated with it."""
-
-    prefill: Annotated[float, Field(gt=0)]
-    decode: Annotated[float, Field(gt=0)]
-
-
-class BackboneProfile(_Table):
-    """One LLM on Triton.
-
-    `asset` (local weights, by catalogue name) or `hub` (a hub id, for the vLLM backend) says what
-    it is. `template` is the chat format, with `{prompt}` in it. `context` is in tokens.
-    """
-
-    triton_model: str
-    engine: Literal["openvino", "transformers", "vllm"]
-    asset: str | None = None
-    hub: str | None = None
-    template: str
-    context: Positive
-    price: Price
-    speed: Speed
-    engine_options: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
-    instances: Positive = 1
-    """Triton instances (model replicas) of this backbone."""
-    gpus: tuple[int, ...] = ()
-    """GPU ids of its instance group; empty lets the engine decide."""
-    credits: Credits = 16
-    """Requests in flight at most, over all instances; near the engine's max_num_seqs."""
-    device: str | None = None
-    """Backbones that name the same device take turns on it (docs/scheduling.md, rule 11)."""
-
-    @model_validator(mode="after")
-    def _has_weights(self) -> BackboneProfile:
-        if self.engine == "vllm" and self.hub is None:
-            raise ValueError("engine 'vllm' needs a hub id in `hub`")
-        if self.engine != "vllm" and self.asset is None:
-            raise ValueError(f"engine {self.engine!r} needs a catalogue name in `asset`")
-        if "{prompt}" not in self.template:
-            raise ValueError("`template` must contain {prompt}")
-        return self
-
-
-class EncoderProfile(_Table):
+class EncoderProfile(Table):
     """The sentence encoder on Triton: ONNX, ids in, pooled and normalised embeddings out."""
 
     triton_model: str
@@ -108,7 +81,7 @@ class EncoderProfile(_Table):
     """Batches in flight at most: one that is computed, and one that is ready when it is done."""
 
 
-class TaggerProfile(_Table):
+class TaggerProfile(Table):
     """The spaCy tagger, parser and entity recogniser on Triton."""
 
     triton_model: str
@@ -121,7 +94,7 @@ class TaggerProfile(_Table):
     """Batches in flight at most."""
 
 
-class SchedulingProfile(_Table):
+class SchedulingProfile(Table):
     """How work waits for its turn (docs/scheduling.md).
 
     Capacities are calls, or full batches, that wait at one stage for one model; or requests.
@@ -141,7 +114,7 @@ class SchedulingProfile(_Table):
     """A backbone keeps its device so long while others of the device have work."""
 
 
-class ChunkingProfile(_Table):
+class ChunkingProfile(Table):
     """How a session becomes units of retrieval.
 
     `windows`: every turn with `neighbours` turns on both sides. `pack`: whole turns packed up to
@@ -155,7 +128,7 @@ class ChunkingProfile(_Table):
     """How a turn is written: `line` is `NAME: TEXT`, `said` the paper's `NAME said, "TEXT"`."""
 
 
-class RetrievalProfile(_Table):
+class RetrievalProfile(Table):
     """Ranking and how much reaches the pipeline, in tokens of the encoder's tokenizer."""
 
     ranking: Literal["dense", "keyword", "fused", "lines"] = "lines"
@@ -164,7 +137,7 @@ class RetrievalProfile(_Table):
     chunking: ChunkingProfile = ChunkingProfile()
 
 
-class GenerationProfile(_Table):
+class GenerationProfile(Table):
     """Output limits, in tokens, by what is generated."""
 
     filter: Positive = 64
@@ -173,12 +146,12 @@ class GenerationProfile(_Table):
     answer: Positive = 32
 
 
-class Profile(_Table):
+class Profile(Table):
     """A complete set of models. `tiers` maps Low, Mid and High to entries of `backbones`."""
 
     name: str
     about: str
-    backbones: Mapping[str, BackboneProfile]
+    backbones: Mapping[str, AnyBackbone]
     tiers: Mapping[TierName, str]
     answerer: str
     encoder: EncoderProfile
@@ -200,9 +173,21 @@ class Profile(_Table):
         return self
 
     @property
+    def on_triton(self) -> Mapping[str, BackboneProfile]:
+        """The backbones that are Triton's."""
+        found = self.backbones.items()
+        return {key: each for key, each in found if isinstance(each, BackboneProfile)}
+
+    @property
+    def endpoints(self) -> Mapping[str, EndpointProfile]:
+        """The backbones that answer over HTTP."""
+        found = self.backbones.items()
+        return {key: each for key, each in found if isinstance(each, EndpointProfile)}
+
+    @property
     def assets(self) -> tuple[str, ...]:
         """Catalogue names of everything this profile needs on disk, each once."""
-        local = [b.asset for b in self.backbones.values() if b.asset is not None]
+        local = [b.asset for b in self.on_triton.values() if b.asset is not None]
         return tuple(dict.fromkeys([self.encoder.asset, self.tagger.asset, *local]))
 
 
@@ -220,16 +205,20 @@ def load_profile(name_or_path: str) -> Profile:
     Raises ConfigError naming the file and every field that is wrong.
     """
     text = _read(name_or_path)
+    context = {PROFILE_FOLDER: Path(name_or_path).absolute().parent}
     try:
-        return Profile.model_validate(tomllib.loads(text))
+        return Profile.model_validate(tomllib.loads(text), context=context)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"profile {name_or_path}: not valid TOML: {exc}") from exc
     except ValidationError as exc:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc']) or 'profile'}: {error['msg']}"
-            for error in exc.errors()
-        )
+        faults = "; ".join(f"{_place(error['loc'])}: {error['msg']}" for error in exc.errors())
         raise ConfigError(f"profile {name_or_path}: {faults}") from exc
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Where a fault is, as the file has it: the kind of a backbone is no table of it."""
+    keys = loc[:2] + loc[3:] if loc[:1] == ("backbones",) else loc
+    return ".".join(map(str, keys)) or "profile"
 
 
 def _read(name_or_path: str) -> str:

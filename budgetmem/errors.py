@@ -76,7 +76,14 @@ class BackboneError(BudgetMemError):
 
 
 class BackboneUnavailable(BackboneError):
-    """A model server cannot be reached, is not ready, or went away in the middle of a call."""
+    """A model server cannot be reached, is not ready, or went away in the middle of a call.
+
+    `retry_after_s` is what the server asked for, in seconds; None if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StoreUnavailable(BudgetMemError):

@@ -67,17 +67,23 @@ class Retries:
     """How often a call is made at most, and how long is waited before it is made again.
 
     The wait is drawn evenly from 0 to `first_s` seconds, which doubles every time ("full jitter",
-    Brooker, Exponential Backoff And Jitter, 2015).
+    Brooker, Exponential Backoff And Jitter, 2015). It is no shorter than the server asks for, and
+    what asks for more than `longest_s` is not called again: a lower rung answers sooner.
     """
 
     attempts: int = 3
     first_s: float = 0.2
+    longest_s: float = 5.0
     draw: Callable[[float, float], float] = random.uniform
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def wait(self, failed: int) -> None:
+    def allow(self, failure: BackboneUnavailable) -> bool:
+        """Whether the wait that the server asks for is worth it."""
+        return failure.retry_after_s is None or failure.retry_after_s <= self.longest_s
+
+    async def wait(self, failed: int, at_least_s: float = 0.0) -> None:
         """After so many failures."""
-        await self.sleep(self.draw(0.0, self.first_s * 2 ** (failed - 1)))
+        await self.sleep(at_least_s + self.draw(0.0, self.first_s * 2 ** (failed - 1)))
 
 
 @dataclass(frozen=True)
@@ -99,10 +105,10 @@ class Guard:
             try:
                 with self.breaker.call():
                     return await work()
-            except BackboneUnavailable:
-                if self.breaker.refuses:
+            except BackboneUnavailable as exc:
+                if self.breaker.refuses or not self.retries.allow(exc):
                     raise
-                await self.retries.wait(failed)
+                await self.retries.wait(failed, exc.retry_after_s or 0.0)
         await self.outage.wait()
         with self.breaker.call():
             return await work()

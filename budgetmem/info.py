@@ -45,7 +45,8 @@ class ModelPrice:
 
 @dataclass(frozen=True)
 class BackboneInfo:
-    """One LLM: the tiers it fills, its name on Triton, its context in tokens."""
+    """One LLM: the tiers it fills, its name on Triton (none for an endpoint), its context in
+    tokens."""
 
     name: str
     tiers: tuple[Tier, ...]

@@ -23,9 +23,17 @@ class PriceBook:
         models[profile.tagger.asset] = profile.tagger.price
         return cls(models)
 
-    def cost(self, model: str, input_tokens: int, output_tokens: int = 0) -> float:
-        """USD of one call. Raises ConfigError if the model has no price."""
+    def cost(
+        self, model: str, input_tokens: int, output_tokens: int = 0, cached_tokens: int = 0
+    ) -> float:
+        """USD of one call; `cached_tokens` are those of the input that the engine had read before.
+
+        Raises ConfigError if the model has no price.
+        """
         price = self.prices.get(model)
         if price is None:
             raise ConfigError(f"model {model!r} has no price: add one to the profile")
-        return (input_tokens * price.input + output_tokens * price.output) / 1e6
+        cost = input_tokens * price.input + output_tokens * price.output
+        if price.cached is not None:
+            cost -= min(cached_tokens, input_tokens) * (price.input - price.cached)
+        return cost / 1e6

@@ -217,7 +217,10 @@ class Rungs:
                 models.backbones[call.backbone].generate(call.request), _seconds(ledger.left_ms)
             )
             cost = self._prices.cost(
-                call.backbone, completion.input_tokens, completion.output_tokens
+                call.backbone,
+                completion.input_tokens,
+                completion.output_tokens,
+                completion.cached_tokens,
             )
         except asyncio.TimeoutError:
             return None, Usage(cost_usd=cost, calls=1, failed_calls=1)

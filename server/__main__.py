@@ -108,6 +108,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
     budgetmem serve --no-bundled-routers
     budgetmem serve --profile tiny --port 0 --port-file port.txt
     budgetmem serve --profile gpu --triton-url triton:8001 --json-logs
+    budgetmem serve --profile mine.toml   (may name OpenAI-compatible endpoints: docs/backbones.md)
     budgetmem serve --metrics-port 9464 --otlp-endpoint http://localhost:4317 --log-level info
     budgetmem serve --store postgresql://budgetmem@db.example.com/budgetmem
     budgetmem serve --http-port 8080

@@ -9,6 +9,7 @@ from opentelemetry.trace import Tracer
 
 from budgetmem import _core
 from budgetmem.backbone import Caller, Encoder, Models
+from budgetmem.backbone_config import AnyBackbone
 from budgetmem.breakers import Breakers
 from budgetmem.config import BackboneProfile, EncoderProfile, Price, Profile, TaggerProfile
 from budgetmem.history import Histories
@@ -130,14 +131,14 @@ def describe(profile: Profile, router: Router, limits: Limits | None = None) -> 
     )
 
 
-def _backbone(name: str, backbone: BackboneProfile, profile: Profile) -> BackboneInfo:
+def _backbone(name: str, backbone: AnyBackbone, profile: Profile) -> BackboneInfo:
     tiers = {tier.label: tier for tier in Tier}
     return BackboneInfo(
         name=name,
         tiers=tuple(tiers[label] for label in tiers if profile.tiers[label] == name),  # type: ignore[index]
-        triton_model=backbone.triton_model,
+        triton_model=backbone.triton_model if isinstance(backbone, BackboneProfile) else "",
         engine=backbone.engine,
-        weights=backbone.asset or backbone.hub or "",
+        weights=backbone.weights,
         context=backbone.context,
         price=_price(backbone.price),
     )

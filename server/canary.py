@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from budgetmem.backbone import GenerationRequest, Models
-from budgetmem.breakers import Breaker, Breakers, BreakerState
+from budgetmem.breakers import Breakers, BreakerState
 from budgetmem.config import ENCODER, TAGGER
-from budgetmem.errors import BackboneUnavailable
+from budgetmem.errors import BackboneError
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +29,15 @@ Probe = Callable[[], Awaitable[object]]
 class Canaries:
     """Asks models that had no success for `idle_s` seconds, and those whose breaker is not closed.
 
-    `models` must be the guarded ones, which tell the breakers what became of a call.
+    `models` must be the guarded ones, which tell the breakers what became of a call. Those that are
+    `billed` are not asked for being idle: a call would cost money, and one that fails says so.
     """
 
     models: Models
     breakers: Breakers
     idle_s: float = 30.0
     every_s: float = 5.0
+    billed: frozenset[str] = frozenset()
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def send_all(self) -> None:
@@ -46,11 +48,11 @@ class Canaries:
     async def send_due(self) -> None:
         """Asks those for which it is time. What fails is logged."""
         for model, probe in self._probes().items():
-            if not self._due(self.breakers.by_model[model]):
+            if not self._due(model):
                 continue
             try:
                 await probe()
-            except BackboneUnavailable as exc:
+            except BackboneError as exc:
                 logger.warning("canary: %s", exc)
 
     async def run(self) -> None:
@@ -59,9 +61,10 @@ class Canaries:
             await self.sleep(self.every_s)
             await self.send_due()
 
-    def _due(self, breaker: Breaker) -> bool:
+    def _due(self, model: str) -> bool:
+        breaker = self.breakers.by_model[model]
         if breaker.state is BreakerState.CLOSED:
-            return breaker.idle_s >= self.idle_s
+            return model not in self.billed and breaker.idle_s >= self.idle_s
         return not breaker.refuses
 
     def _probes(self) -> Mapping[str, Probe]:

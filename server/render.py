@@ -47,8 +47,8 @@ def render(
 ) -> tuple[RenderedModel, ...]:
     """Writes a model repository for `profile` into `out_dir`, which is made if need be.
 
-    Raises ConfigError where a model has no place in it, AssetError where an asset that is copied
-    into it is not installed.
+    Endpoints have no place in it. Raises ConfigError where a model has none, AssetError where an
+    asset that is copied into it is not installed.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     written = [_render_backbone(entry, out_dir) for entry in _distinct_backbones(profile)]
@@ -71,7 +71,7 @@ def bundled_repository() -> Path:
 def _distinct_backbones(profile: Profile) -> list[BackboneProfile]:
     """Backbones by Triton model: two keys may share one, but then must mean the same model."""
     models: dict[str, tuple[str, BackboneProfile]] = {}
-    for key, entry in profile.backbones.items():
+    for key, entry in profile.on_triton.items():
         first_key, first = models.setdefault(entry.triton_model, (key, entry))
         if _served(first) != _served(entry):
             raise ConfigError(
@@ -87,6 +87,11 @@ def _served(entry: BackboneProfile) -> dict[str, Any]:
 
 
 def _render_backbone(entry: BackboneProfile, out_dir: Path) -> RenderedModel:
+    if entry.engine == "tensorrtllm":
+        raise ConfigError(
+            f"{entry.triton_model}: TensorRT-LLM's models are made by NVIDIA's own tools, for one "
+            "kind of GPU: serve it by a Triton of yours, and name that by --triton-url"
+        )
     if entry.engine == "vllm":
         return _render_vllm(entry, out_dir)
     parameters = {

@@ -11,10 +11,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from budgetmem import triton
+from budgetmem import endpoints, triton
 from budgetmem.assets import asset_dir
 from budgetmem.backbone import Models
 from budgetmem.breakers import Breakers
@@ -152,8 +152,8 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
                 on_trouble=outage.begin,
             )
         )
-        guarded = GuardedModels(seen.models(connection), breakers, outage)
-        canaries = Canaries(guarded, breakers)
+        guarded = GuardedModels(seen.models(connection, profile.endpoints), breakers, outage)
+        canaries = Canaries(guarded, breakers, billed=frozenset(profile.endpoints))
         await canaries.send_all()
         models = await stack.enter_async_context(scheduled(profile, guarded, seen))
         seen.watch_scheduler(models.scheduler.stats)
@@ -210,7 +210,7 @@ async def loaded(
     seen = seen or Observability()
     async with (
         connected(profile, triton_url, show_progress=show_progress) as (connection, own),
-        scheduled(profile, seen.models(connection), seen) as models,
+        scheduled(profile, seen.models(connection, profile.endpoints), seen) as models,
     ):
         yield models, own
 
@@ -232,9 +232,10 @@ async def connected(
     show_progress: bool = False,
     on_trouble: Callable[[], None] | None = None,
 ) -> AsyncIterator[tuple[triton.Models, EmbeddedTriton | None]]:
-    """The models of a profile, on the Triton named, or on one that is started for them, whose
-    troubles are then told."""
+    """The models of a profile: its endpoints, and what is on the Triton named, or on one that is
+    started for it, whose troubles are then told."""
     async with AsyncExitStack() as stack:
+        over_http = await stack.enter_async_context(endpoints.connected(profile))
         own = None
         if triton_url is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="budgetmem-")))
@@ -244,6 +245,8 @@ async def connected(
                 await stack.enter_async_context(own)
         models = await triton.connect(profile, own.url if own else str(triton_url), asset_dir)
         stack.push_async_callback(models.close)
+        if over_http:
+            models = replace(models, backbones={**models.backbones, **over_http})
         yield models, own
 
 

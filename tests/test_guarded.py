@@ -70,6 +70,28 @@ async def test_what_fails_for_a_moment_is_asked_again():
     assert breakers.by_model["high"].state is BreakerState.CLOSED
 
 
+async def test_a_server_is_waited_for_as_long_as_it_asks():
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    backbone = Flaky(lambda _: "yes", failures=[BackboneUnavailable("busy", retry_after_s=2.0)])
+    models = ModelSet({"high": backbone}, HashEncoder(), ScriptedTagger())
+    retries = Retries(draw=lambda low, high: high, sleep=sleep)
+    made = GuardedModels(models, breakers_of(models.backbones), Outage(), retries)
+    assert (await made.backbones["high"].generate(ASKED)).text == "yes"
+    assert waited == [2.2]
+
+
+async def test_a_server_that_asks_for_too_long_is_not_waited_for():
+    backbone = Flaky(lambda _: "yes", failures=[BackboneUnavailable("busy", retry_after_s=60.0)])
+    models, _, _ = guarded(backbone)
+    with pytest.raises(BackboneUnavailable, match="busy"):
+        await models.backbones["high"].generate(ASKED)
+    assert len(backbone.requests) == 1
+
+
 async def test_after_the_last_attempt_it_is_an_error():
     backbone = Flaky(lambda _: "yes", failures=gone(3))
     models, _, _ = guarded(backbone)

@@ -53,6 +53,14 @@ def test_chosen_difference_a_name_without_a_price_is_never_free():
             paper_book().cost(model, 1000, 1000)
 
 
+def test_cached_tokens_are_cheaper_where_the_profile_says_so():
+    price = Price(input=1.0, output=2.0, cached=0.25, source="a test")
+    book = PriceBook({"m": price, "n": price.model_copy(update={"cached": None})})
+    assert book.cost("m", 1000, 10, 400) == pytest.approx((600 + 400 * 0.25 + 20) / 1e6)
+    assert book.cost("n", 1000, 10, 400) == book.cost("n", 1000, 10)
+    assert book.cost("m", 100, 0, 400) == pytest.approx(25 / 1e6)
+
+
 def test_output_has_a_price_of_its_own():
     assert paper_book().cost("openai/gpt-oss-120b", 0, 1_000_000) == pytest.approx(0.60)
 

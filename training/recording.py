@@ -33,7 +33,7 @@ from budgetmem.backbone import (
     TokenCounter,
     Vectors,
 )
-from budgetmem.config import Profile
+from budgetmem.config import BackboneProfile, Profile
 from budgetmem.errors import BackboneUnavailable, ConfigError
 from training.setting import identity
 
@@ -173,8 +173,7 @@ class RecordedBackbone:
         self, request: GenerationRequest, on_first_token: Callable[[], None] | None = None
     ) -> Completion:
         async def work() -> bytes:
-            completion = await self.backbone.generate(request)
-            return json.dumps(asdict(completion)).encode()
+            return _written(await self.backbone.generate(request))
 
         key = key_of(
             self.identity,
@@ -304,9 +303,18 @@ def _in_front(models: Models, unbound: Models, profile: Profile, desk: _Desk) ->
     )
 
 
+def _written(completion: Completion) -> bytes:
+    """As JSON; what only some backbones tell is left out where it is not told."""
+    told = asdict(completion)
+    if not completion.cached_tokens:
+        del told["cached_tokens"]
+    return json.dumps(told).encode()
+
+
 def _weights(profile: Profile, key: str) -> str:
     entry = profile.backbones[key]
-    name = entry.hub if entry.asset is None else identity(entry.asset)
+    of_catalogue = isinstance(entry, BackboneProfile) and entry.asset is not None
+    name = identity(entry.weights) if of_catalogue else entry.identity
     return f"{entry.engine}:{name}"
 
 

@@ -63,7 +63,7 @@ def of_profile(profile: Profile) -> dict[str, object]:
         "generation": profile.generation.model_dump(mode="json"),
         "tiers": dict(profile.tiers),
         "answerer": profile.answerer,
-        "backbones": {key: each.asset or each.hub for key, each in backbones.items()},
+        "backbones": {key: each.identity for key, each in backbones.items()},
         "engines": {key: each.engine for key, each in backbones.items()},
         "templates": {key: each.template for key, each in backbones.items()},
         "contexts": {key: each.context for key, each in backbones.items()},

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.throughput.service import new_salt
 from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import BackboneError
-from budgetmem.triton.backbone import sampling_parameters
+from budgetmem.triton.dialects import sampling_parameters
 from server.engines.base import Runner
 from server.engines.sampling import SamplingParams
 

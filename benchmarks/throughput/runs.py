@@ -127,7 +127,7 @@ class Bench:
         prompts = self.journal.prompts(ours.salt)
         attempts: dict[str, list[Attempt]] = {}
         for key, requests in prompts.items():
-            backbone = self.service.profile.backbones[key]
+            backbone = self.service.profile.on_triton[key]
             work = partial(
                 measure_openvino,
                 asset_dir(backbone.asset or ""),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from budgetmem.backbone_config import AnyBackbone
 from budgetmem.config import (
     ENCODER,
     PIPELINE,
     TAGGER,
-    BackboneProfile,
     EncoderProfile,
     Profile,
     SchedulingProfile,
@@ -50,7 +50,7 @@ def plan_of(profile: Profile) -> tuple[Plan, dict[tuple[str, str], int]]:
 
 
 def _backbone(
-    profile: BackboneProfile, scheduling: SchedulingProfile, devices: Mapping[str, int]
+    profile: AnyBackbone, scheduling: SchedulingProfile, devices: Mapping[str, int]
 ) -> BackbonePlan:
     # As if all tokens were of the faster kind: never more than the estimate by which the ledger
     # admitted the call, so that nothing is dropped that it would let through.

@@ -1,37 +1,20 @@
-"""An LLM under the contract of Triton's vLLM backend (its src/model.py and utils/request.py)."""
+"""An LLM on Triton, under the contract of one of the official LLM backends."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from budgetmem.backbone import Completion, GenerationRequest, TokenCounter
 from budgetmem.errors import BackboneError
-from budgetmem.triton.channel import Array, Channel, Tensors, text_tensor
+from budgetmem.triton.channel import Channel
+from budgetmem.triton.dialects import VLLM, Delta, Dialect
 from budgetmem.triton.pulse import Pulse
 
-FLAGS = {
-    "stream": True,
-    "exclude_input_in_output": True,
-    "return_finish_reason": True,
-    "return_cumulative_logprob": True,
-    "return_num_input_tokens": True,
-    "return_num_output_tokens": True,
-}
-"""Sent with every request: Triton cuts a batch where the set of optional inputs changes."""
-
-INPUTS = frozenset({"text_input", "sampling_parameters", *FLAGS})
-OUTPUTS = frozenset(
-    {"text_output", "finish_reason", "cumulative_logprob", "num_input_tokens", "num_output_tokens"}
-)
 FINISHED = frozenset({"stop", "length"})
 PATIENCE_S = 5.0
 PROBE = GenerationRequest(prompt=".", max_tokens=1)
@@ -45,11 +28,18 @@ class TritonBackbone:
     """
 
     def __init__(
-        self, channel: Channel, model: str, tokens: TokenCounter, *, patience_s: float = PATIENCE_S
+        self,
+        channel: Channel,
+        model: str,
+        tokens: TokenCounter,
+        *,
+        dialect: Dialect = VLLM,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._channel = channel
         self._model = model
         self._tokens = tokens
+        self._dialect = dialect
         self._patience_s = patience_s
         self._pulse = Pulse(lambda: self._read(PROBE, _Reply(), None))
 
@@ -75,12 +65,15 @@ class TritonBackbone:
         finally:
             reading.cancel()
             await asyncio.wait((reading,))
-        if reply.finish_reason not in FINISHED:
+        reason = reply.finish_reason
+        if reason is None and reply.first_token is not None:
+            reason = self._dialect.ended(request, reply.output_tokens)
+        if reason is None or reason not in FINISHED:
             raise BackboneError(
                 f"{self._model} at {self._channel.url} ended a reply with the reason "
-                f"{reply.finish_reason!r} and {reply.output_tokens} tokens"
+                f"{reason!r} and {reply.output_tokens} tokens"
             )
-        return reply.completion()
+        return reply.completion(reason)
 
     async def _read(
         self,
@@ -88,10 +81,13 @@ class TritonBackbone:
         reply: _Reply,
         on_first_token: Callable[[], None] | None,
     ) -> None:
-        responses = self._channel.stream(self._model, _inputs(request), OUTPUTS)
+        dialect = self._dialect
+        responses = self._channel.stream(self._model, dialect.request(request), dialect.outputs)
         async with contextlib.aclosing(responses):
             async for response in responses:
-                if reply.add(response) and on_first_token is not None:
+                # One without tensors only ends the stream.
+                delta = dialect.delta(response) if response else None
+                if reply.add(delta) and on_first_token is not None:
                     on_first_token()
 
 
@@ -105,19 +101,19 @@ class _Reply:
     pieces: list[str] = field(default_factory=list)
     input_tokens: int = 0
     output_tokens: int = 0
-    finish_reason: str = "None"
+    finish_reason: str | None = None
     logprob: float = math.nan
 
-    def add(self, response: Tensors) -> bool:
-        """Takes one response; True if it is the first. One without tensors only ends the stream."""
+    def add(self, delta: Delta | None) -> bool:
+        """Takes what one response told, if anything; True if it is the first."""
         self.heard = time.perf_counter()
-        if not response:
+        if delta is None:
             return False
-        self.pieces.append(_text(response["text_output"]))
-        self.input_tokens = int(_number(response["num_input_tokens"]))
-        self.output_tokens += int(_number(response["num_output_tokens"]))
-        self.finish_reason = _text(response["finish_reason"])
-        self.logprob = _number(response["cumulative_logprob"])
+        self.pieces.append(delta.text)
+        self.input_tokens = delta.input_tokens
+        self.output_tokens += delta.output_tokens
+        self.finish_reason = delta.finish_reason
+        self.logprob = delta.cumulative_logprob
         if self.first_token is not None:
             return False
         self.first_token = self.heard
@@ -127,49 +123,14 @@ class _Reply:
     def silence_s(self) -> float:
         return time.perf_counter() - self.heard
 
-    def completion(self) -> Completion:
+    def completion(self, finish_reason: str) -> Completion:
         first_token = self.first_token if self.first_token is not None else self.started
         return Completion(
             text="".join(self.pieces),
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            finish_reason=self.finish_reason,
+            finish_reason=finish_reason,
             cumulative_logprob=None if math.isnan(self.logprob) else self.logprob,
             first_token_ms=1000 * (first_token - self.started),
             milliseconds=1000 * (time.perf_counter() - self.started),
         )
-
-
-def _inputs(request: GenerationRequest) -> Tensors:
-    flags = {name: np.array([value]) for name, value in FLAGS.items()}
-    return {
-        "text_input": text_tensor(request.prompt),
-        "sampling_parameters": text_tensor(json.dumps(sampling_parameters(request))),
-        **flags,
-    }
-
-
-def sampling_parameters(request: GenerationRequest) -> dict[str, Any]:
-    """vLLM's SamplingParams; the backend wants `structured_outputs` as JSON inside the JSON.
-
-    `logprobs` 0 means those of the sampled tokens only; without it vLLM sums none up.
-    """
-    parameters: dict[str, Any] = {
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "stop": list(request.stop),
-        "logprobs": 0,
-    }
-    if request.schema is not None:
-        parameters["structured_outputs"] = json.dumps({"json": request.schema})
-    return parameters
-
-
-def _number(tensor: Array) -> float:
-    """The only element: vLLM's backend sends some outputs as [1], others as scalars."""
-    return float(tensor.reshape(-1)[0])
-
-
-def _text(tensor: Array) -> str:
-    value = tensor.reshape(-1)[0]
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetmem.assets import asset_dir
-from budgetmem.backbone import Caller, TokenCounter
+from budgetmem.backbone import Backbone, Caller, TokenCounter
 from budgetmem.config import BackboneProfile, Profile
 from budgetmem.errors import BackboneUnavailable, ConfigError
 from budgetmem.tokens import FileTokens, hub_tokens
-from budgetmem.triton import backbone, encoder, tagger
+from budgetmem.triton import encoder, tagger
 from budgetmem.triton.backbone import TritonBackbone
 from budgetmem.triton.channel import Channel, ModelContract, ServerInfo
+from budgetmem.triton.dialects import DIALECTS, VLLM
 from budgetmem.triton.encoder import TritonEncoder
 from budgetmem.triton.tagger import TritonTagger
 
@@ -29,9 +30,10 @@ AssetFolder = Callable[[str], Path]
 
 @dataclass(frozen=True)
 class Models:
-    """The models of a profile on one server. `backbones` has the keys of the profile's."""
+    """The models of a profile on one server. `backbones` has the keys of the profile's that are on
+    Triton; others may be put beside them."""
 
-    backbones: Mapping[str, TritonBackbone]
+    backbones: Mapping[str, Backbone]
     encoder: TritonEncoder
     tagger: TritonTagger
     server: ServerInfo
@@ -56,7 +58,7 @@ async def connect(profile: Profile, url: str, asset_folder: AssetFolder = asset_
         return Models(
             backbones={
                 key: await _backbone(channel, each, asset_folder)
-                for key, each in profile.backbones.items()
+                for key, each in profile.on_triton.items()
             },
             encoder=await _encoder(channel, profile, asset_folder),
             tagger=await _tagger(channel, profile),
@@ -104,13 +106,15 @@ async def _backbone(
     channel: Channel, profile: BackboneProfile, asset_folder: AssetFolder
 ) -> TritonBackbone:
     contract = await channel.contract(profile.triton_model)
-    _check(channel, profile.triton_model, contract, backbone.INPUTS, backbone.OUTPUTS)
+    dialect = DIALECTS.get(profile.engine, VLLM)
+    _check(channel, profile.triton_model, contract, dialect.inputs, dialect.outputs)
     if not contract.decoupled:
         raise ConfigError(
             f"{profile.triton_model} at {channel.url} is not a decoupled model: backbones stream, "
             "as those of Triton's vLLM backend do"
         )
-    return TritonBackbone(channel, profile.triton_model, _counter(profile, asset_folder))
+    tokens = _counter(profile, asset_folder)
+    return TritonBackbone(channel, profile.triton_model, tokens, dialect=dialect)
 
 
 def _counter(profile: BackboneProfile, asset_folder: AssetFolder) -> TokenCounter:

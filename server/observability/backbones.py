@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from opentelemetry.trace import Span, SpanKind, Tracer
@@ -19,8 +19,19 @@ from budgetmem.backbone import (
 from budgetmem.tracing import traced
 from server.observability import catalogue
 
-OPERATION = "text_completion"
-"""What `gen_ai` calls a prompt that comes already templated."""
+
+@dataclass(frozen=True)
+class Kind:
+    """What `gen_ai` calls a call: by what is asked for, and in whose terms."""
+
+    operation: str
+    provider: str
+
+
+TRITON = Kind("text_completion", "triton")
+"""A prompt that comes already templated."""
+
+ENDPOINT = Kind("chat", "openai")
 
 
 class ModelMetrics:
@@ -37,10 +48,13 @@ class ModelMetrics:
         self._first_token.labels(model).observe(completion.first_token_ms / 1e3)
 
 
-def observed_models(models: Models, metrics: ModelMetrics, tracer: Tracer) -> ModelSet:
+def observed_models(
+    models: Models, metrics: ModelMetrics, tracer: Tracer, endpoints: Collection[str] = ()
+) -> ModelSet:
     """The same models with watched backbones; they are to be scheduled, which waits are not of."""
     backbones = {
-        key: ObservedBackbone(each, key, metrics, tracer) for key, each in models.backbones.items()
+        key: ObservedBackbone(each, key, metrics, tracer, ENDPOINT if key in endpoints else TRITON)
+        for key, each in models.backbones.items()
     }
     return ModelSet(backbones, models.encoder, models.tagger)
 
@@ -53,6 +67,7 @@ class ObservedBackbone:
     key: str
     metrics: ModelMetrics
     tracer: Tracer
+    kind: Kind = TRITON
 
     @property
     def name(self) -> str:
@@ -67,10 +82,10 @@ class ObservedBackbone:
     ) -> Completion:
         with traced(
             self.tracer,
-            f"{OPERATION} {self.name}",
+            f"{self.kind.operation} {self.name}",
             {
-                "gen_ai.operation.name": OPERATION,
-                "gen_ai.provider.name": "triton",
+                "gen_ai.operation.name": self.kind.operation,
+                "gen_ai.provider.name": self.kind.provider,
                 "gen_ai.request.model": self.name,
                 "gen_ai.request.max_tokens": request.max_tokens,
                 "gen_ai.request.temperature": request.temperature,
@@ -92,3 +107,5 @@ def _describe(span: Span, completion: Completion) -> None:
             "gen_ai.response.time_to_first_chunk": completion.first_token_ms / 1e3,
         }
     )
+    if completion.cached_tokens:
+        span.set_attribute("gen_ai.usage.cache_read.input_tokens", completion.cached_tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -43,9 +43,10 @@ class Observability:
         self._backbones = ModelMetrics(self.registry)
         ProcessCollector(registry=self.registry)
 
-    def models(self, models: Models) -> Models:
-        """The same models, watched; a scheduler is to stand before them."""
-        return observed_models(models, self._backbones, self.tracer)
+    def models(self, models: Models, endpoints: Collection[str] = ()) -> Models:
+        """The same models, watched; a scheduler is to stand before them. `endpoints` are the keys
+        of the backbones that are not on Triton."""
+        return observed_models(models, self._backbones, self.tracer, endpoints)
 
     def engine(self, engine: Engine) -> Engine:
         """The same engine, watched."""

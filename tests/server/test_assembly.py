@@ -11,6 +11,7 @@ from budgetmem.scheduling.models import ScheduledModels
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Turn
 from server.assembly import build_engine, describe, open_scheduler
+from tests.endpoints.fakes import endpoint
 from tests.fakes import perfect
 
 
@@ -30,6 +31,14 @@ def test_describe_tells_models_tiers_prices_strategies():
 def test_describe_gives_one_model_all_its_tiers():
     [only] = describe(load_profile("tiny"), FixedRouter()).backbones
     assert only.tiers == tuple(Tier)
+
+
+def test_describe_tells_of_an_endpoint_the_model_but_not_where_it_is():
+    tiny = load_profile("tiny")
+    backbones = {"all": endpoint(base_url="http://10.0.0.7:8000/v1")}
+    [only] = describe(tiny.model_copy(update={"backbones": backbones}), FixedRouter()).backbones
+    assert (only.triton_model, only.engine, only.weights) == ("", "openai", "tiny-chat")
+    assert "10.0.0.7" not in str(only)
 
 
 PROFILE = load_profile("tiny")

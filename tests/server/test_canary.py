@@ -1,13 +1,13 @@
 """Canaries: sent to what was silent or failed, and their findings kept by the breakers."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.breakers import Breaker, BreakerLimits, BreakerState
-from budgetmem.errors import BackboneUnavailable
+from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.guarded import GuardedModels, Outage, Retries, breakers_of
 from server.canary import PROBE, Canaries
 
@@ -86,6 +86,29 @@ async def test_a_dead_model_is_found_and_its_return_too(house):
     house.clock.seconds = 35.0
     await house.canaries.send_due()
     assert house.breakers.states()["high"] is BreakerState.CLOSED
+
+
+async def test_a_call_that_costs_money_is_not_made_for_silence_alone(house):
+    canaries = replace(house.canaries, billed=frozenset({"high"}))
+    house.clock.seconds = 31.0
+    await canaries.send_due()
+    assert (house.low.requests, house.high.requests) == ([PROBE], [])
+    with pytest.raises(BackboneUnavailable), house.breakers.by_model["high"].call():
+        raise BackboneUnavailable("gone")
+    house.clock.seconds = 40.0
+    await canaries.send_due()
+    assert house.high.requests == [PROBE]
+
+
+async def test_a_model_that_refuses_is_told_and_ends_nothing(house, caplog):
+    async def refuse(request, on_first_token=None):
+        raise BackboneError("401 Unauthorized")
+
+    house.high.generate = refuse
+    house.clock.seconds = 31.0
+    await house.canaries.send_due()
+    assert house.low.requests == [PROBE]
+    assert "401 Unauthorized" in caplog.text
 
 
 async def test_they_go_on_until_they_are_cancelled(house):

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
 from server.render import app, render
+from tests.endpoints.fakes import endpoint
 
 KIND_GPU = ModelInstanceGroup.Kind.KIND_GPU
 GPU_ENGINES = {
@@ -129,6 +130,20 @@ def sharing(**changes):
 def test_backbones_may_share_a_triton_model(assets, tmp_path):
     render(sharing(), tmp_path / "out", assets)
     assert set(configs(tmp_path / "out")) == {"backbone_low", "encoder", "tagger"}
+
+
+def test_endpoints_have_no_place_in_a_repository(assets, tmp_path):
+    profile = load_profile("tiny").model_copy(update={"backbones": {"all": endpoint()}})
+    render(profile, tmp_path / "out", assets)
+    assert set(configs(tmp_path / "out")) == {"encoder", "tagger"}
+
+
+def test_tensorrt_llm_models_are_made_elsewhere(assets, tmp_path):
+    tiny = load_profile("tiny")
+    only = tiny.backbones["all"].model_copy(update={"engine": "tensorrtllm"})
+    profile = tiny.model_copy(update={"backbones": {"all": only}})
+    with pytest.raises(ConfigError, match=r"backbone_low: TensorRT-LLM.*--triton-url"):
+        render(profile, tmp_path / "out", assets)
 
 
 def test_a_shared_triton_model_cannot_be_two_models(assets, tmp_path):

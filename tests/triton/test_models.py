@@ -7,14 +7,15 @@ import pytest
 from budgetmem.backbone import Caller
 from budgetmem.config import load_profile
 from budgetmem.errors import BackboneError, BackboneUnavailable, ConfigError
-from budgetmem.triton import backbone, connect, wait_ready
+from budgetmem.triton import connect, wait_ready
 from budgetmem.triton.channel import ModelContract
+from budgetmem.triton.dialects import VLLM
 from server.triton_process import free_ports
 from tests.triton.fakes import FakeChannel
 
 PROFILE = load_profile("tiny")
 CONTRACTS = {
-    "backbone_low": ModelContract(backbone.INPUTS, backbone.OUTPUTS, 0, True),
+    "backbone_low": ModelContract(VLLM.inputs, VLLM.outputs, 0, True),
     "encoder": ModelContract(
         frozenset({"input_ids", "attention_mask", "token_type_ids"}),
         frozenset({"sentence_embedding"}),

@@ -1544,11 +1544,13 @@ class BackboneInfo(_message.Message):
     name: _builtins.str
     """Its name in the profile."""
     triton_model: _builtins.str
-    """Its name on Triton."""
+    """Its name on Triton; empty for an endpoint."""
     engine: _builtins.str
-    """What runs it: openvino, transformers or vllm."""
+    """What runs it: openvino, transformers, vllm, tensorrtllm, or openai for an endpoint that speaks
+    OpenAI's API.
+    """
     weights: _builtins.str
-    """Its weights: a name of the asset catalogue, or a hub id."""
+    """Its weights: a name of the asset catalogue, a hub id, or the model's name at its endpoint."""
     context: _builtins.int
     """How many tokens it can attend to."""
     @_builtins.property

@@ -1,0 +1,66 @@
+"""Puts the chunks of one streamed reply together."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from budgetmem.backbone import Completion
+from budgetmem.endpoints.chunks import Choice, Chunk, Usage
+
+FINISHED = frozenset({"stop", "length", "content_filter"})
+
+
+@dataclass
+class Reply:
+    """One reply so far. `clock` returns seconds."""
+
+    clock: Callable[[], float] = time.perf_counter
+    started: float = field(init=False)
+    first_token: float | None = None
+    pieces: list[str] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def add(self, chunk: Chunk) -> bool:
+        """Takes a chunk; True if the first token is in it."""
+        self.usage = chunk.usage or self.usage
+        said = [self._take(choice) for choice in chunk.choices or ()]
+        if self.first_token is not None or not any(said):
+            return False
+        self.first_token = self.clock()
+        return True
+
+    def _take(self, choice: Choice) -> bool:
+        delta = choice.delta
+        self.pieces.append(delta.content or "")
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        if choice.logprobs is not None:
+            self.logprobs += [token.logprob for token in choice.logprobs.content or ()]
+        return bool(delta.content or delta.reasoning_content or delta.reasoning)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def completion(self, usage: Usage) -> Completion:
+        """The whole reply; without `finish_reason` it is none."""
+        logprob = math.fsum(self.logprobs) if self.logprobs else math.nan
+        now = self.clock()
+        first_token = now if self.first_token is None else self.first_token
+        return Completion(
+            text=self.text,
+            input_tokens=usage.prompt_tokens,
+            output_tokens=usage.completion_tokens,
+            finish_reason=self.finish_reason or "",
+            cumulative_logprob=logprob if math.isfinite(logprob) else None,
+            first_token_ms=1000 * (first_token - self.started),
+            milliseconds=1000 * (now - self.started),
+            cached_tokens=usage.cached_tokens,
+        )
