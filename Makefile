@@ -70,10 +70,9 @@ recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, g
 
 routers: $(TESTING)  ## Trains the bundled routers on the recordings, and exports them
 	for strategy in capacity implementation reasoning; do \
-	    $(BIN)/python training/train.py --sweep --data $(DATA) --out build/runs/$$strategy \
-	        --outcomes $(OUTCOMES)-$$strategy-train.jsonl.gz \
-	        --validation $(OUTCOMES)-$$strategy-validation.jsonl.gz \
-	        --licence "Apache-2.0. Trained on LoCoMo, whose data are CC BY-NC 4.0." && \
+	    $(BIN)/python training/train.py --config training/bundled.toml --sweep --data $(DATA) \
+	        --out build/runs/$$strategy --outcomes $(OUTCOMES)-$$strategy-train.jsonl.gz \
+	        --validation $(OUTCOMES)-$$strategy-validation.jsonl.gz && \
 	    $(BIN)/python training/export_onnx.py build/runs/$$strategy/conditioned/best.pt \
 	        budgetmem/routers/small/$$strategy || exit 1; \
 	done

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from budgetmem.router_artifact import RouterCard
+
+BY_COST_WEIGHT = "by_cost_weight"
+"""Of the metrics, a list of what `training.evaluation.Walked.report` gives."""
+
+
+class _Interval(BaseModel):
+    mean: float
+    low: float
+    high: float
+
+
+class _Result(BaseModel):
+    """What is shown of a `Walked.report`."""
+
+    cost_weight: float
+    score: _Interval
+    cost_usd: _Interval
+    tiers: Mapping[str, Mapping[str, float]]
+
+
+_RESULTS = TypeAdapter(tuple[_Result, ...])
 
 
 def readme(card: RouterCard) -> str:
@@ -22,7 +43,8 @@ def readme(card: RouterCard) -> str:
         "## Training",
         _table("what", card.training),
         "## Metrics",
-        _table("metric", card.metrics),
+        _table("metric", {k: v for k, v in card.metrics.items() if k != BY_COST_WEIGHT}),
+        _results(_RESULTS.validate_python(card.metrics.get(BY_COST_WEIGHT, []))),
         "## Limits",
         f"- It reads vectors of the encoder `{card.encoder.name}` ({dimension} dimensions, SHA-256 "
         f"of its model `{card.encoder.sha256}`); any other encoder is refused.\n"
@@ -40,7 +62,7 @@ def readme(card: RouterCard) -> str:
         "## Licence",
         card.licence,
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _table(heading: str, values: Mapping[str, JsonValue]) -> str:
@@ -48,6 +70,25 @@ def _table(heading: str, values: Mapping[str, JsonValue]) -> str:
         return "Nothing was recorded."
     rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in _flat(values)]
     return "\n".join([f"| {heading} | value |", "| --- | --- |", *rows])
+
+
+def _results(results: Sequence[_Result]) -> str:
+    """The score and the cost at each lambda, and how often each module got which tier."""
+    if not results:
+        return ""
+    modules = tuple(results[0].tiers)
+    heads = ("lambda", "score (95%)", "1e-6 USD", *(f"{name} L/M/H, %" for name in modules))
+    rows = [
+        (
+            f"{each.cost_weight:g}",
+            f"{each.score.mean:.3f} ({each.score.low:.3f} to {each.score.high:.3f})",
+            f"{1e6 * each.cost_usd.mean:.2f}",
+            *("/".join(f"{100 * share:.0f}" for share in each.tiers[m].values()) for m in modules),
+        )
+        for each in results
+    ]
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:

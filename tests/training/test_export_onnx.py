@@ -88,6 +88,23 @@ def test_the_readme_tells_the_card(tmp_path):
         assert part in text
 
 
+def test_the_readme_has_a_row_for_each_lambda(tmp_path):
+    interval = {"mean": 0.5, "low": 0.25, "high": 0.75}
+    tiers = {"filter": {"low": 0.25, "mid": 0.75, "high": 0.0}, "entity": {"low": 1.0, "mid": 0.0}}
+    result = {
+        "name": "policy",
+        "cost_weight": 0.3,
+        "score": interval,
+        "cost_usd": {"mean": 4.654e-6, "low": 0.0, "high": 1.0},
+        "tiers": tiers,
+    }
+    export(policy(), {**CARD, "metrics": {"by_cost_weight": [result]}}, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "| lambda | score (95%) | 1e-6 USD | filter L/M/H, % | entity L/M/H, % |" in text
+    assert "| 0.3 | 0.500 (0.250 to 0.750) | 4.65 | 25/75/0 | 100/0 |" in text
+    assert "by_cost_weight" not in text
+
+
 def test_parity_is_checked_without_dropout(tmp_path):
     made = policy(replace(SHAPE, dropout=0.9)).eval()
     export_onnx.write_onnx(made, tmp_path / "router.onnx")
