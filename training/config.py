@@ -63,7 +63,7 @@ class PolicyConfig(_Table):
     blind: bool = Field(default=False, description="it sees lambda alone, to be compared with")
     # With dropout an update's first ratios are not 1: it learns with it, but acted without.
     dropout: float = Field(default=0.0, ge=0, lt=1, description="of the embeddings' projection")
-    slope: float = Field(default=8.0, gt=0, description="multiplies what lambda does to logits")
+    slope: float = Field(default=4.0, gt=0, description="multiplies what lambda does to logits")
 
     def shape(self, dimension: int, features: int) -> PolicyShape:
         """With the sizes that the data has."""

@@ -68,7 +68,7 @@ class PolicyShape:
     embeddings: bool = True
     blind: bool = False
     dropout: float = 0.0
-    slope: float = 8.0
+    slope: float = 4.0
 
     @property
     def sees_embeddings(self) -> bool:

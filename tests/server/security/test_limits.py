@@ -15,6 +15,7 @@ from budgetmem.commands.grouped import grouped
 from budgetmem.errors import HistoryFull, InvalidInput
 from budgetmem.info import Limits
 from server.assembly import build_engine
+from server.room import StoreLimits
 from server.security.limit_options import MAX_TURN_BYTES, LimitOptions
 from tests.fakes import scripted
 from tests.server.fake_engine import running
@@ -94,9 +95,11 @@ def test_a_full_history_is_an_error_that_names_the_turns(tmp_path):
 
 def test_options_are_the_limits_and_their_defaults_too():
     assert LimitOptions().limits == Limits()
+    assert LimitOptions().store_limits == StoreLimits()
+    of_calls = {"max_store_calls", "max_tenant_store_calls"}
     assert {f"max_{f.name}" for f in fields(Limits)} - {"max_name_bytes"} == {
         f.name for f in fields(LimitOptions)
-    }
+    } - of_calls
 
 
 @pytest.fixture
