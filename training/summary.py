@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from training.evaluation import bootstrap
 from training.results import Result
@@ -40,7 +40,15 @@ def summarized(
 def table(summary: Summary, title: str) -> Table:
     """A row for each way of answering."""
     shown = Table(
-        "who", "n", "failed", "F1", "recall", "USD", "of it answer", "answer tokens", title=title
+        Column("who", no_wrap=True),
+        "n",
+        "failed",
+        "F1",
+        "recall",
+        "USD",
+        "of it answer",
+        "answer tokens",
+        title=title,
     )
     for arm, row in summary.items():
         if not row["answered"]:
