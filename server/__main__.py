@@ -14,23 +14,14 @@ from budgetmem.commands.failures import exit_code, report
 from budgetmem.commands.grouped import grouped
 from budgetmem.errors import BudgetMemError
 from server.http.options import HttpOptions
+from server.place import Place
 from server.security.limit_options import LimitOptions
 from server.security.options import SecurityOptions
 
 
 @grouped
 def serve(  # noqa: PLR0917  (the command line's options)
-    profile: Annotated[
-        str, typer.Option(help="A bundled profile (tiny, small, gpu) or a path ending in .toml.")
-    ] = "small",
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="BUDGETMEM_DATA_DIR",
-            help="Where histories, keys and records are kept.",
-            file_okay=False,
-        ),
-    ] = None,
+    place: Place,
     store: Annotated[
         str | None,
         typer.Option(
@@ -40,12 +31,6 @@ def serve(  # noqa: PLR0917  (the command line's options)
             " postgresql://USER@HOST/DATABASE, which several servers may share. Others see what is"
             " on a command line: put the password into PGPASSWORD.",
         ),
-    ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 50051,
-    triton_url: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="A Triton of yours, instead of the embedded one."),
     ] = None,
     router: Annotated[
         list[Path] | None,
@@ -119,19 +104,17 @@ def serve(  # noqa: PLR0917  (the command line's options)
     # What gRPC's core has to say of an error, the error says itself.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported here, so that `budgetmem --help` does not load models' libraries.
-    from platformdirs import user_data_path  # noqa: PLC0415
-
     from server.logs import configure  # noqa: PLC0415
     from server.observability.options import ObservabilityOptions  # noqa: PLC0415
     from server.serving import Options, run  # noqa: PLC0415
 
     configure(log_level, as_json=json_logs)
     options = Options(
-        profile=profile,
-        data_dir=data_dir or user_data_path("budgetmem"),
-        host=host,
-        port=port,
-        triton_url=triton_url,
+        profile=place.profile,
+        data_dir=place.data_folder,
+        host=place.host,
+        port=place.port,
+        triton_url=place.triton_url,
         port_file=port_file,
         drain_s=drain,
         show_progress=not json_logs,

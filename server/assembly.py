@@ -60,7 +60,7 @@ def open_histories(
     def encoder_of(tenant: str, stage: str) -> Encoder:
         return models.bound(Caller(tenant, stage)).encoder
 
-    opened = opened or OpenStore(SqliteStore(data_dir / FOLDER))
+    opened = opened or _folder_store(data_dir)
     most = Size(limits.history_turns, limits.history_bytes)
     return Histories(
         opened.store,
@@ -94,6 +94,7 @@ def build_engine(
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
     limits = limits or Limits()
+    opened = opened or _folder_store(data_dir)
     histories = open_histories(profile, models, data_dir, limits, opened)
     routers = routers or ServedRouters(profile)
     pipeline: Extractor = Pipeline(
@@ -101,9 +102,8 @@ def build_engine(
     )
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
-    records = opened.records if opened is not None else None
-    records = records or RecordFile(data_dir / "erasures.jsonl")
-    erasing = ErasingHistories(histories, forget, ErasureLog(records))
+    log = ErasureLog(opened.records or RecordFile(data_dir / "erasures.jsonl"))
+    erasing = ErasingHistories(histories, forget, log)
     admitted = AdmittedHistories(erasing, Room(store_limits or StoreLimits()))
     return Engine(admitted, pipeline, describe(profile, routers.default, limits), routers)
 
@@ -129,6 +129,10 @@ def describe(profile: Profile, router: Router, limits: Limits | None = None) -> 
         retrieval=RetrievalInfo(profile.retrieval.ranking, profile.retrieval.max_tokens),
         limits=limits or Limits(),
     )
+
+
+def _folder_store(data_dir: Path) -> OpenStore:
+    return OpenStore(SqliteStore(data_dir / FOLDER))
 
 
 def _backbone(name: str, backbone: AnyBackbone, profile: Profile) -> BackboneInfo:

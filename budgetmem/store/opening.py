@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,11 +39,8 @@ def opened(where: str) -> Iterator[Store]:
     if not is_url(where):
         yield SqliteStore(Path(where).expanduser())
         return
-    store = postgres_store()(where)
-    try:
+    with closing(postgres_store()(where)) as store:
         yield store
-    finally:
-        store.close()
 
 
 def migrated(url: str) -> tuple[int, int]:

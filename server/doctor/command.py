@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from budgetmem.commands.grouped import grouped
+from server.place import Place
+
 SIGNS = {"ok": "  ok  ", "warn": " warn ", "fail": " FAIL "}
 
 
+@grouped
 def doctor(
-    profile: Annotated[
-        str, typer.Option(help="The profile to be served: tiny, small, gpu or a path to .toml.")
-    ] = "small",
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="BUDGETMEM_DATA_DIR", help="Where histories are to be kept.", file_okay=False
-        ),
-    ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 50051,
-    triton_url: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="A Triton of yours, instead of the embedded one."),
-    ] = None,
+    place: Place,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Look whether this machine can serve a profile, and say what to do where it cannot.
@@ -39,13 +28,11 @@ def doctor(
     budgetmem doctor --profile gpu --triton-url triton:8001 --json
     """
     # Imported here, so that `budgetmem --help` stays fast.
-    from platformdirs import user_data_path
-
     from budgetmem.config import load_profile
     from server.doctor.checks import Level, Wanted, examine
 
     wanted = Wanted(
-        load_profile(profile), data_dir or user_data_path("budgetmem"), host, port, triton_url
+        load_profile(place.profile), place.data_folder, place.host, place.port, place.triton_url
     )
     findings = examine(wanted)
     if as_json:

@@ -34,16 +34,21 @@ async def fake_triton(fake_repository):
         yield triton
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def tiny_triton(tmp_path_factory):
-    """The address of a Triton with the real weights of the profile `tiny`; skips without them."""
+@pytest.fixture(scope="session")
+def needs_tiny():
+    """Skips where the profile `tiny` cannot be served: without Triton, or without its weights."""
     pytest.importorskip("pytriton", exc_type=ImportError)
-    profile = load_profile("tiny")
-    for asset in profile.assets:
+    for asset in load_profile("tiny").assets:
         try:
             asset_dir(asset)
         except AssetError as exc:
             pytest.skip(f"{exc}")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tiny_triton(needs_tiny, tmp_path_factory):
+    """The address of a Triton with the real weights of the profile `tiny`."""
+    profile = load_profile("tiny")
     repository = tmp_path_factory.mktemp("tiny")
     render(profile, repository)
     async with EmbeddedTriton(repository, start_timeout_s=240) as triton:

@@ -10,10 +10,6 @@ import sys
 import httpx
 import pytest
 
-from budgetmem.assets import asset_dir
-from budgetmem.config import load_profile
-from budgetmem.errors import AssetError
-
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 TURNS = [
@@ -23,14 +19,8 @@ TURNS = [
 
 
 @pytest.fixture
-def served(tmp_path):
+def served(needs_tiny, tmp_path):
     """A running server: the process, and a client of its HTTP."""
-    pytest.importorskip("pytriton", exc_type=ImportError)
-    for asset in load_profile("tiny").assets:
-        try:
-            asset_dir(asset)
-        except AssetError as exc:
-            pytest.skip(f"{exc}")
     arguments = ["--profile", "tiny", "--data-dir", str(tmp_path / "data"), "--drain", "2"]
     process = subprocess.Popen(
         [sys.executable, "-m", "server", *arguments, "--port", "0", "--http-port", "0"],

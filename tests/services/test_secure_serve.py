@@ -14,10 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from budgetmem import cli
-from budgetmem.assets import asset_dir
 from budgetmem.client import Client, Tier, Turn, tls
-from budgetmem.config import load_profile
-from budgetmem.errors import AssetError, PermissionDenied, Unauthenticated
+from budgetmem.errors import PermissionDenied, Unauthenticated
 from server.security.keys_command import app as keys
 from tests.server.security.certificates import made
 
@@ -39,14 +37,8 @@ def keys_command(data_dir, *arguments):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(needs_tiny, tmp_path):
     """Certificates, and a data folder."""
-    pytest.importorskip("pytriton", exc_type=ImportError)
-    for asset in load_profile("tiny").assets:
-        try:
-            asset_dir(asset)
-        except AssetError as exc:
-            pytest.skip(f"{exc}")
     (tmp_path / "ca.pem").write_bytes(AUTHORITY.cert)
     (tmp_path / "cert.pem").write_bytes(PAIR.cert)
     (tmp_path / "key.pem").write_bytes(PAIR.key)

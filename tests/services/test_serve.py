@@ -19,10 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from budgetmem import cli
-from budgetmem.assets import asset_dir
 from budgetmem.client import Client
-from budgetmem.config import load_profile
-from budgetmem.errors import AssetError, BackboneUnavailable, ServerUnavailable
+from budgetmem.errors import BackboneUnavailable, ServerUnavailable
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Turn
 from tests.services.processes import command, descendants, until
@@ -45,14 +43,8 @@ def serving(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(needs_tiny, tmp_path_factory):
     """A running server: the process, the lines it began with and its address."""
-    pytest.importorskip("pytriton", exc_type=ImportError)
-    for asset in load_profile("tiny").assets:
-        try:
-            asset_dir(asset)
-        except AssetError as exc:
-            pytest.skip(f"{exc}")
     folder = tmp_path_factory.mktemp("served")
     port_file = folder / "port"
     arguments = ("--port", "0", "--port-file", str(port_file), "--data-dir", str(folder / "data"))
