@@ -39,7 +39,7 @@ from server.engine import Engine
 from server.serving import loaded
 from training.datasets.base import Question
 from training.datasets.locomo import LoCoMo
-from training.sampling import sample
+from training.datasets.sampling import sample
 
 TENANT = "benchmark"
 

@@ -20,7 +20,7 @@ from budgetmem.importers.base import Record, date, expect, get, json_records
 from budgetmem.types import Turn
 from training.datasets import open_dataset  # noqa: TID251 - an example of how to extend it
 from training.datasets.base import Entry, FileDataset, Question  # noqa: TID251
-from training.metrics import token_f1  # noqa: TID251
+from training.datasets.metrics import token_f1  # noqa: TID251
 
 NOTEBOOKS = Path(__file__).parent / "notebooks.jsonl"
 

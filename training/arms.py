@@ -19,9 +19,9 @@ from budgetmem.rungs import Rungs
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Chunk, Receipt, Usage, Workspace
 from training.datasets.base import Question
-from training.paths import MODULE_COUNT, constant, parse, spell, tiers_of
-from training.paths import Path as TierPath
-from training.walks import Walker
+from training.rollouts.paths import MODULE_COUNT, constant, parse, spell, tiers_of
+from training.rollouts.paths import Path as TierPath
+from training.rollouts.walks import Walker
 
 CHUNK_TOKENS = 256
 """Of one of the k chunks of plain retrieval (paper, section on evaluation)."""

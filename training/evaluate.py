@@ -43,18 +43,26 @@ from training.arms import BASELINES, Answered, Arm, Routed, baselines, named_fol
 from training.commands import ended_by_exit_code
 from training.datasets import open_dataset, options_of
 from training.datasets.base import SPLIT_NAMES, Dataset, Question
+from training.datasets.metrics import evidence_recall
+from training.datasets.sampling import interleaved
 from training.judge import FAILURES as JUDGE_FAILURES
 from training.judge import Case, Judge
-from training.metrics import evidence_recall
 from training.models import add_live_options, live_options, open_walker
 from training.neighbours import nearest_router
-from training.paths import LETTERS
 from training.reporting.figures import FILE, Figures, Head, write_figures
-from training.results import SUMMARY, Costs, Result, Results, code_hash, receipt_of, write_json
-from training.sampling import interleaved
-from training.setting import setting_of
-from training.summary import summarized, table
-from training.walks import FAILURES, Walker
+from training.reporting.results import (
+    SUMMARY,
+    Costs,
+    Result,
+    Results,
+    code_hash,
+    receipt_of,
+    write_json,
+)
+from training.reporting.summary import summarized, table
+from training.rollouts.paths import LETTERS
+from training.rollouts.setting import setting_of
+from training.rollouts.walks import FAILURES, Walker
 
 NEAREST = "nearest"
 """What the router of nearest neighbours is called."""

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from budgetmem.modules import MODULES
 from budgetmem.tiers import Tier
-from training.environment import RecordedEnvironment
-from training.paths import MODULE_COUNT, spell
 from training.policies import Observation
 from training.ppo import Policy, greedy
 from training.reward import Reward
+from training.rollouts.environment import RecordedEnvironment
+from training.rollouts.paths import MODULE_COUNT, spell
 
 Floats = NDArray[np.float64]
 

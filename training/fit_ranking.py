@@ -35,7 +35,7 @@ from budgetmem.store.base import Hits
 from budgetmem.store.sqlite import SqliteStore
 from training.datasets import DATASETS, open_dataset
 from training.datasets.base import Dataset, Question
-from training.setting import TENANT
+from training.rollouts.setting import TENANT
 
 PENALTY = 1e-4
 """Of the squared weights of the standardised signals."""

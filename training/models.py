@@ -22,9 +22,9 @@ from server.serving import loaded
 from server.triton_process import EmbeddedTriton
 from training.arguments import positive
 from training.datasets import Dataset, Question
-from training.recording import Recording, Tally, recorded
-from training.setting import TENANT
-from training.walks import Walker
+from training.rollouts.recording import Recording, Tally, recorded
+from training.rollouts.setting import TENANT
+from training.rollouts.walks import Walker
 
 logger = logging.getLogger(__name__)
 

@@ -13,16 +13,17 @@ from torch import Tensor, nn
 
 from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier
-from training import outcomes, splits
+from training import splits
 from training.datasets.base import Dataset
-from training.environment import RecordedEnvironment
 from training.evaluation import yardstick
-from training.live import Acting
-from training.paths import MODULE_COUNT
 from training.policies import Observation
 from training.ppo import greedy
 from training.reward import Reward
-from training.vectors import embedded
+from training.rollouts import outcomes
+from training.rollouts.environment import RecordedEnvironment
+from training.rollouts.live import Acting
+from training.rollouts.paths import MODULE_COUNT
+from training.rollouts.vectors import embedded
 
 NEIGHBOURS = 20
 """Of a question. The square root of a few hundred training questions, rounded up."""

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from budgetmem.errors import ConfigError, InvalidInput
 from training.batch import Batch, normalised
-from training.environment import Episodes
 from training.policies import Observation
+from training.rollouts.environment import Episodes
 
 _POSITIVE = ("learning_rate", "adam_epsilon", "clip", "epochs", "max_grad_norm")
 _NOT_NEGATIVE = ("value_coefficient", "entropy_coefficient")

@@ -35,16 +35,16 @@ from budgetmem.config import load_profile
 from budgetmem.features import NAMES
 from budgetmem.gather import gather_or_cancel
 from budgetmem.tiers import STRATEGIES
-from training import outcomes
 from training.arguments import add_question_options, positive
 from training.commands import ended_by_exit_code
 from training.datasets import Question, open_dataset, options_of
+from training.datasets.sampling import interleaved
 from training.models import add_live_options, live_options, open_walker
-from training.paths import planned
-from training.recording import Tally
-from training.sampling import interleaved
-from training.setting import check_embeds_queries, setting_of
-from training.walks import FAILURES, Walker
+from training.rollouts import outcomes
+from training.rollouts.paths import planned
+from training.rollouts.recording import Tally
+from training.rollouts.setting import check_embeds_queries, setting_of
+from training.rollouts.walks import FAILURES, Walker
 
 
 def main() -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from budgetmem.errors import InvalidInput
-from training import outcomes
 from training.config import TrainConfig, differences
 from training.datasets import Dataset, open_dataset
-from training.environment import Environment, RecordedEnvironment
 from training.evaluation import yardstick
-from training.outcomes import OutcomeFile, Outcomes
 from training.reward import Reward
-from training.vectors import embedded
+from training.rollouts import outcomes
+from training.rollouts.environment import Environment, RecordedEnvironment
+from training.rollouts.outcomes import OutcomeFile, Outcomes
+from training.rollouts.vectors import embedded
 
 _NEEDED = (
     "dataset",

@@ -15,10 +15,10 @@ from training import checkpoints
 from training.config import PAPER_COST_WEIGHTS, TrainConfig
 from training.evaluation import Walked, constants, evaluate, oracle, random_path, spearman
 from training.neighbours import fitted
-from training.paths import constant, spell
 from training.policies import ConditionedPolicy
 from training.progress import table
 from training.reward import Reward
+from training.rollouts.paths import constant, spell
 from training.splits import Splits
 
 SWEEP = "sweep.json"

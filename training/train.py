@@ -33,12 +33,12 @@ from training.checkpoints import Checkpoint
 from training.commands import ended_by_exit_code
 from training.config import TrainConfig, add_options, read
 from training.evaluation import Walked
-from training.live import live
 from training.models import add_live_options, live_options
 from training.policies import ConditionedPolicy, PolicyShape
 from training.ppo import PPO, Sampler, behaviour
 from training.progress import Progress, table
 from training.reward import Reward
+from training.rollouts.live import live
 from training.splits import Splits, read_splits
 from training.sweep import sweep
 

@@ -34,7 +34,7 @@ from benchmarks.chaos import overload, soak, store_kills, triton_kills
 from benchmarks.chaos.fuzz.suite import FINDINGS, engine_here, fuzz
 from benchmarks.chaos.fuzz.worker import Job
 from benchmarks.load.target import Served, serving
-from training.results import write_json
+from training.reporting.results import write_json
 
 Found = tuple[bool, Any]
 """Whether what is promised was kept, and the figures."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training import outcomes
-from training.paths import planned, spell
+from training.rollouts import outcomes
+from training.rollouts.paths import planned, spell
 
 pytestmark = [
     pytest.mark.services,

@@ -8,9 +8,9 @@ from budgetmem.errors import ConfigError
 from budgetmem.router import FixedRouter
 from budgetmem.tiers import Tier
 from tests.fakes import CHUNKS
-from tests.training.test_walks import QUESTION, Listening, fakes, walker
+from tests.training.rollouts.test_walks import QUESTION, Listening, fakes, walker
 from training.arms import BASELINES, Pinned, Plain, Routed, baseline, baselines, named_folder
-from training.paths import parse
+from training.rollouts.paths import parse
 
 
 async def test_pinned_tiers_are_those_of_the_path():

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from budgetmem.errors import BackboneUnavailable
+from tests.training.rollouts.test_walks import fakes, walker
 from tests.training.test_record import hotpot
-from tests.training.test_walks import fakes, walker
 from training import evaluate
-from training.recording import Tally
+from training.rollouts.recording import Tally
 
 GOLD = "an answer"
 

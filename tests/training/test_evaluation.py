@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from budgetmem.errors import InvalidInput
 from budgetmem.modules import MODULES
 from tests.training.toy_outcomes import environment, leaf, outcomes, vectors
-from training.environment import RecordedEnvironment
 from training.evaluation import (
     bootstrap,
     constants,
@@ -20,7 +19,8 @@ from training.evaluation import (
     spearman,
     yardstick,
 )
-from training.outcomes import OutcomeFile
+from training.rollouts.environment import RecordedEnvironment
+from training.rollouts.outcomes import OutcomeFile
 
 LAMBDAS = (0.0, 0.3, 0.9)
 

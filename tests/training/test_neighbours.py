@@ -8,10 +8,10 @@ from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier
 from tests.training import toy_outcomes as toys
 from training import neighbours
-from training.environment import Embedded, RecordedEnvironment
 from training.evaluation import evaluate, yardstick
 from training.neighbours import NeighbourPolicy, fitted, nearest_router
 from training.policies import Observation
+from training.rollouts.environment import Embedded, RecordedEnvironment
 
 
 def told(file) -> Embedded:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from budgetmem.errors import ConfigError, InvalidInput
 from training.config import PolicyConfig
-from training.environment import Embedded, Episodes, RecordedEnvironment
-from training.outcomes import Leaf, Node, OutcomeFile, Outcomes
-from training.paths import LETTERS
 from training.policies import ConditionedPolicy, PolicyShape
 from training.ppo import PAPER, PPO, PPOConfig, Sampler, behaviour, greedy
+from training.rollouts.environment import Embedded, Episodes, RecordedEnvironment
+from training.rollouts.outcomes import Leaf, Node, OutcomeFile, Outcomes
+from training.rollouts.paths import LETTERS
 
 # A toy: half of the questions are hard. An easy one is answered right at any tier; of a hard one
 # each module adds a fifth of the score at High, a tenth at Mid. A tier costs 0, 0.1 or 0.2.

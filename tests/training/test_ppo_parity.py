@@ -16,8 +16,8 @@ from tests.training.test_actor_critic import (
 )
 from tests.training.test_batch import weighted
 from training.batch import Batch, normalised, returns_and_advantages
-from training.environment import Episodes
 from training.ppo import PAPER, PPO
+from training.rollouts.environment import Episodes
 
 NAMES = {
     "lr": "learning_rate",

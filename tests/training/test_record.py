@@ -22,10 +22,10 @@ from tests.training.datasets.records import paragraphs, written
 from training import record
 from training.datasets.base import Question
 from training.datasets.files import sha256
-from training.outcomes import Leaf, Node, Outcomes, Writer, read
-from training.paths import DEPTHS, planned, spell
 from training.record import Recorder
-from training.recording import Tally
+from training.rollouts.outcomes import Leaf, Node, Outcomes, Writer, read
+from training.rollouts.paths import DEPTHS, planned, spell
+from training.rollouts.recording import Tally
 
 
 @dataclass

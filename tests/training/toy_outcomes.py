@@ -9,9 +9,9 @@ from itertools import product
 import numpy as np
 
 from training.config import TrainConfig
-from training.environment import Embedded, RecordedEnvironment
-from training.outcomes import Leaf, Node, OutcomeFile, Outcomes, Writer
-from training.paths import DEPTHS, LETTERS
+from training.rollouts.environment import Embedded, RecordedEnvironment
+from training.rollouts.outcomes import Leaf, Node, OutcomeFile, Outcomes, Writer
+from training.rollouts.paths import DEPTHS, LETTERS
 from training.splits import Splits
 
 DIMENSION = 4

@@ -19,7 +19,7 @@ from budgetmem.importers.base import Record, expect, get, json_records
 from budgetmem.types import Turn
 from training.datasets.base import SPLIT_NAMES, Entry, FileDataset, Question
 from training.datasets.files import answer, existing, filled, sha256
-from training.metrics import token_f1
+from training.datasets.metrics import token_f1
 
 UNTYPED = "untyped"
 

@@ -16,7 +16,7 @@ from budgetmem.importers import locomo
 from budgetmem.importers.base import Record, expect, get, json_records
 from training.datasets.base import Entry, FileDataset, Question
 from training.datasets.files import answer, check_official, existing, filled
-from training.metrics import multi_answer_f1, token_f1
+from training.datasets.metrics import multi_answer_f1, token_f1
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
 ADVERSARIAL = 5

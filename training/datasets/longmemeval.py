@@ -30,7 +30,7 @@ from training.datasets.files import (
     filled,
     sha256,
 )
-from training.metrics import token_f1
+from training.datasets.metrics import token_f1
 
 TYPES = (
     "single-session-user",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from training.paths import MODULE_COUNT
+from training.rollouts.paths import MODULE_COUNT
 
 BLIND = "blind"
 """The label of a router that sees lambda alone."""

@@ -12,8 +12,8 @@ from budgetmem.modules import MODULES
 from budgetmem.tiers import Tier
 from training.reporting.arm_names import constants, plain, routed
 from training.reporting.figures import Figures
+from training.reporting.summary import summarized
 from training.reporting.tables import Compared, tier_shares
-from training.summary import summarized
 
 WIDTH, HEIGHT = 560, 380
 PIXELS_A_POINT = 2.0

@@ -17,8 +17,8 @@ from pydantic import TypeAdapter
 
 from budgetmem.errors import InvalidInput
 from training import checkpoints
-from training.frontier import Outcome
-from training.results import Result
+from training.reporting.frontier import Outcome
+from training.reporting.results import Result
 
 FILE = "figures.jsonl.gz"
 
@@ -27,8 +27,8 @@ FILE = "figures.jsonl.gz"
 class Head:
     """What figures depend on, and which there are.
 
-    `setting`, `routers` and `code` as `training/results.py` has them; `questions` are those that
-    were attempted and `arms` the ways of answering, both in order.
+    `setting`, `routers` and `code` as `training/reporting/results.py` has them; `questions` are
+    those that were attempted and `arms` the ways of answering, both in order.
     """
 
     setting: Mapping[str, Any]

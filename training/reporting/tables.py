@@ -11,12 +11,12 @@ import numpy as np
 from budgetmem.errors import ConfigError
 from budgetmem.modules import MODULES
 from budgetmem.tiers import Tier
-from training.frontier import Outcome, frontier, hypervolume, matched, oracle
-from training.paths import LETTERS
 from training.reporting.arm_names import BLIND, constants, plain, routed
 from training.reporting.figures import Figures
-from training.results import Result
-from training.summary import summarized
+from training.reporting.frontier import Outcome, frontier, hypervolume, matched, oracle
+from training.reporting.results import Result
+from training.reporting.summary import summarized
+from training.rollouts.paths import LETTERS
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmarks import machine
 from benchmarks.chaos.fuzz.suite import FINDINGS, chosen, engine_here, fuzz
 from benchmarks.chaos.fuzz.worker import Job
-from training.results import write_json
+from training.reporting.results import write_json
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """Made-up figures of three constants, two routers and plain retrieval."""
 
 from budgetmem.config import load_profile
-from tests.training.test_results import result
+from tests.training.reporting.test_results import result
 from training.reporting.figures import Figures, Head
-from training.results import Costs
-from training.setting import of_profile
+from training.reporting.results import Costs
+from training.rollouts.setting import of_profile
 
 QUESTIONS = tuple(f"q{number}" for number in range(8))
 ARMS = {

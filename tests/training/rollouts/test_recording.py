@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import wait_none
 
-import training.recording
+import training.rollouts.recording
 from budgetmem.backbone import (
     Annotation,
     Caller,
@@ -33,8 +33,8 @@ from budgetmem.pipeline import ExtractRequest
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget
 from tests.fakes import pipeline, scripted
-from training import setting
-from training.recording import (
+from training.rollouts import setting
+from training.rollouts.recording import (
     ATTEMPTS,
     FIRST_WAIT_S,
     LONGEST_WAIT_S,
@@ -90,7 +90,7 @@ def path(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(training.recording, "wait_exponential", lambda **_: wait_none())
+    monkeypatch.setattr(training.rollouts.recording, "wait_exponential", lambda **_: wait_none())
 
 
 def models(backbone=None, encoder=None, tagger=None) -> ModelSet:
@@ -361,7 +361,7 @@ def test_replies_are_counted_by_model(path):
 DIES = """
 import os, sys
 from pathlib import Path
-from training.recording import Recording
+from training.rollouts.recording import Recording
 recording = Recording(Path(sys.argv[1]))
 for number in range(20):
     recording.put(bytes([number]), "m", b"reply %d" % number)

@@ -7,9 +7,9 @@ import pytest
 
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
-from training import setting
 from training.datasets import open_dataset
-from training.setting import check_embeds_queries, identity, of_profile, recipe, setting_of
+from training.rollouts import setting
+from training.rollouts.setting import check_embeds_queries, identity, of_profile, recipe, setting_of
 
 SMALL = load_profile("small")
 

@@ -17,9 +17,9 @@ from budgetmem.router import Decision, FixedRouter
 from budgetmem.stages import STAGES
 from budgetmem.types import Answer, Budget, Choice
 from training.datasets.base import Dataset, Question
-from training.metrics import evidence_recall
-from training.outcomes import Leaf, Node, Outcomes
-from training.paths import DEPTHS, Path, spell, tiers_of
+from training.datasets.metrics import evidence_recall
+from training.rollouts.outcomes import Leaf, Node, Outcomes
+from training.rollouts.paths import DEPTHS, Path, spell, tiers_of
 
 Failure = BackboneError | DeadlineExceeded | Overloaded
 """Why a question could not be walked: it is told and counted, and comes to no score."""

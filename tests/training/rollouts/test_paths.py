@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from budgetmem.modules import MODULES
 from budgetmem.stages import STAGES
 from budgetmem.tiers import Tier
-from training.paths import (
+from training.rollouts.paths import (
     DEPTHS,
     MODULE_COUNT,
     constant,

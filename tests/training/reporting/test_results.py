@@ -5,10 +5,9 @@ import json
 import pytest
 
 from budgetmem.errors import ConfigError, InvalidInput
-from tests.training.test_walks import QUESTION, walker
+from tests.training.rollouts.test_walks import QUESTION, walker
 from training.arms import Pinned
-from training.paths import parse
-from training.results import (
+from training.reporting.results import (
     SETTING,
     Costs,
     Result,
@@ -17,6 +16,7 @@ from training.results import (
     receipt_of,
     write_json,
 )
+from training.rollouts.paths import parse
 
 
 def result(question="q1", score=0.5, category="temporal", **changed) -> Result:

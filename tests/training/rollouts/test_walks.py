@@ -16,10 +16,10 @@ from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Turn
 from tests.fakes import CHUNKS, FixedRetriever, scripted
 from training.datasets.base import Question
-from training.outcomes import OutcomeFile, Writer, read
-from training.paths import constant, parse, planned, spell
-from training.recording import Recording, recorded
-from training.walks import Walker, Watching
+from training.rollouts.outcomes import OutcomeFile, Writer, read
+from training.rollouts.paths import constant, parse, planned, spell
+from training.rollouts.recording import Recording, recorded
+from training.rollouts.walks import Walker, Watching
 
 SMALL = load_profile("small")
 PLAN = planned("q1", constants=True)

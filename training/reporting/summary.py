@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Column, Table
 
 from training.evaluation import bootstrap
-from training.results import Result
+from training.reporting.results import Result
 
 Summary = Mapping[str, Any]
 

@@ -27,10 +27,10 @@ from budgetmem.local_encoder import LocalEncoder
 from budgetmem.store.sqlite import SqliteStore
 from training.config import differences
 from training.datasets.base import Dataset, Question
-from training.environment import Embedded
-from training.outcomes import OutcomeFile
-from training.sampling import named
-from training.setting import TENANT, check_embeds_queries, of_profile
+from training.datasets.sampling import named
+from training.rollouts.environment import Embedded
+from training.rollouts.outcomes import OutcomeFile
+from training.rollouts.setting import TENANT, check_embeds_queries, of_profile
 
 FORMAT = 2
 """Of the files in the cache; part of their names, so that older ones are left alone."""

@@ -1,8 +1,8 @@
 """Episodes from the running pipeline: the walk that serves, with a policy in the router's place.
 
 No path is planned and none is masked: the policy goes where it likes. With recorded models in front
-of Triton (`training.recording`) only what was never asked before costs a call; so a second lambda,
-seed or variant is free wherever it goes a known way.
+of Triton (`training.rollouts.recording`) only what was never asked before costs a call; so a second
+lambda, seed or variant is free wherever it goes a known way.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from budgetmem.router import Decision
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Choice
 from training.datasets import Question
-from training.environment import Chooser, Episodes
+from training.datasets.sampling import named
 from training.models import LiveOptions, open_walker
 from training.policies import Observation
 from training.ppo import Sampler
-from training.sampling import named
+from training.rollouts.environment import Chooser, Episodes
+from training.rollouts.vectors import recorded_profile
+from training.rollouts.walks import FAILURES, Failure, Walker
 from training.splits import Splits
-from training.vectors import recorded_profile
-from training.walks import FAILURES, Failure, Walker
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from budgetmem.errors import ConfigError, InvalidInput
-from training.paths import DEPTHS, LETTERS, MODULE_COUNT
+from training.rollouts.paths import DEPTHS, LETTERS, MODULE_COUNT
 
 COSTS = MODULE_COUNT + 2
 """Of a leaf: those of the modules, and of retrieval and the answer."""

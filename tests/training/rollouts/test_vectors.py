@@ -8,12 +8,12 @@ from budgetmem.backbone import HashEncoder
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError, InvalidInput
 from budgetmem.types import Turn
-from training import vectors
 from training.datasets.base import Question
-from training.outcomes import Leaf, Node, OutcomeFile, Outcomes
-from training.paths import DEPTHS
-from training.setting import of_profile
-from training.vectors import embedded, recorded_profile
+from training.rollouts import vectors
+from training.rollouts.outcomes import Leaf, Node, OutcomeFile, Outcomes
+from training.rollouts.paths import DEPTHS
+from training.rollouts.setting import of_profile
+from training.rollouts.vectors import embedded, recorded_profile
 
 SMALL = load_profile("small")
 SAID = {

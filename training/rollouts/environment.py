@@ -20,9 +20,9 @@ from budgetmem.backbone import Vectors
 from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier
 from budgetmem.vectors import mean_direction
-from training.outcomes import OutcomeFile
-from training.paths import LETTERS, MODULE_COUNT
 from training.policies import Observation
+from training.rollouts.outcomes import OutcomeFile
+from training.rollouts.paths import LETTERS, MODULE_COUNT
 
 TIERS = len(Tier)
 _GRID = (TIERS,) * MODULE_COUNT
@@ -54,7 +54,7 @@ class Episodes:
 
 
 class Environment(Protocol):
-    """Questions to walk: `RecordedEnvironment`, or `training.live.LiveEnvironment`."""
+    """Questions to walk: `RecordedEnvironment`, or `training.rollouts.live.LiveEnvironment`."""
 
     @property
     def questions(self) -> Sequence[object]:

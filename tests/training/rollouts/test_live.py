@@ -24,16 +24,16 @@ from budgetmem.types import Workspace
 from budgetmem.vectors import mean_direction
 from tests.fakes import CHUNKS, FixedRetriever, Found, perfect
 from tests.training import toy_outcomes as toys
-from tests.training.test_walks import QUESTION, fakes, walker
+from tests.training.rollouts.test_walks import QUESTION, fakes, walker
 from training import checkpoints, train
-from training import live as module
-from training.environment import Embedded, RecordedEnvironment
-from training.live import Acting, LiveEnvironment
-from training.outcomes import OutcomeFile
-from training.paths import MODULE_COUNT, parse
 from training.policies import ConditionedPolicy, PolicyShape
 from training.ppo import Sampler
-from training.setting import of_profile
+from training.rollouts import live as module
+from training.rollouts.environment import Embedded, RecordedEnvironment
+from training.rollouts.live import Acting, LiveEnvironment
+from training.rollouts.outcomes import OutcomeFile
+from training.rollouts.paths import MODULE_COUNT, parse
+from training.rollouts.setting import of_profile
 
 DIMENSION = 3
 VECTORS = {chunk.id: row for chunk, row in zip(CHUNKS, np.eye(DIMENSION, dtype="f4"), strict=False)}

@@ -35,7 +35,7 @@ from budgetmem.backbone import (
 )
 from budgetmem.config import BackboneProfile, Profile
 from budgetmem.errors import BackboneUnavailable, ConfigError
-from training.setting import identity
+from training.rollouts.setting import identity
 
 ATTEMPTS = 7
 """How often a call is tried before its failure is the caller's."""

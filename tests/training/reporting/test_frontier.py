@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.frontier import Outcome, frontier, gain, hypervolume, matched, mixture, oracle
+from training.reporting.frontier import (
+    Outcome,
+    frontier,
+    gain,
+    hypervolume,
+    matched,
+    mixture,
+    oracle,
+)
 
 
 def outcome(costs, scores) -> Outcome:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.metrics import evidence_recall, multi_answer_f1, normalize, stems, token_f1
+from training.datasets.metrics import evidence_recall, multi_answer_f1, normalize, stems, token_f1
 
-VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "f1.json"
+VECTORS = Path(__file__).parents[3].parent / "shared" / "vectors" / "f1.json"
 
 CHOSEN_DIFFERENCES = {
     # (prediction, gold): (token F1, multi-answer F1). The reference gives 0 to the literal text of

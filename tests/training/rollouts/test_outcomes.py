@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.errors import ConfigError, InvalidInput
-from training.outcomes import Leaf, Node, OutcomeFile, Outcomes, Writer, read
-from training.paths import DEPTHS, LETTERS
+from training.rollouts.outcomes import Leaf, Node, OutcomeFile, Outcomes, Writer, read
+from training.rollouts.paths import DEPTHS, LETTERS
 
 SETTING = {"dataset": "toy", "max_tokens": 800, "backbones": {"low": "a"}}
 FEATURES = ("a.one", "b.two")

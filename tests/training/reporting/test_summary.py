@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from tests.training.test_results import result
-from training.results import Costs
-from training.summary import summarized, table
+from tests.training.reporting.test_results import result
+from training.reporting.results import Costs
+from training.reporting.summary import summarized, table
 
 FOUND = {
     "LLLLL": [

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
 from tests.training.toy_outcomes import PATHS
-from training.environment import Embedded, RecordedEnvironment
-from training.outcomes import Leaf, Node, OutcomeFile, Outcomes
-from training.paths import DEPTHS, LETTERS, MODULE_COUNT, constant, spell
+from training.rollouts.environment import Embedded, RecordedEnvironment
+from training.rollouts.outcomes import Leaf, Node, OutcomeFile, Outcomes
+from training.rollouts.paths import DEPTHS, LETTERS, MODULE_COUNT, constant, spell
 
 DIMENSION = 3
 LEAF_SETS = st.lists(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
 from training.datasets.base import Question
-from training.sampling import interleaved, named, sample
+from training.datasets.sampling import interleaved, named, sample
 
 QUESTIONS = [
     Question(f"q{n}", "h", "?", "gold", "temporal" if n % 4 else "multi-hop", ()) for n in range(40)
