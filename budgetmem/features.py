@@ -6,8 +6,11 @@ the features that it names, in its order, so this list may grow without breaking
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +21,7 @@ from budgetmem.backbone import Vectors
 from budgetmem.chunking import instant
 from budgetmem.date_rules import HINT
 from budgetmem.errors import ConfigError
+from budgetmem.modules.summary import WORDS
 from budgetmem.stages import STAGES
 from budgetmem.text import keywords, words
 from budgetmem.tiers import Tier
@@ -127,6 +131,37 @@ def _chunks(state: State, chunks: Sequence[Chunk]) -> Values:
     }
 
 
+def _scores(state: State) -> Values:
+    """Of the retrieved and of the kept chunks: the best one's score, and the sum of the best ones'
+    that a memory of each tier has room for.
+
+    Scores of the ranking `lines` are probabilities: together they say how likely the evidence is
+    among what fits, and so what a longer memory may add (docs/training.md).
+    """
+    work = state.work
+    return {
+        f"{name}_{what}": value
+        for name, chunks in (("retrieved", work.retrieved), ("kept", work.kept))
+        for what, value in _sums(chunks).items()
+    }
+
+
+def _sums(chunks: Sequence[Chunk]) -> Values:
+    ranked = sorted(chunks, key=lambda chunk: -chunk.score)
+    scores = [max(chunk.score, 0.0) for chunk in ranked]
+    words_up_to = list(itertools.accumulate(len(chunk.text.split()) for chunk in ranked))
+    fitting = {tier.label: bisect_right(words_up_to, most) for tier, most in WORDS.items()}
+    return {
+        "best": _log(max(scores, default=0.0)),
+        **{name: _log(sum(scores[:count])) for name, count in fitting.items()},
+    }
+
+
+def _log(score: float) -> float:
+    """log(1 + score); finite for sums that are not."""
+    return math.log1p(min(score, sys.float_info.max))
+
+
 def _steps(state: State) -> Values:
     by_module = {step.module: step for step in state.steps}
     values: dict[str, float] = {}
@@ -174,6 +209,7 @@ GROUPS: Mapping[str, Callable[[State], Values]] = {
     "kept": _kept,
     "steps": _steps,
     "findings": _findings,
+    "scores": _scores,
 }
 """The features by group: a feature's full name is `group.name`.
 
@@ -181,7 +217,7 @@ GROUPS: Mapping[str, Callable[[State], Values]] = {
 log(1 + n)), how much of the question's content words and how near to its embedding they are;
 `steps` the tiers chosen so far, mean log-probabilities of their replies (0 without an LLM), replies
 cut at the limit, and fallbacks; `findings` how much was found, and how much of it stands in the
-kept chunks literally.
+kept chunks literally; `scores` how sure retrieval is of what a memory has room for (log(1 + sum)).
 """
 
 

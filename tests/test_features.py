@@ -108,6 +108,10 @@ STABLE = {
         "temporal_high temporal_logprob topic_mid topic_high topic_logprob cut fell"
     ),
     "findings": "entity temporal topic words words_found literal names chunks",
+    "scores": (
+        "retrieved_best retrieved_low retrieved_mid retrieved_high "
+        "kept_best kept_low kept_mid kept_high"
+    ),
 }
 """Artifacts and recordings name these: a name may be added, but none may go or change."""
 
@@ -185,6 +189,21 @@ def test_what_was_kept():
     work = Workspace.start("q", (chunk("a", tokens=6), chunk("b", tokens=2)))
     values = all_features(State(work.with_kept(frozenset({"b"}))))
     assert (values["kept.share"], values["kept.token_share"]) == (0.5, 0.25)
+
+
+def test_how_sure_retrieval_is_of_what_a_memory_has_room_for():
+    chunks = tuple(
+        chunk(name, "word " * length, score)
+        for name, length, score in [("c", 100, 0.1), ("a", 40, 0.5), ("b", 40, 0.3), ("d", 1, -0.2)]
+    )
+    work = Workspace.start("q", chunks)
+    values = all_features(State(work.with_kept(frozenset({"b", "c"}))))
+    sums = {name: math.expm1(value) for name, value in values.items() if name[:7] == "scores."}
+    assert sums == pytest.approx({
+        "scores.retrieved_best": 0.5, "scores.retrieved_low": 0.5, "scores.retrieved_mid": 0.8,
+        "scores.retrieved_high": 0.9, "scores.kept_best": 0.3, "scores.kept_low": 0.3,
+        "scores.kept_mid": 0.4, "scores.kept_high": 0.4,
+    })  # fmt: skip
 
 
 def test_what_the_steps_told():
