@@ -1,4 +1,4 @@
-"""Builds the site: `python -m docsite [FOLDER]`, by default build/site.
+"""Builds the site: `python -m docsite` lays out build/pages and makes build/site of it.
 
 The pages are laid out as in the repository, so that their links to one another, to examples and to
 files of results hold in both. Whatever leads nowhere is an error.
@@ -22,17 +22,16 @@ SOURCES = (
 )
 """What is part of the site: pages, and what they link to."""
 
-STAGED = Path("build/pages")
-"""As zensical.toml names it."""
+STAGED, SITE = Path("build/pages"), Path("build/site")
+"""As zensical.toml names them."""
 
 REFERENCE = Path("docs/reference")
 
 
 def main() -> None:
     """Exits with 1 if the generator refuses something, or a link leads nowhere."""
-    site = Path(*sys.argv[1:2] or ["build/site"])
     stage(ROOT / STAGED)
-    built = ROOT / "build" / "site"
+    built = ROOT / SITE
     shutil.rmtree(built, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("zensical")), "build", "--clean", "--strict"]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:

@@ -46,11 +46,11 @@ def broken(site: Path) -> Iterator[str]:
         if parts.scheme or parts.netloc:
             continue
         target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+        place = unquote(parts.fragment)
         if not target.is_file() or not target.is_relative_to(site.resolve()):
             yield f"{file.relative_to(site)}: {link} is no file of the site"
-        elif parts.fragment and target.suffix == ".html":
-            if unquote(parts.fragment) not in _read(target).anchors:
-                yield f"{file.relative_to(site)}: {link} has no such place"
+        elif target.suffix == ".html" and place and place not in _read(target).anchors:
+            yield f"{file.relative_to(site)}: {link} has no such place"
 
 
 def fetched(site: Path) -> set[str]:
