@@ -41,16 +41,22 @@ def _read(file: Path) -> _Page:
 
 def broken(site: Path) -> Iterator[str]:
     """A line for every link that leads nowhere."""
+    site = site.resolve()
     for file, link in _all(site):
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
             continue
-        target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+        target = _target(file, unquote(parts.path))
         place = unquote(parts.fragment)
-        if not target.is_file() or not target.is_relative_to(site.resolve()):
+        if not target.is_file() or not target.is_relative_to(site):
             yield f"{file.relative_to(site)}: {link} is no file of the site"
         elif target.suffix == ".html" and place and place not in _read(target).anchors:
             yield f"{file.relative_to(site)}: {link} has no such place"
+
+
+def _target(file: Path, path: str) -> Path:
+    target = (file.parent / path).resolve() if path else file
+    return target / "index.html" if target.is_dir() else target
 
 
 def fetched(site: Path) -> set[str]:
