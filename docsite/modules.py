@@ -22,9 +22,16 @@ PAGES: Mapping[str, tuple[str, ...]] = {
 }
 """Modules by page: what a caller uses first, then what one extends."""
 
+DATA = {"budgetmem.client", "budgetmem.types", "budgetmem.store.base", "budgetmem.pipeline"}
+"""Modules whose members all have a docstring, or are fields, which the signature has."""
+
 
 def pages() -> Iterator[tuple[str, str]]:
     """Names and texts of the pages; the docstrings are put in when the site is built."""
     for name, modules in PAGES.items():
-        blocks = [f"::: {module}" for module in modules]
+        blocks = [f"::: {module}{_options(module)}" for module in modules]
         yield f"{name}.md", "\n\n".join([f"# Python: {name}", *blocks]) + "\n"
+
+
+def _options(module: str) -> str:
+    return "\n    options:\n      show_if_no_docstring: false" if module in DATA else ""
