@@ -45,7 +45,8 @@ def python(words: Sequence[str], monkeypatch) -> None:
     module, *rest = words[1:] if words[0] == "-m" else words
     module = module.removesuffix(".py").replace("/", ".")
     assert find_spec(module), f"there is no module {module}"
-    if not rest:
+    is_ours = (ROOT / module.partition(".")[0]).is_dir()
+    if not (is_ours and rest):
         return
     monkeypatch.setattr(sys, "argv", [module, *rest])
     monkeypatch.setattr(TyperCommand, "invoke", _understood)
