@@ -16,7 +16,7 @@ DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
 
-.PHONY: demo test test-cpp fuzz lint audit format bench recordings routers report serve assets clean
+.PHONY: demo test test-cpp fuzz lint docs audit format bench recordings routers report serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 	$(BIN)/budgetmem assets pull $(PROFILE)
@@ -40,13 +40,16 @@ fuzz: $(TESTING)  ## FUZZ_INPUTS inputs for each target in C++, and for budgetme
 	$(BIN)/cmake --build --preset bindings
 	$(FUZZ) $(FUZZ_INPUTS) 'csrc-*' '*.sanitized' --json build/fuzz.json
 
-lint: $(TESTING)
+lint: $(TESTING) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest budgetmem._core
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/cmake --workflow --preset tidy
+
+docs: $(TESTING)  ## The documentation's site, in build/site; a link that leads nowhere is an error
+	$(BIN)/python -m docsite
 
 audit: $(TESTING)  ## An SBOM (build/sbom.json) and known vulnerabilities; AUDIT: options of .ci/audit.py
 	$(BIN)/python .ci/audit.py $(AUDIT)

@@ -1,24 +1,26 @@
 """One tree of exceptions; the server translates it to gRPC statuses at one edge.
 
-BudgetMemError
- +- InvalidInput          the caller sent something unusable; `field` names it
- |   +- DuplicateTurn     a turn id came twice with different content
- |   +- HistoryFull       the write would make a history longer than the server keeps
- +- Unauthenticated       no credential, or one that is not (or no longer) valid
- +- PermissionDenied      a valid credential that does not allow this call
- +- NotFound              a history (or asset, profile, prompt) that is not there
- +- BudgetTooSmall        a ceiling below what the request needs at least
- +- ReplyError            an LLM reply that does not parse (handled inside: falls one rung)
- +- Conflict              a concurrent writer won; the write may be repeated
- +- BackboneError         a backbone, encoder or task model failed
- |   +- BackboneUnavailable   it cannot be reached, or died in the middle: worth a retry
- +- StoreUnavailable      the database of histories cannot be reached: worth a retry
- +- DeadlineExceeded      the request's time is over
- +- Overloaded            too much work is waiting; `retry_after_ms` says when to come back
- +- ServerError           seen by the client: the server failed, or is of another version
- |   +- ServerUnavailable     it cannot be reached, is starting or stopping: worth a retry
- +- AssetError            an asset is missing, corrupt or refused
- +- ConfigError           a profile or an option that cannot work
+    BudgetMemError
+     +- InvalidInput          the caller sent something unusable; `field` names it
+     |   +- DuplicateTurn     a turn id came twice with different content
+     |   +- HistoryFull       the write would make a history longer than the server keeps
+     +- Unauthenticated       no credential, or one that is not (or no longer) valid
+     +- PermissionDenied      a valid credential that does not allow this call
+     +- NotFound              a history (or asset, profile, prompt) that is not there
+     +- BudgetTooSmall        a ceiling below what the request needs at least
+     +- ReplyError            an LLM reply that does not parse (handled inside: falls one rung)
+     +- Conflict              a concurrent writer won; the write may be repeated
+     +- BackboneError         a backbone, encoder or task model failed
+     |   +- BackboneUnavailable   it cannot be reached, or died in the middle: worth a retry
+     +- StoreUnavailable      the database of histories cannot be reached: worth a retry
+     +- DeadlineExceeded      the request's time is over
+     +- Overloaded            too much work is waiting; `retry_after_ms` says when to come back
+     +- ServerError           seen by the client: the server failed, or is of another version
+     |   +- ServerUnavailable     it cannot be reached, is starting or stopping: worth a retry
+     +- AssetError            an asset is missing, corrupt or refused
+     +- ConfigError           a profile or an option that cannot work
+
+Each message says what is wrong and what to do.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """A LangChain retriever. Needs the extra `langchain`.
 
-retriever = BudgetMemRetriever(
-    history="trip", client=client, budget=Budget(max_cost_usd=2e-5)
-)
-[document] = retriever.invoke("When did Ana book?")
-[document] = retriever.invoke("When did Ana book?", tier=Tier.HIGH)
+    retriever = BudgetMemRetriever(
+        history="trip", client=client, budget=Budget(max_cost_usd=2e-5)
+    )
+    [document] = retriever.invoke("When did Ana book?")
+    [document] = retriever.invoke("When did Ana book?", tier=Tier.HIGH)
+
+The second call has a tier of its own; what else may be given is in docs/integrations.md.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """A memory store for LangGraph. Needs the extra `langgraph`.
 
-store = BudgetMemStore(client=client, budget=Budget(max_cost_usd=2e-5))
-store.put(("users", "ana"), "m1", {"text": "I moved to Lisbon in May."})
-[memory] = store.search(("users", "ana"), query="Where does Ana live?")
-print(memory.value["text"], memory.value["receipt"]["total"]["cost_usd"])
+    store = BudgetMemStore(client=client, budget=Budget(max_cost_usd=2e-5))
+    store.put(("users", "ana"), "m1", {"text": "I moved to Lisbon in May."})
+    [memory] = store.search(("users", "ana"), query="Where does Ana live?")
+    print(memory.value["text"], memory.value["receipt"]["total"]["cost_usd"])
+
+A namespace is a history; docs/integrations.md says what each call becomes.
 """
 
 from __future__ import annotations

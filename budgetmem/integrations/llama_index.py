@@ -1,8 +1,10 @@
 """A LlamaIndex retriever. Needs the extra `llama-index`.
 
-retriever = BudgetMemRetriever("trip", client=client, budget=Budget(max_cost_usd=2e-5))
-[found] = retriever.retrieve("When did Ana book?")
-[found] = retriever.within(tier=Tier.HIGH).retrieve("When did Ana book?")
+    retriever = BudgetMemRetriever("trip", client=client, budget=Budget(max_cost_usd=2e-5))
+    [found] = retriever.retrieve("When did Ana book?")
+    [found] = retriever.within(tier=Tier.HIGH).retrieve("When did Ana book?")
+
+The second call has a tier of its own; what else may be given is in docs/integrations.md.
 """
 
 from __future__ import annotations
