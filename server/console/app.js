@@ -19,7 +19,9 @@ async function telling(work) {
   try {
     await work();
   } catch (error) {
-    if (error.name !== "AbortError") $("failure").textContent = error.message;
+    if (error.name === "AbortError") return;
+    say("");
+    $("failure").textContent = error.message;
   }
 }
 
@@ -48,9 +50,12 @@ function showStrategy() {
 }
 
 function showWeight() {
+  if (state.info === null) return;
   const strategy = $("strategy").value;
   const frontier = state.info.frontiers?.[strategy];
-  $("weight-value").textContent = weights() ? shown($("weight").value) : "fixed";
+  const value = weights() ? shown($("weight").value) : "fixed";
+  $("weight-value").textContent = value;
+  $("weight").setAttribute("aria-valuetext", value);
   $("router").textContent = `Router ${state.info.routers[strategy] ?? state.info.router}${weights() ? "" : ": it weighs nothing, so λ has no effect"}.`;
   const opened = $("frontier").querySelector("details")?.open;
   $("frontier").replaceChildren(...(frontier ? frontierFigure(frontier, Number($("weight").value)) : [element("figcaption", { class: "quiet" }, "This router tells nothing of how it was measured.")]));

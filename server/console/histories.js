@@ -21,7 +21,10 @@ export class Histories {
     on("next", "click", () => this.#page(this.from + PAGE));
     on("add-form", "submit", () => this.#added());
     on("example", "click", () => this.#example());
-    on("delete", "click", async () => $("confirm").showModal());
+    on("delete", "click", async () => {
+      $("confirm-title").textContent = `Delete ${this.chosen}?`;
+      $("confirm").showModal();
+    });
     on("delete-yes", "click", () => this.#delete());
     on("delete-no", "click", async () => $("confirm").close());
     this.button = (history) => element("li", {}, element(
