@@ -25,7 +25,7 @@ export function summary(samples, before = samples) {
     ["Waiting", count(sum(samples, "queue_depth")), delay],
     ["Cache hits", count(sum(samples, "cache_hits_total")), "embeddings and annotations remembered"],
     ["Fallbacks", count(sum(samples, "fallbacks_total")), "rungs given up for a lower one"],
-    ["Breakers", breakers.length === 0 ? "none" : open.length === 0 ? "all closed" : `${open.length} not closed`, open.join(", ") || `of ${breakers.length} models`],
+    ["Breakers", breakers.length === 0 ? "none" : open.length === 0 ? "all closed" : `${open.length} not closed`, open.join(", ") || `${breakers.length} models watched`],
   ];
 }
 

@@ -15,7 +15,7 @@ from tests.server.console.browser import add_example, ask, opened_browser, visit
 from tests.server.console.scripted import open_console
 
 OUT = Path(__file__).parents[3] / "docs" / "images"
-SIZE = {"width": 1280, "height": 900}
+SIZE = {"width": 1280, "height": 780}
 
 
 def main(out: Path) -> None:

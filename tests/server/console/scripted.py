@@ -14,6 +14,7 @@ import numpy as np
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import load_profile
+from budgetmem.guarded import breakers_of
 from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.http.pages import console_pages
@@ -100,6 +101,7 @@ def open_console(
 ) -> Iterator[Console]:
     """The console of a server whose histories are in `folder`, empty at first."""
     seen, pace, stack = Observability(), Pace(), AsyncExitStack()
+    breakers = breakers_of(PROFILE.backbones)
     routers = [_router(folder / "router")] if trained else []
     with open_house(pages=console_pages(), security=security, serve=False, seen=seen) as house:
 
@@ -107,7 +109,9 @@ def open_console(
             scheduler = await stack.enter_async_context(open_scheduler(PROFILE))
             seen.watch_scheduler(scheduler.stats)
             served = await stack.enter_async_context(serving_routers(PROFILE, routers))
-            seen.watch_state(StateCollector(PROFILE.name, lambda: True, served.versions))
+            seen.watch_state(
+                StateCollector(PROFILE.name, lambda: True, served.versions, breakers.states)
+            )
             models = ScheduledModels(seen.models(_models(script, pace)), scheduler)
             engine = build_engine(
                 PROFILE, models, folder, models.forget, scheduler=scheduler, routers=served

@@ -47,6 +47,11 @@ def test_axe_finds_nothing_wrong_empty_and_with_everything_open(browser, console
         assert violations(page) == []
 
 
+def test_axe_would_find_a_fault(page):
+    page.evaluate("document.querySelector('label[for=question]').remove()")
+    assert [rule for rule, *_ in violations(page)] == ["label"]
+
+
 def test_all_can_be_done_by_keyboard_alone(page):
     page.get_by_role("button", name="Add the example").press("Enter")
     expect(page.get_by_role("textbox", name="Question")).to_be_focused()
