@@ -96,6 +96,46 @@ class CostWeights:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A mean, and the ends of its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """What a router came to under one cost weight: score from 0 to 1, USD of a question."""
+
+    cost_weight: float
+    score: Interval
+    cost_usd: Interval
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """What a router's choices came to on questions of `dataset`, by cost weight in rising order.
+
+    It was picked among others by these questions, so others are likely to score less.
+    """
+
+    dataset: str
+    profile: str
+    questions: int
+    points: tuple[FrontierPoint, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of one metric, under Prometheus' name for it."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True)
 class RouterVersion:
     """A strategy's router before a reload, and after it."""
 
@@ -109,7 +149,8 @@ class ServerInfo:
     """What a server runs.
 
     `router` chooses where a strategy has none of its own; `routers` is the version of each
-    strategy's router, `cost_weights` what it was trained for, if it is a trained one.
+    strategy's router, `cost_weights` what it was trained for, if it is a trained one, `frontiers`
+    what it came to then, if it says so.
     """
 
     version: str
@@ -126,3 +167,4 @@ class ServerInfo:
     limits: Limits = field(default_factory=Limits)
     routers: Mapping[str, str] = field(default_factory=dict)
     cost_weights: Mapping[str, CostWeights] = field(default_factory=dict)
+    frontiers: Mapping[str, Frontier] = field(default_factory=dict)

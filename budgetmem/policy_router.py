@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from budgetmem.errors import BackboneUnavailable
 from budgetmem.features import router_inputs
-from budgetmem.info import CostWeights
+from budgetmem.info import CostWeights, Frontier
 from budgetmem.modules import MODULES
 from budgetmem.router import Decision, FixedRouter, check_cost_weight
 from budgetmem.router_artifact import Artifact
+from budgetmem.router_frontier import frontier_of
 from budgetmem.router_graph import OUTPUT, Feeds
 from budgetmem.scheduling.decisions import DecisionBatcher, Rows
 from budgetmem.tiers import Tier
@@ -95,6 +96,11 @@ class PolicyRouter:
     def cost_weights(self) -> CostWeights:
         """Those that it was trained for."""
         return CostWeights(self._card.cost_weight.min, self._card.cost_weight.max)
+
+    @property
+    def frontier(self) -> Frontier | None:
+        """What it scored and cost when it was trained, if its card tells."""
+        return frontier_of(self._card)
 
     def score(self, rows: Rows) -> Rows:
         """Logits float32 [n, tiers] of rows [n, RowLayout.width]. Any thread.

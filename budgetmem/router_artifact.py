@@ -76,7 +76,8 @@ class RouterCard(_Table):
     """What `router.json` says.
 
     `features` are names of budgetmem.features, in the order of the graph's input; `modules` those
-    of the pipeline, by module id. `training` and `metrics` are for people; nothing reads them.
+    of the pipeline, by module id. `training` and `metrics` are for people: they are shown as far as
+    they can be read (budgetmem.router_frontier), and decide nothing.
     """
 
     format: Literal[1]

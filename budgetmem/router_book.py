@@ -13,7 +13,7 @@ import numpy as np
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetMemError, ConfigError
 from budgetmem.features import State
-from budgetmem.info import CostWeights
+from budgetmem.info import CostWeights, Frontier
 from budgetmem.policy_router import PolicyRouter
 from budgetmem.router import Decision, Router
 from budgetmem.router_artifact import RouterCard, check_for, load
@@ -49,6 +49,11 @@ class RouterBook:
     def cost_weights(self) -> Mapping[str, CostWeights]:
         """Those that each trained router was trained for, by its strategy, at this moment."""
         return {strategy: router.cost_weights for strategy, router in self._trained.items()}
+
+    def frontiers(self) -> Mapping[str, Frontier]:
+        """What each trained router came to in its training, if it tells, by its strategy."""
+        found = {strategy: router.frontier for strategy, router in self._trained.items()}
+        return {strategy: each for strategy, each in found.items() if each is not None}
 
     def install(self, routers: Iterable[PolicyRouter]) -> None:
         """Puts routers that `prepare` gave in place for their strategies, all in one step."""

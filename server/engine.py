@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from budgetmem.errors import NotFound, ServerUnavailable
 from budgetmem.history import IngestReport
-from budgetmem.info import CostWeights, RouterVersion, ServerInfo
+from budgetmem.info import CostWeights, Frontier, RouterVersion, Sample, ServerInfo
 from budgetmem.pipeline import ExtractRequest, Observer
 from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Answer, Memory, Turn
@@ -50,17 +50,23 @@ class Routers(Protocol):
 
     def cost_weights(self) -> Mapping[str, CostWeights]: ...
 
+    def frontiers(self) -> Mapping[str, Frontier]: ...
+
     async def reload(self, strategy: str) -> Sequence[RouterVersion]: ...
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Everything that answers the service's calls. `described` leaves the routers out."""
+    """Everything that answers the service's calls. `described` leaves the routers out.
+
+    `metrics` gives those of this moment, and is called in a thread; unwatched there are none.
+    """
 
     histories: Histories
     pipeline: Extractor
     described: ServerInfo
     routers: Routers
+    metrics: Callable[[], Sequence[Sample]] = tuple
 
     @property
     def info(self) -> ServerInfo:
@@ -69,6 +75,7 @@ class Engine:
             self.described,
             routers=self.routers.versions(),
             cost_weights=self.routers.cost_weights(),
+            frontiers=self.routers.frontiers(),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from budgetmem.config import Profile
 from budgetmem.errors import ConfigError
-from budgetmem.info import CostWeights, RouterVersion
+from budgetmem.info import CostWeights, Frontier, RouterVersion
 from budgetmem.policy_router import PolicyRouter
 from budgetmem.router import FixedRouter, Router
 from budgetmem.router_book import RouterBook, prepare
@@ -43,6 +43,10 @@ class ServedRouters:
     def cost_weights(self) -> Mapping[str, CostWeights]:
         """Those that each trained router was trained for, by its strategy, at this moment."""
         return self._book.cost_weights()
+
+    def frontiers(self) -> Mapping[str, Frontier]:
+        """What each trained router came to in its training, if it tells, by its strategy."""
+        return self._book.frontiers()
 
     async def open(self, folders: Iterable[Path]) -> None:
         """Puts the routers in `folders` in place, one a strategy.

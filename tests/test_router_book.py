@@ -17,6 +17,7 @@ from budgetmem.router_artifact import load
 from budgetmem.router_book import RouterBook, prepare, random_decisions, try_out
 from budgetmem.tiers import Tier
 from budgetmem.types import Choice
+from tests.test_router_frontier import METRICS, TRAINING
 from tests.toy_router import DIMENSION, ENCODER, Toy, write_router
 
 OTHERS = {"implementation": "fixed-mid", "reasoning": "fixed-mid"}
@@ -75,6 +76,14 @@ async def test_the_range_of_a_trained_router_is_told(tmp_path, swap):
     book = RouterBook(FixedRouter())
     await swap(book, write_router(tmp_path / "r", cost_weight={"min": 0.1, "max": 0.5}))
     assert book.cost_weights() == {"capacity": CostWeights(0.1, 0.5)}
+
+
+async def test_a_frontier_is_told_where_the_card_tells_it(tmp_path, swap):
+    book = RouterBook(FixedRouter())
+    await swap(book, write_router(tmp_path / "silent"))
+    assert book.frontiers() == {}
+    await swap(book, write_router(tmp_path / "told", training=TRAINING, metrics=METRICS))
+    assert book.frontiers()["capacity"].questions == 40
 
 
 async def test_a_request_keeps_the_router_it_got(tmp_path, swap):

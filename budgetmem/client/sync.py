@@ -24,14 +24,15 @@ from budgetmem.client.calls import (
 from budgetmem.client.failures import translated
 from budgetmem.client.identity import ApiKey, Identity, check_private
 from budgetmem.history import IngestReport
-from budgetmem.info import RouterVersion, ServerInfo
+from budgetmem.info import RouterVersion, Sample, ServerInfo
 from budgetmem.pipeline import Event
+from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import AdminServiceStub
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Answer, Memory, Turn
-from budgetmem.wire.admin import decode_reloaded
+from budgetmem.wire.admin import decode_metrics, decode_reloaded
 from budgetmem.wire.events import decode_event
 from budgetmem.wire.histories import (
     decode_exported,
@@ -203,6 +204,12 @@ class Client:
         request = reload_of(strategy)
         with translated(self.server):
             return decode_reloaded(self._admin.ReloadRouters(request, **self._call(timeout_s)))
+
+    def metrics(self, *, timeout_s: float | None = None) -> tuple[Sample, ...]:
+        """A few metrics of the whole server, all tenants together, as they are at this moment."""
+        request = admin_pb2.GetMetricsRequest()
+        with translated(self.server):
+            return decode_metrics(self._admin.GetMetrics(request, **self._call(timeout_s)))
 
     def close(self) -> None:
         """Ends the connection; running calls are cancelled."""

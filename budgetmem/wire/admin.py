@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from budgetmem.errors import InvalidInput
-from budgetmem.info import RouterVersion
+from budgetmem.info import RouterVersion, Sample
 from budgetmem.proto.budgetmem.v1 import admin_pb2 as pb
 from budgetmem.tiers import STRATEGIES
 from budgetmem.wire.scalars import decode_scalars, encode_scalars
@@ -27,3 +27,11 @@ def encode_reloaded(routers: Iterable[RouterVersion]) -> pb.ReloadRoutersRespons
 
 def decode_reloaded(message: pb.ReloadRoutersResponse) -> tuple[RouterVersion, ...]:
     return tuple(decode_scalars(router, RouterVersion) for router in message.routers)
+
+
+def encode_metrics(samples: Iterable[Sample]) -> pb.GetMetricsResponse:
+    return pb.GetMetricsResponse(samples=[encode_scalars(each, pb.Sample) for each in samples])
+
+
+def decode_metrics(message: pb.GetMetricsResponse) -> tuple[Sample, ...]:
+    return tuple(Sample(each.name, dict(each.labels), each.value) for each in message.samples)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from budgetmem.info import (
     BackboneInfo,
     CostWeights,
+    Frontier,
+    FrontierPoint,
+    Interval,
     Limits,
     ModelPrice,
     RetrievalInfo,
@@ -36,6 +39,9 @@ def encode_info(info: ServerInfo) -> pb.GetInfoResponse:
             strategy: encode_scalars(weights, pb.CostWeights)
             for strategy, weights in info.cost_weights.items()
         },
+        frontiers={
+            strategy: _encode_frontier(frontier) for strategy, frontier in info.frontiers.items()
+        },
     )
 
 
@@ -58,6 +64,9 @@ def decode_info(message: pb.GetInfoResponse) -> ServerInfo:
         cost_weights={
             strategy: decode_scalars(weights, CostWeights)
             for strategy, weights in message.cost_weights.items()
+        },
+        frontiers={
+            strategy: _decode_frontier(frontier) for strategy, frontier in message.frontiers.items()
         },
     )
 
@@ -99,4 +108,36 @@ def _decode_task_model(message: pb.TaskModelInfo) -> TaskModelInfo:
         triton_model=message.triton_model,
         weights=message.weights,
         price=decode_scalars(message.price, ModelPrice),
+    )
+
+
+def _encode_frontier(frontier: Frontier) -> pb.Frontier:
+    return pb.Frontier(
+        dataset=frontier.dataset,
+        profile=frontier.profile,
+        questions=frontier.questions,
+        points=[
+            pb.FrontierPoint(
+                cost_weight=point.cost_weight,
+                score=encode_scalars(point.score, pb.Interval),
+                cost_usd=encode_scalars(point.cost_usd, pb.Interval),
+            )
+            for point in frontier.points
+        ],
+    )
+
+
+def _decode_frontier(message: pb.Frontier) -> Frontier:
+    return Frontier(
+        dataset=message.dataset,
+        profile=message.profile,
+        questions=message.questions,
+        points=tuple(
+            FrontierPoint(
+                point.cost_weight,
+                decode_scalars(point.score, Interval),
+                decode_scalars(point.cost_usd, Interval),
+            )
+            for point in message.points
+        ),
     )

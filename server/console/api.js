@@ -21,29 +21,37 @@ export class Api {
 
   histories() { return this.#json(HISTORIES); }
 
+  metrics() { return this.#json("/v1/metrics"); }
+
+  ingest(history, turns) { return this.#json(path(history, ":ingest"), { turns }); }
+
+  async remove(history) { return (await this.#fetch(path(history, ""), { method: "DELETE", accept: "application/json" })).json(); }
+
   answer(history, body, signal) { return this.#json(path(history, ":answer"), body, signal); }
 
   extract(history, body, signal) { return this.#lines(path(history, ":extractStream"), body, signal); }
 
-  turns(history, signal) { return this.#lines(path(history, "/turns"), undefined, signal); }
+  turns(history, from, signal) { return this.#lines(path(history, "/turns"), undefined, signal, from); }
 
   async #json(url, body, signal) {
-    return (await this.#fetch(url, body, signal, "application/json")).json();
+    return (await this.#fetch(url, { body, signal, accept: "application/json" })).json();
   }
 
-  async *#lines(url, body, signal) {
-    const response = await this.#fetch(url, body, signal, "application/x-ndjson");
+  // `from` lines are passed over unread.
+  async *#lines(url, body, signal, from = 0) {
+    const response = await this.#fetch(url, { body, signal, accept: "application/x-ndjson" });
+    let number = 0;
     for await (const line of lines(response.body)) {
+      if ((number += 1) <= from) continue;
       const message = JSON.parse(line);
       if (message.error) throw new ApiError(message.error.code, message.error);
       yield message;
     }
   }
 
-  async #fetch(url, body, signal, accept) {
+  async #fetch(url, { body, signal, accept, method = body === undefined ? "GET" : "POST" }) {
     const headers = { ...this.headers, accept };
     if (body !== undefined) headers["content-type"] = "application/json";
-    const method = body === undefined ? "GET" : "POST";
     const response = await fetch(url, { method, headers, body: JSON.stringify(body), signal });
     if (response.ok) return response;
     const told = await response.json().catch(() => ({}));

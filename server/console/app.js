@@ -1,12 +1,16 @@
 // Wires the page to the API. It keeps nothing: a key is forgotten when the page is closed.
 
 import { Api } from "./api.js";
-import { budgetOf, shown, threeBudgets } from "./budgets.js";
-import { Run, element, historyButton, turnItem } from "./view.js";
+import { budgetOf, threeBudgets } from "./budgets.js";
+import { element } from "./dom.js";
+import { frontierFigure } from "./frontier.js";
+import { Histories } from "./histories.js";
+import { Metrics } from "./metrics.js";
+import { shown } from "./numbers.js";
+import { Run } from "./run.js";
 
-const MOST_TURNS = 500;
 const $ = (id) => document.getElementById(id);
-const state = { api: new Api(), info: null, history: null, histories: [], running: null, runs: 0 };
+const state = { api: new Api(), info: null, running: null, runs: 0 };
 
 const say = (text) => { $("status").textContent = text; };
 
@@ -15,61 +19,62 @@ async function telling(work) {
   try {
     await work();
   } catch (error) {
-    if (error.name !== "AbortError") $("failure").textContent = error.message;
+    if (error.name === "AbortError") return;
+    say("");
+    $("failure").textContent = error.message;
   }
 }
 
+const histories = new Histories({ $, api: () => state.api, say, telling });
+const metrics = new Metrics($("metrics-box"), $("metrics"), () => state.api.metrics());
+
 async function load() {
+  say("Loading");
   state.info = await state.api.info();
-  $("server").textContent = `${state.info.profile}: ${state.info.about} (${state.info.version})`;
-  $("strategy").replaceChildren(...state.info.strategies.map(({ name }) => element("option", { value: name }, name)));
-  state.histories = (await state.api.histories()).histories;
-  showWeights();
-  showHistories();
-  say(`${state.histories.length} histories`);
+  const { profile, about, version, strategies } = state.info;
+  $("server").textContent = `${profile}: ${about} (${version})`;
+  $("strategy").replaceChildren(...strategies.map(({ name }) => element("option", { value: name }, name)));
+  $("strategy").value = (strategies.find(({ name }) => name in state.info.costWeights) ?? strategies[0]).name;
+  showStrategy();
+  metrics.restart();
+  await histories.load();
+  say(histories.chosen === null ? `${histories.all.length} histories` : `${histories.chosen} is chosen`);
 }
 
 const weights = () => state.info?.costWeights?.[$("strategy").value];
 
-function showWeights() {
+function showStrategy() {
   const { min, max } = weights() ?? { min: 0, max: 0 };
   Object.assign($("weight"), { min, max, value: min, disabled: !weights() });
   showWeight();
 }
 
 function showWeight() {
-  $("weight-value").textContent = weights() ? shown($("weight").value) : "this strategy's router weighs nothing";
-}
-
-function showHistories() {
-  $("histories").replaceChildren(...state.histories.map((each) => historyButton(each, each.name === state.history, () => telling(() => choose(each.name)))));
-}
-
-async function choose(name) {
-  state.history = name;
-  showHistories();
-  $("turns-box").hidden = false;
-  $("turns").replaceChildren();
-  for await (const { turn } of state.api.turns(name)) {
-    if (state.history !== name || $("turns").childElementCount === MOST_TURNS) break;
-    $("turns").append(turnItem(turn));
-  }
-  say(`${name} is chosen`);
+  if (state.info === null) return;
+  const strategy = $("strategy").value;
+  const frontier = state.info.frontiers?.[strategy];
+  const value = weights() ? shown($("weight").value) : "fixed";
+  $("weight-value").textContent = value;
+  $("weight").setAttribute("aria-valuetext", value);
+  $("router").textContent = `Router ${state.info.routers[strategy] ?? state.info.router}${weights() ? "" : ": it weighs nothing, so λ has no effect"}.`;
+  const opened = $("frontier").querySelector("details")?.open;
+  $("frontier").replaceChildren(...(frontier ? frontierFigure(frontier, Number($("weight").value)) : [element("figcaption", { class: "quiet" }, "This router tells nothing of how it was measured.")]));
+  if (opened) $("frontier").querySelector("details").open = true;
 }
 
 async function run(name, work) {
-  const shownRun = new Run($("runs"), name, (state.runs += 1));
+  const shownRun = new Run($("runs"), name, (state.runs += 1), state.info.modules);
   try {
     await work(shownRun);
   } catch (error) {
-    shownRun.failed(error.message);
+    shownRun.failed(error.name === "AbortError" ? "Stopped." : error.message);
     throw error;
   }
 }
 
 async function extract(name, body, signal) {
   await run(name, async (shownRun) => {
-    for await (const event of state.api.extract(state.history, body, signal)) {
+    for await (const event of state.api.extract(histories.chosen, body, signal)) {
       const [[kind, value]] = Object.entries(event);
       // A newer server may tell of more than this page knows.
       shownRun[kind]?.(value);
@@ -80,7 +85,7 @@ async function extract(name, body, signal) {
 
 const ACTIONS = {
   extract: (body, signal) => extract("Extraction", body, signal),
-  answer: (body, signal) => run("Answer", async (shownRun) => shownRun.answer(await state.api.answer(state.history, body, signal))),
+  answer: (body, signal) => run("Answer", async (shownRun) => shownRun.answer(await state.api.answer(histories.chosen, body, signal))),
   compare: async (body, signal) => {
     const three = threeBudgets(weights(), body.budget);
     const ended = await Promise.allSettled(three.map(({ name, budget }) => extract(name, { ...body, budget }, signal)));
@@ -90,10 +95,11 @@ const ACTIONS = {
 };
 
 async function ask(action) {
-  if (state.history === null) throw new Error("Choose a history first.");
+  if (histories.chosen === null) throw new Error("Choose a history first.");
   state.running?.abort();
   const running = new AbortController();
   state.running = running;
+  $("runs-box").hidden = false;
   $("runs").replaceChildren();
   $("stop").disabled = false;
   const budget = budgetOf({ weight: weights() ? $("weight").value : "", usd: $("usd").value, ms: $("ms").value });
@@ -108,16 +114,16 @@ async function ask(action) {
 
 $("identity").addEventListener("submit", (event) => {
   event.preventDefault();
+  state.running?.abort();
   state.api = new Api({ key: $("key").value, tenant: $("tenant").value });
-  state.history = null;
-  $("turns-box").hidden = true;
+  histories.forget();
   telling(load);
 });
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   telling(() => ask(event.submitter?.value || "extract"));
 });
-$("strategy").addEventListener("change", showWeights);
+$("strategy").addEventListener("change", showStrategy);
 $("weight").addEventListener("input", showWeight);
 $("stop").addEventListener("click", () => {
   state.running?.abort();

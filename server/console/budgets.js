@@ -1,6 +1,8 @@
 // Budgets, as the API wants them.
 
-const TIERS = ["TIER_LOW", "TIER_MID", "TIER_HIGH"];
+import { shown } from "./numbers.js";
+
+export const TIERS = ["TIER_LOW", "TIER_MID", "TIER_HIGH"];
 const number = (text) => (text === "" ? undefined : Number(text));
 
 // What of a form was given; what was not is left out, and the server's default holds.
@@ -20,5 +22,3 @@ export function threeBudgets(weights, ceilings) {
 }
 
 export const tierName = (tier) => ({ TIER_LOW: "Low", TIER_MID: "Mid", TIER_HIGH: "High" })[tier] ?? tier;
-
-export const shown = (value) => Number(Number(value).toPrecision(3)).toString();

@@ -11,13 +11,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 INDEX = "index.html"
+SCRIPTS = (
+    *("api", "app", "budgets", "conversations", "dom"),
+    *("frontier", "histories", "metrics", "numbers", "run"),
+)
 FILES: Mapping[str, str] = {
     INDEX: "text/html",
     "style.css": "text/css",
-    "api.js": "text/javascript",
-    "app.js": "text/javascript",
-    "budgets.js": "text/javascript",
-    "view.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "example.jsonl": "application/x-ndjson",
+    **{f"{name}.js": "text/javascript" for name in SCRIPTS},
 }
 
 POLICY = "; ".join(
@@ -25,6 +28,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
+        "img-src 'self'",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",

@@ -72,4 +72,5 @@ ROUTES = (
     Route("DeleteTenant", "DELETE", "/v1/tenant"),
     Route("GetInfo", "GET", "/v1/info"),
     Route("ReloadRouters", "POST", "/v1/routers:reload", WHOLE),
+    Route("GetMetrics", "GET", "/v1/metrics"),
 )

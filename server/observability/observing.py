@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
@@ -18,6 +19,7 @@ from server.observability import catalogue
 from server.observability.backbones import ModelMetrics, observed_models
 from server.observability.endpoint import metrics_endpoint
 from server.observability.engine import ObservedExtractor, ObservedHistories
+from server.observability.glance import at_a_glance
 from server.observability.interceptor import CallMetrics, CallWatch
 from server.observability.options import ObservabilityOptions
 from server.observability.receipts import ReceiptMetrics
@@ -54,6 +56,7 @@ class Observability:
             engine,
             histories=ObservedHistories(engine.histories, self._receipts),
             pipeline=ObservedExtractor(engine.pipeline, self._receipts),
+            metrics=partial(at_a_glance, self.registry),
         )
 
     def watch_state(self, state: StateCollector) -> None:

@@ -23,6 +23,7 @@ SCOPES: Mapping[str, Scope] = {
     f"/{_MEMORY}/DeleteTenant": Scope.WRITE,
     f"/{_MEMORY}/GetInfo": Scope.READ,
     f"/{_ADMIN}/ReloadRouters": Scope.ADMIN,
+    f"/{_ADMIN}/GetMetrics": Scope.ADMIN,
 }
 
 OPEN_SERVICES = frozenset({"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"})

@@ -15,10 +15,14 @@ from budgetmem.history import IngestReport
 from budgetmem.info import (
     BackboneInfo,
     CostWeights,
+    Frontier,
+    FrontierPoint,
+    Interval,
     Limits,
     ModelPrice,
     RetrievalInfo,
     RouterVersion,
+    Sample,
     ServerInfo,
     StrategyInfo,
     TaskModelInfo,
@@ -96,6 +100,17 @@ INFO = ServerInfo(
     retrieval=RetrievalInfo("fused", 800),
     routers={"capacity": "fixed-mid"},
 )
+
+FRONTIER = Frontier(
+    dataset="made-up",
+    profile="fake",
+    questions=40,
+    points=(
+        FrontierPoint(0.0, Interval(0.5, 0.4, 0.6), Interval(3e-5, 2e-5, 4e-5)),
+        FrontierPoint(0.9, Interval(0.4, 0.3, 0.5), Interval(5e-6, 4e-6, 6e-6)),
+    ),
+)
+SAMPLES = (Sample("budgetmem_requests_total", {"method": "Extract", "code": "OK"}, 3.0),)
 
 
 @dataclass
@@ -191,6 +206,9 @@ class FakeRouters:
     def cost_weights(self):
         return {name: CostWeights(0.0, 0.9) for name, at in self.kept.items() if at == self.fresh}
 
+    def frontiers(self):
+        return {name: FRONTIER for name, at in self.kept.items() if at == self.fresh}
+
     async def reload(self, strategy):
         self.asked.append(strategy)
         if self.failure is not None:
@@ -242,7 +260,7 @@ def running(
     async def start():
         info = replace(INFO, limits=limits or INFO.limits)
         doors = Doors(limits, security, [seen.interceptor] if seen else ())
-        engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters())
+        engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters(), lambda: SAMPLES)
         port = await doors.open("127.0.0.1", 0, local)
         if serve:
             await doors.serve(seen.engine(engine) if seen else engine)

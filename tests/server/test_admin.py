@@ -10,7 +10,7 @@ from budgetmem.errors import ConfigError, InvalidInput, ServerUnavailable
 from budgetmem.info import CostWeights, RouterVersion
 from budgetmem.proto.budgetmem.v1 import admin_pb2 as pb
 from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import AdminServiceStub
-from tests.server.fake_engine import running
+from tests.server.fake_engine import FRONTIER, SAMPLES, running
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def test_a_reload_tells_the_versions_and_info_shows_them_at_once(server, client)
     )
     assert client.info().routers == {"capacity": "capacity-00000001"}
     assert client.info().cost_weights == {"capacity": CostWeights(0.0, 0.9)}
+    assert client.info().frontiers == {"capacity": FRONTIER}
     client.reload_routers()
     assert server.routers.asked == ["capacity", ""]
 
@@ -34,6 +35,12 @@ async def test_the_asyncio_client_reloads_too(server):
     async with AsyncClient(server.address, timeout_s=10) as client:
         [router] = await client.reload_routers("capacity")
         assert router.version == (await client.info()).routers["capacity"]
+
+
+async def test_metrics_are_told_to_both_clients(server, client):
+    assert client.metrics() == SAMPLES
+    async with AsyncClient(server.address, timeout_s=10) as other:
+        assert await other.metrics() == SAMPLES
 
 
 def test_a_router_that_cannot_serve_is_a_failed_precondition_that_says_why(server, client):

@@ -8,7 +8,15 @@ from datetime import timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetmem.info import CostWeights, Limits, RouterVersion
+from budgetmem.info import (
+    CostWeights,
+    Frontier,
+    FrontierPoint,
+    Interval,
+    Limits,
+    RouterVersion,
+    Sample,
+)
 from budgetmem.pipeline import RetrievedEvent, StepEvent
 from budgetmem.tiers import Tier
 from budgetmem.types import (
@@ -109,10 +117,21 @@ def test_reloaded_routers(routers):
     assert admin.decode_reloaded(admin.encode_reloaded(routers)) == routers
 
 
+samples = st.lists(st.builds(Sample, text, names, real), max_size=3)
+
+
+@given(samples.map(tuple))
+def test_metrics(told):
+    assert admin.decode_metrics(admin.encode_metrics(told)) == told
+
+
 ranges = st.dictionaries(text, st.builds(CostWeights, amount, amount), max_size=2)
+intervals = st.builds(Interval, real, real, real)
+points = st.lists(st.builds(FrontierPoint, amount, intervals, intervals), max_size=2).map(tuple)
+frontiers = st.dictionaries(text, st.builds(Frontier, text, text, count, points), max_size=2)
 
 
-@given(names, ranges)
-def test_the_routers_of_a_server(routers, cost_weights):
-    told = replace(INFO, routers=routers, cost_weights=cost_weights)
+@given(names, ranges, frontiers)
+def test_the_routers_of_a_server(routers, cost_weights, frontiers):
+    told = replace(INFO, routers=routers, cost_weights=cost_weights, frontiers=frontiers)
     assert info.decode_info(info.encode_info(told)) == told

@@ -22,7 +22,7 @@ from benchmarks.chaos.fuzz.source import Source
 from budgetmem.errors import ServerError
 from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
-from budgetmem.wire.admin import decode_reloaded
+from budgetmem.wire.admin import decode_metrics, decode_reloaded
 from budgetmem.wire.events import decode_event
 from budgetmem.wire.faults import DETAILS_KEY, DOMAIN, REASONS
 from budgetmem.wire.histories import (
@@ -46,6 +46,7 @@ DECODERS: Mapping[type[Message], Callable[[Any], object]] = {
     pb.DeleteTenantResponse: decode_proof,
     pb.GetInfoResponse: decode_info,
     admin_pb2.ReloadRoutersResponse: decode_reloaded,
+    admin_pb2.GetMetricsResponse: decode_metrics,
 }
 """What `budgetmem.client` reads each response with."""
 

@@ -1,4 +1,4 @@
-// As much of a document as view.js needs: elements that keep what was put into them.
+// As much of a document as run.js needs: elements that keep what was put into them.
 
 class Fake {
   constructor(tag) {
@@ -11,11 +11,19 @@ class Fake {
 
   addEventListener() {}
 
-  append(...children) { this.children.push(...children); }
+  append(...children) {
+    this.children.push(...children);
+    for (const child of children) if (child instanceof Fake) child.parent = this;
+  }
 
   prepend(...children) { this.children.unshift(...children); }
 
   replaceChildren(...children) { this.children = children; }
+
+  replaceWith(other) {
+    const { children } = this.parent;
+    children[children.indexOf(this)] = other;
+  }
 
   set textContent(text) { this.children = [text]; }
 
@@ -29,4 +37,4 @@ class Fake {
   }
 }
 
-globalThis.document = { createElement: (tag) => new Fake(tag) };
+globalThis.document = { createElement: (tag) => new Fake(tag), createElementNS: (_, tag) => new Fake(tag) };

@@ -1,10 +1,11 @@
-"""The console, as far as it can be tested without a browser."""
+"""The console's files, without a browser."""
 
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.timeout(600)
 CONTENT = {
     name: files("server.console").joinpath(name).read_text(encoding="utf-8") for name in FILES
 }
+SVG = "http://www.w3.org/2000/svg"
+"""A name, which nobody asks."""
 SCRIPTS = {name: text for name, text in CONTENT.items() if name.endswith(".js")}
 
 
@@ -56,6 +59,7 @@ def test_the_page_and_all_that_it_needs_are_served(house):
         for text in SCRIPTS.values()
         for name in re.findall(r'from "\./(.*)"', text)
     ]
+    needed += re.findall(r'"(/console/[^"]*)"', CONTENT["histories.js"])
     assert {path.rpartition("/")[2] for path in needed} | {"index.html"} == set(FILES)
     for path in needed:
         response = house.http.get(path)
@@ -85,7 +89,7 @@ def test_without_the_option_there_is_no_page():
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_asks_the_network_or_makes_html_of_text(name):
     of_text = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function"
-    assert re.findall(rf"https?://|{of_text}", CONTENT[name]) == []
+    assert re.findall(rf"https?://|{of_text}", CONTENT[name].replace(SVG, "")) == []
 
 
 def test_nothing_is_inline():
@@ -94,6 +98,11 @@ def test_nothing_is_inline():
         assert not [name for name in attributes if name == "style" or name.startswith("on")], tag
         assert tag != "style"
     assert all("src" in attributes for attributes in PAGE.all("script"))
+
+
+def test_the_example_is_the_beginning_of_the_one_in_the_repository():
+    example = Path(__file__).parents[3] / "examples" / "conversation.jsonl"
+    assert example.read_text(encoding="utf-8").startswith(CONTENT["example.jsonl"])
 
 
 def test_every_control_has_a_label():
@@ -111,7 +120,11 @@ def test_names_lead_somewhere():
         if name in attributes
     ]
     assert set(references) <= set(IDS)
-    assert set(re.findall(r'\$\("([\w-]+)"\)', CONTENT["app.js"])) <= set(IDS)
+    used = {
+        each for text in SCRIPTS.values() for each in re.findall(r'(?:\$|on)\("([\w-]+)"', text)
+    }
+    assert len(used) > 30
+    assert used <= set(IDS)
 
 
 def test_what_happens_is_announced():
@@ -127,7 +140,7 @@ def test_it_calls_routes_that_there_are():
         f"/v1/histories/{{history}}{rest}" for rest in re.findall(r'path\(history, "(.*?)"\)', text)
     }
     called |= set(re.findall(r'"(/v1/\w+)"', text))
-    assert len(called) == 5
+    assert len(called) == 8
     assert called <= known
 
 
@@ -150,6 +163,6 @@ def test_contrast_is_that_of_wcag_aa_by_day_and_night():
     assert len(palettes) == 2
     for colours in palettes:
         for back in (colours["back"], colours["raised"]):
-            for text in ("text", "quiet", "accent", "wrong"):
+            for text in ("text", "quiet", "accent", "wrong", "low", "mid", "high"):
                 assert contrast(colours[text], back) >= 4.5, (text, back)
             assert contrast(colours["line"], back) >= 3, back

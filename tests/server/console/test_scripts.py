@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 WATCH = """
-const run = new Run(place, "Extraction", 1);
+const run = new Run(place, "Extraction", 1, ["filter", "entity", "summary"]);
 for (const line of input.trim().split("\\n")) {
   const [[kind, value]] = Object.entries(JSON.parse(line));
   run[kind](value);
@@ -40,7 +40,10 @@ def node(tmp_path):
             'import "./document.js";\nimport { readFileSync } from "node:fs";\n'
             'import { lines } from "./api.js";\n'
             'import { budgetOf, threeBudgets } from "./budgets.js";\n'
-            'import { Run } from "./view.js";\n'
+            'import { Run } from "./run.js";\n'
+            'import { turnsOf } from "./conversations.js";\n'
+            'import { operatingPoint } from "./frontier.js";\n'
+            'import { summary } from "./metrics.js";\n'
             'const input = readFileSync(0, "utf8");\nlet result;\n'
             'const place = document.createElement("div");\n'
             f"{script}\nconsole.log(JSON.stringify(result));\n",
@@ -106,13 +109,19 @@ def test_a_run_shows_every_module_with_its_cost_and_its_sources(node, told):
       text: place.textContent,
     }};"""
     shown = node(script, told[0])
-    _, filtered, entity, total = shown["rows"]
-    assert filtered[:4] == ["filter", "Low", "1.00 / 0.00 / 0.00", "apply rules"]
-    assert entity[0:2] == ["entity", "High"]
-    assert "not ask reflective @ high: did not parse" in entity[3]
-    assert entity[4:] == ["10", "3", "0.000002", "4.5"]
+    _, filtered, entity, waiting, total = shown["rows"]
+    assert filtered[0] == "filter"
+    assert filtered[1].split() == [
+        *("Low", "apply", "rules;", "no", "High:", "too", "dear"),
+        *("1.00", "/", "0.00", "/", "0.00"),
+    ]
+    assert entity[0] == "entity"
+    assert entity[1].startswith("High")
+    assert "not ask reflective @ high: did not parse" in entity[1]
+    assert entity[2:] == ["10 → 3", "2", "4.5"]
+    assert waiting == ["summary", "waits"]
     assert total[0] == "in all"
-    assert total[4:] == ["15", "3", "0.000003", "12"]
+    assert total[2:] == ["15 → 3", "3", "12"]
     assert shown["links"] == ["#run1-c1", "#run1-c1"]
     assert shown["ids"] == ["run1-c1"]
     assert "Ana booked in May." in shown["text"]
@@ -161,3 +170,92 @@ def test_budgets_leave_out_what_was_not_given(node):
     assert [each["budget"]["tier"] for each in tiers] == ["TIER_LOW", "TIER_MID", "TIER_HIGH"]
     assert [each["budget"]["costWeight"] for each in weights] == [0.9, 0.45, 0]
     assert all(each["budget"]["maxCostUsd"] == 0.5 for each in tiers + weights)
+
+
+SPOKEN = "Ana: I moved to Lisbon.\n  In May.\nBo: Lovely: when?\nBo: Lovely: when?\n"
+
+
+def test_a_transcript_becomes_turns_with_the_same_ids_every_time(node):
+    first, again = node("result = [turnsOf(input), turnsOf(input + input)];", SPOKEN)
+    assert [(each["speaker"], each["text"]) for each in first] == [
+        ("Ana", "I moved to Lisbon.\n  In May."),
+        ("Bo", "Lovely: when?"),
+        ("Bo", "Lovely: when?"),
+    ]
+    ids = [each["id"] for each in again]
+    assert ids[:3] == [each["id"] for each in first]
+    assert len(set(ids)) == 6
+
+
+TURN = {"id": "t1", "speaker": "Ana", "text": "Hi.", "time": "2024-01-14T18:05:00"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [json.dumps([TURN | {"more": 1}]), json.dumps(TURN) + "\n\n", json.dumps(TURN) + "\r\n"],
+)
+def test_json_becomes_the_turns_that_the_server_takes(node, given):
+    assert node("result = turnsOf(input);", given) == [TURN]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (" \n", "There is no conversation"),
+        ("just words", "Line 1 names no speaker"),
+        ('{"id": "t1"}', "Line 1 has no speaker, text"),
+        ('[{"id": "t1", "speaker": "A", "text": "x"}, 3]', "Turn 2 has no id, speaker, text"),
+        ('{"id": "t1",', "Line 1 is not JSON"),
+        ("[1", "The conversation is not JSON"),
+    ],
+)
+def test_what_is_no_conversation_is_refused_by_its_place(node, given, fault):
+    script = "try { turnsOf(input); } catch (error) { result = error.message; }"
+    assert node(script, given).startswith(fault)
+
+
+def test_the_operating_point_is_on_the_line_between_what_was_measured(node):
+    points = [
+        {"costWeight": weight, "score": {"mean": score}, "costUsd": {"mean": cost}}
+        for weight, score, cost in ((0.1, 0.5, 4.0), (0.3, 0.25, 2.0))
+    ]
+    script = """
+    const points = JSON.parse(input);
+    result = [0, 0.1, 0.15, 0.3, 0.9].map((at) => operatingPoint(points, at));
+    """
+    before, first, between, last, after = node(script, json.dumps(points))
+    assert before == first == {"score": 0.5, "costUsd": 4, "measured": [0.1]}
+    assert last == after == {"score": 0.25, "costUsd": 2, "measured": [0.3]}
+    assert between["score"] == pytest.approx(0.4375)
+    assert between["costUsd"] == pytest.approx(3.5)
+    assert between["measured"] == [0.1, 0.3]
+
+
+def test_metrics_are_summed_up_and_delays_are_those_since_the_last_look(node):
+    def samples(calls, waited, seconds):
+        told = [
+            ("requests_total", {"code": "OK"}, calls),
+            ("requests_total", {"code": "NOT_FOUND"}, 1),
+            ("tokens_total", {"direction": "input"}, 1200),
+            ("tokens_total", {"direction": "output"}, 34),
+            ("queue_delay_seconds_count", {}, waited),
+            ("queue_delay_seconds_sum", {}, seconds),
+            ("breaker_state", {"backbone": "low"}, 0),
+            ("breaker_state", {"backbone": "high"}, 2),
+        ]
+        return [{"name": f"budgetmem_{n}", "labels": la, "value": v} for n, la, v in told]
+
+    looks = [samples(3, 10, 1.0), samples(5, 14, 1.5)]
+    script = """
+    const [before, now] = JSON.parse(input);
+    result = [summary(before), summary(now, before)];
+    """
+    first, second = (
+        {label: (value, note) for label, value, note in look}
+        for look in node(script, json.dumps(looks))
+    )
+    assert first["Waiting"][1] == "none waited just now"
+    assert second["Calls"] == ("6", "1 not OK, 0 in flight")
+    assert second["Tokens"] == ("1,234", "34 of them written")
+    assert second["Waiting"][1] == "125 ms on average just now"
+    assert second["Breakers"] == ("1 not closed", "high open")

@@ -37,11 +37,13 @@ def open_house(
     heartbeat_s=15.0,
     serve=True,
     pages=(),
+    seen=None,
 ) -> Iterator[House]:
-    """A server on any free port, with signs of life of silent streams every `heartbeat_s`."""
+    """A server on any free port, watched by `seen`, with signs of life of silent streams every
+    `heartbeat_s`."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(serve, security, limits, local=Path(folder) / "grpc") as server,
+        running(serve, security, limits, seen, Path(folder) / "grpc") as server,
     ):
         stack = AsyncExitStack()
 

@@ -106,6 +106,9 @@ def test_from_ingest_to_proof_of_deletion(house):
     assert conforms(house.http.get("/v1/info"), "GetInfo")["profile"] == "fake"
     reloaded = house.http.post("/v1/routers:reload", json={"strategy": "capacity"})
     assert conforms(reloaded, "ReloadRouters")["routers"][0]["strategy"] == "capacity"
+    told = conforms(house.http.get("/v1/info"), "GetInfo")
+    assert told["frontiers"]["capacity"]["questions"] == 40
+    assert conforms(house.http.get("/v1/metrics"), "GetMetrics")["samples"][0]["value"] == 3
 
 
 def test_a_stream_comes_as_server_sent_events(house):

@@ -24,19 +24,29 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(budgetmem/proto/budgetmem/v1/admin.proto\x12\x0c\x62udgetmem.v1\"(\n\x14ReloadRoutersRequest\x12\x10\n\x08strategy\x18\x01 \x01(\t\"E\n\x15ReloadRoutersResponse\x12,\n\x07routers\x18\x01 \x03(\x0b\x32\x1b.budgetmem.v1.RouterVersion\"G\n\rRouterVersion\x12\x10\n\x08strategy\x18\x01 \x01(\t\x12\x13\n\x0bold_version\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t2h\n\x0c\x41\x64minService\x12X\n\rReloadRouters\x12\".budgetmem.v1.ReloadRoutersRequest\x1a#.budgetmem.v1.ReloadRoutersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(budgetmem/proto/budgetmem/v1/admin.proto\x12\x0c\x62udgetmem.v1\"(\n\x14ReloadRoutersRequest\x12\x10\n\x08strategy\x18\x01 \x01(\t\"E\n\x15ReloadRoutersResponse\x12,\n\x07routers\x18\x01 \x03(\x0b\x32\x1b.budgetmem.v1.RouterVersion\"G\n\rRouterVersion\x12\x10\n\x08strategy\x18\x01 \x01(\t\x12\x13\n\x0bold_version\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"\x13\n\x11GetMetricsRequest\";\n\x12GetMetricsResponse\x12%\n\x07samples\x18\x01 \x03(\x0b\x32\x14.budgetmem.v1.Sample\"\x86\x01\n\x06Sample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x06labels\x18\x02 \x03(\x0b\x32 .budgetmem.v1.Sample.LabelsEntry\x12\r\n\x05value\x18\x03 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xb9\x01\n\x0c\x41\x64minService\x12X\n\rReloadRouters\x12\".budgetmem.v1.ReloadRoutersRequest\x1a#.budgetmem.v1.ReloadRoutersResponse\x12O\n\nGetMetrics\x12\x1f.budgetmem.v1.GetMetricsRequest\x1a .budgetmem.v1.GetMetricsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'budgetmem.proto.budgetmem.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SAMPLE_LABELSENTRY']._loaded_options = None
+  _globals['_SAMPLE_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_RELOADROUTERSREQUEST']._serialized_start=58
   _globals['_RELOADROUTERSREQUEST']._serialized_end=98
   _globals['_RELOADROUTERSRESPONSE']._serialized_start=100
   _globals['_RELOADROUTERSRESPONSE']._serialized_end=169
   _globals['_ROUTERVERSION']._serialized_start=171
   _globals['_ROUTERVERSION']._serialized_end=242
-  _globals['_ADMINSERVICE']._serialized_start=244
-  _globals['_ADMINSERVICE']._serialized_end=348
+  _globals['_GETMETRICSREQUEST']._serialized_start=244
+  _globals['_GETMETRICSREQUEST']._serialized_end=263
+  _globals['_GETMETRICSRESPONSE']._serialized_start=265
+  _globals['_GETMETRICSRESPONSE']._serialized_end=324
+  _globals['_SAMPLE']._serialized_start=327
+  _globals['_SAMPLE']._serialized_end=461
+  _globals['_SAMPLE_LABELSENTRY']._serialized_start=416
+  _globals['_SAMPLE_LABELSENTRY']._serialized_end=461
+  _globals['_ADMINSERVICE']._serialized_start=464
+  _globals['_ADMINSERVICE']._serialized_end=649
 # @@protoc_insertion_point(module_scope)

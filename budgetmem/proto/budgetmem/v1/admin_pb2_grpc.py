@@ -39,6 +39,11 @@ class AdminServiceStub:
                 request_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.ReloadRoutersRequest.SerializeToString,
                 response_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.ReloadRoutersResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/budgetmem.v1.AdminService/GetMetrics',
+                request_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.GetMetricsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -56,6 +61,15 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """The few of the server's metrics that people watch, as they are at this moment: calls, tokens,
+        USD, queues, what was remembered, fallbacks, circuit breakers. They are of all tenants together.
+        All metrics are what --metrics-port serves. UNAVAILABLE: the server is starting.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +77,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ReloadRouters,
                     request_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.ReloadRoutersRequest.FromString,
                     response_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.ReloadRoutersResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.GetMetricsRequest.FromString,
+                    response_serializer=budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.GetMetricsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,6 +111,33 @@ class AdminService:
             '/budgetmem.v1.AdminService/ReloadRouters',
             budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.ReloadRoutersRequest.SerializeToString,
             budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.ReloadRoutersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/budgetmem.v1.AdminService/GetMetrics',
+            budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.GetMetricsRequest.SerializeToString,
+            budgetmem_dot_proto_dot_budgetmem_dot_v1_dot_admin__pb2.GetMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

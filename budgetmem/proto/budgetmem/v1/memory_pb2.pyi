@@ -1384,6 +1384,27 @@ class GetInfoResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class FrontiersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Frontier: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Frontier | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VERSION_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     ABOUT_FIELD_NUMBER: _builtins.int
@@ -1398,6 +1419,7 @@ class GetInfoResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     ROUTERS_FIELD_NUMBER: _builtins.int
     COST_WEIGHTS_FIELD_NUMBER: _builtins.int
+    FRONTIERS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the server."""
     profile: _builtins.str
@@ -1446,6 +1468,12 @@ class GetInfoResponse(_message.Message):
         fixed router, which weighs nothing.
         """
 
+    @_builtins.property
+    def frontiers(self) -> _containers.MessageMap[_builtins.str, Global___Frontier]:
+        """What trained routers came to when they were made, by their strategy. A strategy is here if its
+        router says so.
+        """
+
     def __init__(
         self,
         *,
@@ -1463,14 +1491,117 @@ class GetInfoResponse(_message.Message):
         limits: Global___Limits | None = ...,
         routers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         cost_weights: _abc.Mapping[_builtins.str, Global___CostWeights] | None = ...,
+        frontiers: _abc.Mapping[_builtins.str, Global___Frontier] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "limits", b"limits", "retrieval", b"retrieval", "tagger", b"tagger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "answerer", b"answerer", "backbones", b"backbones", "cost_weights", b"cost_weights", "encoder", b"encoder", "limits", b"limits", "modules", b"modules", "profile", b"profile", "retrieval", b"retrieval", "router", b"router", "routers", b"routers", "strategies", b"strategies", "tagger", b"tagger", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "answerer", b"answerer", "backbones", b"backbones", "cost_weights", b"cost_weights", "encoder", b"encoder", "frontiers", b"frontiers", "limits", b"limits", "modules", b"modules", "profile", b"profile", "retrieval", b"retrieval", "router", b"router", "routers", b"routers", "strategies", b"strategies", "tagger", b"tagger", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetInfoResponse: _TypeAlias = GetInfoResponse  # noqa: Y015
+
+@_typing.final
+class Frontier(_message.Message):
+    """What a router's choices scored and cost, by cost weight, on questions that it did not learn from
+    but by which it was picked among others: on other questions expect less.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """The data set."""
+    profile: _builtins.str
+    """The profile whose models and prices they are."""
+    questions: _builtins.int
+    """How many questions; the means below are over them."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___FrontierPoint]:
+        """From the least cost weight to the greatest."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        profile: _builtins.str = ...,
+        questions: _builtins.int = ...,
+        points: _abc.Iterable[Global___FrontierPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "points", b"points", "profile", b"profile", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Frontier: _TypeAlias = Frontier  # noqa: Y015
+
+@_typing.final
+class FrontierPoint(_message.Message):
+    """A router under one cost weight."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COST_WEIGHT_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    cost_weight: _builtins.float
+    """The cost weight."""
+    @_builtins.property
+    def score(self) -> Global___Interval:
+        """How good the answers were, from 0 to 1."""
+
+    @_builtins.property
+    def cost_usd(self) -> Global___Interval:
+        """USD of a question."""
+
+    def __init__(
+        self,
+        *,
+        cost_weight: _builtins.float = ...,
+        score: Global___Interval | None = ...,
+        cost_usd: Global___Interval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_usd", b"cost_usd", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_usd", b"cost_usd", "cost_weight", b"cost_weight", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrontierPoint: _TypeAlias = FrontierPoint  # noqa: Y015
+
+@_typing.final
+class Interval(_message.Message):
+    """A mean, and where it lies with 95% confidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEAN_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    mean: _builtins.float
+    """The mean."""
+    low: _builtins.float
+    """The lower end."""
+    high: _builtins.float
+    """The upper end."""
+    def __init__(
+        self,
+        *,
+        mean: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "mean", b"mean"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Interval: _TypeAlias = Interval  # noqa: Y015
 
 @_typing.final
 class CostWeights(_message.Message):

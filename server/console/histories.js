@@ -1,0 +1,129 @@
+// The histories of a tenant: choose one, read it page by page, add one, delete one.
+
+import { turnsOf } from "./conversations.js";
+import { element } from "./dom.js";
+import { count } from "./numbers.js";
+
+const PAGE = 100;
+// A message of the server's may have 16 MiB; 200 long turns are far below it.
+const AT_ONCE = 200;
+const EXAMPLE = { name: "example", file: "/console/example.jsonl", question: "How much did Idris pay for the dinghy and her engine together?" };
+
+// `api()` is the API at this moment, `say` announces, `telling` does work and shows its failure.
+export class Histories {
+  constructor({ $, api, say, telling }) {
+    Object.assign(this, { $, api, say, chosen: null, all: [], from: 0, reading: null });
+    const on = (id, event, work) => $(id).addEventListener(event, (happened) => {
+      happened.preventDefault();
+      telling(work);
+    });
+    on("previous", "click", () => this.#page(this.from - PAGE));
+    on("next", "click", () => this.#page(this.from + PAGE));
+    on("add-form", "submit", () => this.#added());
+    on("example", "click", () => this.#example());
+    on("delete", "click", async () => {
+      $("confirm-title").textContent = `Delete ${this.chosen}?`;
+      $("confirm").showModal();
+    });
+    on("delete-yes", "click", () => this.#delete());
+    on("delete-no", "click", async () => $("confirm").close());
+    this.button = (history) => element("li", {}, element(
+      "button", { type: "button", "aria-pressed": String(history.name === this.chosen), onclick: () => telling(() => this.choose(history.name)) },
+      element("span", {}, history.name), " ", element("span", { class: "turns-count" }, `${count(history.turns)} turns`),
+    ));
+  }
+
+  // A lone history is chosen at once: there is nothing to choose.
+  async load() {
+    this.all = (await this.api().histories()).histories;
+    if (!this.all.some(({ name }) => name === this.chosen)) this.chosen = null;
+    this.#show();
+    if (this.all.length === 1 && this.chosen === null) await this.choose(this.all[0].name);
+  }
+
+  forget() {
+    this.reading?.abort();
+    Object.assign(this, { chosen: null, all: [] });
+    this.#show();
+  }
+
+  async choose(name) {
+    this.chosen = name;
+    this.#show();
+    await this.#page(0);
+    this.say(`${name} is chosen`);
+  }
+
+  #show() {
+    const { $ } = this;
+    $("histories").replaceChildren(...this.all.map(this.button));
+    $("no-histories").hidden = this.all.length > 0;
+    $("turns-box").hidden = this.chosen === null;
+    $("chosen").textContent = this.chosen === null ? "" : `Turns of ${this.chosen}`;
+    $("of").textContent = this.chosen === null ? "Add a history, or choose one, to ask about it." : `About ${this.chosen}.`;
+  }
+
+  // The server gives all turns in one stream; of that, one page is kept, and the rest is not sent.
+  async #page(from) {
+    const { $, chosen } = this;
+    const total = this.all.find(({ name }) => name === chosen)?.turns ?? 0;
+    this.reading?.abort();
+    const reading = new AbortController();
+    this.reading = reading;
+    const page = [];
+    for await (const { turn } of this.api().turns(chosen, from, reading.signal)) {
+      page.push(turnItem(turn));
+      if (page.length === PAGE) break;
+    }
+    if (this.reading !== reading) return;
+    this.from = from;
+    $("turns").replaceChildren(...page);
+    $("turns").setAttribute("start", String(from + 1));
+    $("turns-scroll").scrollTop = 0;
+    $("pages").textContent = `${count(from + 1)} – ${count(from + page.length)} of ${count(total)}`;
+    $("previous").disabled = from === 0;
+    $("next").disabled = from + page.length >= total;
+  }
+
+  async #added() {
+    const { $ } = this;
+    const [file] = $("add-file").files;
+    await this.#ingest($("add-name").value, turnsOf(file ? await file.text() : $("add-text").value));
+    $("add-form").reset();
+    $("add").open = false;
+  }
+
+  async #example() {
+    const { $ } = this;
+    await this.#ingest(EXAMPLE.name, turnsOf(await (await fetch(EXAMPLE.file)).text()));
+    if ($("question").value === "") $("question").value = EXAMPLE.question;
+  }
+
+  async #ingest(name, turns) {
+    let added = 0;
+    for (let from = 0; from < turns.length; from += AT_ONCE) {
+      this.say(`${name}: ${count(from)} of ${count(turns.length)} turns are in`);
+      added += (await this.api().ingest(name, turns.slice(from, from + AT_ONCE))).added;
+    }
+    this.chosen = name;
+    await this.load();
+    await this.choose(name);
+    this.say(`${count(added)} turns are new in ${name}`);
+    this.$("question").focus();
+  }
+
+  async #delete() {
+    this.$("confirm").close();
+    const name = this.chosen;
+    const { turns } = await this.api().remove(name);
+    this.forget();
+    await this.load();
+    this.say(`${name} is deleted: ${count(turns)} turns`);
+  }
+}
+
+function turnItem(turn) {
+  const about = [turn.speaker, turn.time?.replace("T", " ")].filter(Boolean).join(" · ");
+  const caption = turn.caption ? [element("p", { class: "quiet" }, `Picture: ${turn.caption}`)] : [];
+  return element("li", {}, element("span", { class: "quiet" }, about), element("blockquote", {}, turn.text), ...caption);
+}

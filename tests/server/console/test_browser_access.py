@@ -1,0 +1,99 @@
+"""The console for everybody: axe-core, keyboard, narrow screens; and for those alone who may."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+pytest.importorskip("budgetmem._core", reason="the C++ core is not built")
+pytest.importorskip("onnxruntime", reason="needs the `embedded` extra")
+pytest.importorskip("axe_playwright_python", reason="needs the `dev` extra")
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from server.security.api_keys import ApiKeys, new_key
+from server.security.key_file import change_keys
+from server.security.principal import Scope
+from server.security.security import guarded
+from tests.server.console.browser import add_example, ask, needs_chromium, visited
+from tests.server.console.scripted import open_console
+
+pytestmark = [pytest.mark.timeout(900), needs_chromium]
+
+
+def violations(page):
+    """What axe-core finds, of any weight: rules and where they are broken."""
+    found = Axe().run(page).response["violations"]
+    return [
+        (each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_empty_and_with_everything_open(browser, console, scheme):
+    with visited(browser, console.url, color_scheme=scheme) as page:
+        expect(page.get_by_role("button", name="Add the example")).to_be_visible()
+        assert violations(page) == []
+        add_example(page)
+        ask(page, "Compare three budgets")
+        page.get_by_role("heading", name="Live metrics").click()
+        expect(page.locator(".tile").first).to_be_visible()
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        assert violations(page) == []
+        page.get_by_role("button", name="Delete history").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert violations(page) == []
+
+
+def test_axe_would_find_a_fault(page):
+    page.evaluate("document.querySelector('label[for=question]').remove()")
+    assert [rule for rule, *_ in violations(page)] == ["label"]
+
+
+def test_all_can_be_done_by_keyboard_alone(page):
+    page.get_by_role("button", name="Add the example").press("Enter")
+    expect(page.get_by_role("textbox", name="Question")).to_be_focused()
+    for control in ("Strategy", "Cost weight", "Ceiling in USD", "Ceiling in milliseconds"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_label(control)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".memory")).to_be_visible()
+
+
+def test_a_narrow_screen_scrolls_in_one_direction_alone(browser, console):
+    with visited(browser, console.url, viewport={"width": 360, "height": 740}) as page:
+        add_example(page)
+        ask(page, "Compare three budgets")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 360
+
+
+def test_nothing_is_shown_without_a_key_and_metrics_not_without_admin(browser, tmp_path):
+    scopes = {"some": [Scope.READ, Scope.WRITE], "all": list(Scope)}
+    now = datetime.now(timezone.utc)
+    made = {name: new_key("acme", each, now) for name, each in scopes.items()}
+    change_keys(tmp_path / "keys.json", lambda _: tuple(record for _, record in made.values()))
+    with (
+        open_console(tmp_path, guarded(ApiKeys(tmp_path / "keys.json"))) as console,
+        visited(browser, console.url) as page,
+    ):
+        expect(page.get_by_role("alert")).to_contain_text("UNAUTHENTICATED")
+        give(page, made["some"][0])
+        add_example(page)
+        page.get_by_role("heading", name="Live metrics").click()
+        expect(page.locator("#metrics")).to_contain_text("needs the scope 'admin'")
+        give(page, made["all"][0])
+        expect(page.locator(".tile").first).to_be_visible()
+        assert made["all"][0] not in page.evaluate(
+            "JSON.stringify({...localStorage}) + document.cookie"
+        )
+
+
+def give(page, key):
+    """Has the page use a key."""
+    if not page.get_by_label("API key or token").is_visible():
+        page.get_by_text("Credential and tenant").click()
+    page.get_by_label("API key or token").fill(key)
+    page.get_by_role("button", name="Use").click()
