@@ -19,8 +19,7 @@ RECORD = $(BIN)/python training/record.py --data $(DATA)
 .PHONY: demo test test-cpp fuzz lint audit format bench recordings routers report serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
-	$(BIN)/budgetmem assets pull $(PROFILE)
-	$(BIN)/python -m examples.demo --profile $(PROFILE)
+	$(BIN)/budgetmem demo --profile $(PROFILE) --output build/demo.json
 
 test: $(TESTING)  ## Every test; the weights of the tiny profile are pulled first
 	$(BIN)/budgetmem assets pull tiny
