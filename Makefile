@@ -16,7 +16,7 @@ DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
 
-.PHONY: demo test test-cpp fuzz lint audit format bench recordings routers report serve assets clean
+.PHONY: demo test test-cpp fuzz lint audit dist format bench recordings routers report serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
 	$(BIN)/budgetmem demo --profile $(PROFILE) --output build/demo.json
@@ -49,6 +49,9 @@ lint: $(TESTING)
 
 audit: $(TESTING)  ## An SBOM (build/sbom.json) and known vulnerabilities; AUDIT: options of .ci/audit.py
 	$(BIN)/python .ci/audit.py $(AUDIT)
+
+dist: $(TESTING)  ## The sdist, and the wheel from it, each installed by itself and looked at
+	$(BIN)/python .ci/dist.py
 
 format: $(TESTING)
 	$(BIN)/ruff check --fix .
