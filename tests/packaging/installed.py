@@ -36,9 +36,10 @@ def faults(where: Path) -> Iterator[str]:
             yield f"{name} comes from {folder}, not from {where}"
         yield from (f"{name} lacks {each}" for each in patterns if not [*folder.glob(each)])
     extensions = [path.name for path in where.glob("budgetmem/_core*.so")]
-    if len(extensions) != 1:
+    if len(extensions) == 1:
+        import_module("budgetmem._core")
+    else:
         yield f"there should be one extension, not {extensions}"
-    import_module("budgetmem._core")
     if import_module("budgetmem").__version__ != version("budgetmem"):
         yield "budgetmem.__version__ is not the version that is installed"
     for entry in entry_points(group="budgetmem.commands"):
