@@ -16,11 +16,10 @@ DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
 
-.PHONY: demo test test-cpp fuzz lint docs audit format bench recordings routers report serve assets clean
+.PHONY: demo test test-cpp fuzz lint docs audit dist format bench recordings routers report serve assets clean
 
 demo: $(SERVING)  ## The main job, end to end: writes build/demo.json
-	$(BIN)/budgetmem assets pull $(PROFILE)
-	$(BIN)/python -m examples.demo --profile $(PROFILE)
+	$(BIN)/budgetmem demo --profile $(PROFILE) --output build/demo.json
 
 test: $(TESTING)  ## Every test; the weights of the tiny profile are pulled first
 	$(BIN)/budgetmem assets pull tiny
@@ -53,6 +52,9 @@ docs: $(TESTING)  ## The documentation's site, in build/site; a link that leads 
 
 audit: $(TESTING)  ## An SBOM (build/sbom.json) and known vulnerabilities; AUDIT: options of .ci/audit.py
 	$(BIN)/python .ci/audit.py $(AUDIT)
+
+dist: $(TESTING)  ## The sdist, and the wheel from it, each installed by itself and looked at
+	$(BIN)/python .ci/dist.py
 
 format: $(TESTING)
 	$(BIN)/ruff check --fix .

@@ -98,7 +98,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from budgetmem.info import installed_version
+        from budgetmem.version import installed_version
 
         typer.echo(f"budgetmem {installed_version()}")
         raise typer.Exit

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 from budgetmem.tiers import Tier
-
-
-def installed_version() -> str:
-    """The version of the installed package; `0+source` where it runs from a bare source tree."""
-    try:
-        return version("budgetmem")
-    except PackageNotFoundError:
-        return "0+source"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from budgetmem.info import (
     ServerInfo,
     StrategyInfo,
     TaskModelInfo,
-    installed_version,
 )
 from budgetmem.pipeline import Pipeline
 from budgetmem.router import Router
@@ -32,6 +31,7 @@ from budgetmem.store.base import Size
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.tracing import NO_TRACER
+from budgetmem.version import installed_version
 from server.admission import AdmittedExtractor, AdmittedHistories
 from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog, RecordFile

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import budgetmem
 from budgetmem import cli
 from budgetmem.errors import AssetError
 
@@ -43,11 +44,6 @@ def test_every_command_has_help(name):
     result = runner.invoke(cli.app, [name, "--help"])
     assert result.exit_code == 0
     assert "Not available" not in result.stdout
-
-
-def test_version():
-    result = runner.invoke(cli.app, ["--version"])
-    assert (result.exit_code, result.stdout.split()[0]) == (0, "budgetmem")
 
 
 def test_an_unknown_command_is_a_usage_error():
@@ -95,3 +91,9 @@ def test_help_imports_neither_grpc_nor_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_there_is_one_version():
+    result = runner.invoke(cli.app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"budgetmem {budgetmem.__version__}\n")
+    assert budgetmem.__version__ in {version("budgetmem"), "0+source"}

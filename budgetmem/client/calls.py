@@ -101,9 +101,13 @@ def reload_of(strategy: str) -> admin_pb2.ReloadRoutersRequest:
 
 
 def channel_options() -> list[tuple[str, Any]]:
-    """gRPC channel arguments: retries of repeatable calls, no limit on what is received."""
+    """gRPC channel arguments: retries of repeatable calls, no limit on what is received, and turns
+    for all addresses that a name has: any server can take any call."""
     names = [{"service": SERVICE, "method": method} for method in REPEATABLE]
-    config = {"methodConfig": [{"name": names, "retryPolicy": RETRIES}]}
+    config = {
+        "methodConfig": [{"name": names, "retryPolicy": RETRIES}],
+        "loadBalancingConfig": [{"round_robin": {}}],
+    }
     return [
         ("grpc.service_config", json.dumps(config)),
         ("grpc.max_receive_message_length", -1),

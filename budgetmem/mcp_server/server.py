@@ -5,9 +5,9 @@ from __future__ import annotations
 from mcp.server import MCPServer
 
 from budgetmem.client import AsyncClient
-from budgetmem.info import installed_version
 from budgetmem.mcp_server.tools import INSTRUCTIONS, TOOLS, Tools
 from budgetmem.types import Budget
+from budgetmem.version import installed_version
 
 LOOPBACK = "127.0.0.1"
 

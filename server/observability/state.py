@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from budgetmem.breakers import BreakerState
-from budgetmem.info import installed_version
+from budgetmem.version import installed_version
 from server.observability import catalogue
 
 BREAKER_VALUES: Mapping[BreakerState, int] = {

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from opentelemetry.trace import Tracer
 
 from budgetmem.errors import ConfigError
-from budgetmem.info import installed_version
 from budgetmem.tracing import NO_TRACER
+from budgetmem.version import installed_version
 
 NAME = "budgetmem"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")

@@ -256,3 +256,16 @@ async def test_cancelling_the_task_cancels_the_work(server):
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await asyncio.to_thread(server.pipeline.cancelled.wait, 5)
+
+
+def test_servers_behind_one_name_take_turns():
+    with running() as one, running() as other:
+        name = f"ipv4:{one.address},{other.address}"
+        with Client(name, timeout_s=10) as client:
+            # Either is there after a while; until then the first one takes all calls.
+            for _ in range(200):
+                client.reload_routers("capacity")
+                if one.engine.routers.asked and other.engine.routers.asked:
+                    break
+    assert one.engine.routers.asked
+    assert other.engine.routers.asked

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from budgetmem.modules import MODULES
-from examples.demo_report import Row, saved, show, untrained
+from server.demo.report import Row, saved, show, untrained
 from tests.server.fake_engine import INFO
 
 

@@ -1,4 +1,4 @@
-"""The demonstration data keeps the promises that examples/README.md makes about it."""
+"""The demonstration data keeps the promises that server/demo/README.md makes about it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from budgetmem.types import Turn
+from server import demo
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+DEMO = Path(demo.__file__).parent
 
 QUESTION_TYPES = {
     "single-hop": 6,
@@ -49,7 +50,7 @@ STOP_WORDS = {"a", "an", "and", "of", "the"}
 
 
 def read_lines(name: str) -> list[dict[str, Any]]:
-    lines = (EXAMPLES / name).read_text(encoding="utf-8").splitlines()
+    lines = (DEMO / name).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -89,7 +90,7 @@ def test_turn_ids_are_unique():
 def test_size_is_what_the_readme_says():
     sessions = {turn["session"] for turn in CONVERSATION}
     said = f"{len(CONVERSATION)} turns in {len(sessions)} sessions"
-    assert said in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert said in (DEMO / "README.md").read_text(encoding="utf-8")
     assert len(sessions) >= 12
     assert len(CONVERSATION) >= 200
 

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import load_profile
+from budgetmem.errors import InvalidInput
 from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget
-from examples import demo
 from server.assembly import build_engine
+from server.demo import asking, running
+from server.demo.command import demo
 from server.doors import Doors
 from server.routers import serving_routers
 from tests.fakes import perfect
 from tests.router_folders import write_router
 from tests.server.fake_engine import INFO
+
+runner = CliRunner()
+app = typer.Typer()
+app.command()(demo)
 
 PROFILE = load_profile("tiny")
 MODELS = ModelSet(
@@ -43,7 +53,7 @@ async def served(data_dir, folders):
 
 
 @pytest.fixture
-def show(tmp_path, monkeypatch, capsys):
+def show(tmp_path, monkeypatch):
     """Runs the demonstration; what it printed, and what it wrote."""
 
     async def run(*arguments, routers=()):
@@ -54,10 +64,13 @@ def show(tmp_path, monkeypatch, capsys):
             def server(*_):
                 yield address, 0.5
 
-            monkeypatch.setattr(demo, "_server", server)
-            monkeypatch.setattr("sys.argv", ["demo", "--output", str(output), *arguments])
-            await asyncio.to_thread(demo.main)
-        return capsys.readouterr().out, json.loads(output.read_text(encoding="utf-8"))
+            monkeypatch.setattr(running, "_server", server)
+            result = await asyncio.to_thread(
+                runner.invoke, app, ["--no-pull", "--output", str(output), *arguments]
+            )
+        if result.exception is not None:
+            raise result.exception
+        return result.output, json.loads(output.read_text(encoding="utf-8"))
 
     return run
 
@@ -95,7 +108,7 @@ async def test_with_one_it_shows_lambda_at_work(show, tmp_path):
 async def test_the_strategy_is_the_one_with_a_router_unless_one_is_named(show, tmp_path):
     write_router(tmp_path / "capacity", "capacity")
     routers = [tmp_path / "capacity"]
-    arguments = ("--questions", "1", "--cost-weights", "0.1")
+    arguments = ("--questions", "1", "--cost-weight", "0.1")
     _, written = await show(*arguments, routers=routers)
     assert (written["strategy"], len(written["rows"])) == ("capacity", 4)
     printed, written = await show(*arguments, "--strategy", "reasoning", routers=routers)
@@ -107,17 +120,17 @@ def test_trained_strategies_are_those_without_the_servers_fixed_router():
     info = replace(
         INFO, routers=dict.fromkeys(STRATEGIES, "fixed-mid") | {"capacity": "capacity-1"}
     )
-    assert demo.trained_strategies(info) == ["capacity"]
-    assert demo.trained_strategies(replace(INFO, routers={})) == []
-    assert demo.choose_strategy(None, info) == "capacity"
-    assert demo.choose_strategy("reasoning", info) == "reasoning"
-    assert demo.choose_strategy(None, INFO) == "implementation"
+    assert asking.trained_strategies(info) == ["capacity"]
+    assert asking.trained_strategies(replace(INFO, routers={})) == []
+    assert asking.choose_strategy(None, info) == "capacity"
+    assert asking.choose_strategy("reasoning", info) == "reasoning"
+    assert asking.choose_strategy(None, INFO) == "implementation"
 
 
 def test_questions_are_of_as_many_types_as_there_are():
-    questions = demo.read_questions(5)
+    questions = asking.read_questions(5)
     assert len({question.type for question in questions}) == 5
-    assert len({question.id for question in demo.read_questions(20)}) == 20
+    assert len({question.id for question in asking.read_questions(20)}) == 20
 
 
 @pytest.mark.parametrize(
@@ -128,16 +141,28 @@ def test_lambdas_are_within_what_the_router_takes(known, expected):
     info = replace(
         INFO, routers={"capacity": "capacity-1"}, cost_weights={"capacity": CostWeights(*known)}
     )
-    assert demo.cost_weights([0.0, 0.3, 0.9], info, "capacity") == expected
-    assert demo.cost_weights([0.0, 0.3, 0.9], info, "reasoning") == []
+    assert asking.cost_weights([0.0, 0.3, 0.9], info, "capacity") == expected
+    assert asking.cost_weights([0.0, 0.3, 0.9], info, "reasoning") == []
 
 
 def test_lambda_takes_the_time_that_pins_took():
-    questions = demo.read_questions(3)
-    assert len(demo.plan(questions, [])) == 9
-    jobs = demo.plan(questions, [0.0, 0.9])
+    questions = asking.read_questions(3)
+    assert len(asking.plan(questions, [])) == 9
+    jobs = asking.plan(questions, [0.0, 0.9])
     assert [job.budget for job in jobs[2:4]] == [
         Budget(tiers=dict.fromkeys(MODULES, Tier.HIGH)),
         Budget(cost_weight=0.0),
     ]
     assert len(jobs) == 3 + 2 * 3
+
+
+def test_a_strategy_that_there_is_not_is_refused_before_anything_starts():
+    result = runner.invoke(app, ["--no-pull", "--strategy", "guessing"])
+    assert isinstance(result.exception, InvalidInput)
+    assert "implementation, reasoning, capacity" in str(result.exception)
+
+
+def test_the_command_loads_no_server_before_it_runs():
+    code = "import sys, server.demo.command; print('grpc' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"

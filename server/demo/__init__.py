@@ -1,0 +1,1 @@
+"""The demonstration: `budgetmem demo`. Its conversation and questions come with the package."""
