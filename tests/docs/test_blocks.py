@@ -55,7 +55,7 @@ def address(tmp_path_factory):
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A folder to work in, where the repository's files are, and those that pages name."""
-    for name in ("examples", "budgetmem", "training", "benchmarks", "docs"):
+    for name in ("examples", "budgetmem", "training", "benchmarks", "docs", "server"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in NAMED:
         (tmp_path / name).touch()

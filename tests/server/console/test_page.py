@@ -101,7 +101,7 @@ def test_nothing_is_inline():
 
 
 def test_the_example_is_the_beginning_of_the_one_in_the_repository():
-    example = Path(__file__).parents[3] / "examples" / "conversation.jsonl"
+    example = Path(__file__).parents[3] / "server" / "demo" / "conversation.jsonl"
     assert example.read_text(encoding="utf-8").startswith(CONTENT["example.jsonl"])
 
 
