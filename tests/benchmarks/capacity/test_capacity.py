@@ -31,7 +31,7 @@ from benchmarks.capacity.workload import (
 )
 from budgetmem.config import load_profile
 from server.model_config import world_size
-from training import outcomes
+from training.rollouts import outcomes
 
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "training" / "recordings" / "small-implementation-train.jsonl.gz"
