@@ -66,11 +66,11 @@ bench: $(TESTING)
 
 recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, goes on where it was cut off
 	$(BIN)/budgetmem assets pull small
-	$(RECORD) --strategy capacity --split train --questions 100 --output $(OUTCOMES)-capacity-train.jsonl.gz
+	$(RECORD) --strategy capacity --split train --constants --questions 100 --output $(OUTCOMES)-capacity-train.jsonl.gz
 	$(RECORD) --strategy capacity --split validation --constants --questions 30 --output $(OUTCOMES)-capacity-validation.jsonl.gz
-	$(RECORD) --strategy implementation --split train --questions 150 --output $(OUTCOMES)-implementation-train.jsonl.gz
+	$(RECORD) --strategy implementation --split train --constants --questions 150 --output $(OUTCOMES)-implementation-train.jsonl.gz
 	$(RECORD) --strategy implementation --split validation --constants --questions 40 --output $(OUTCOMES)-implementation-validation.jsonl.gz
-	$(RECORD) --strategy reasoning --split train --questions 60 --output $(OUTCOMES)-reasoning-train.jsonl.gz
+	$(RECORD) --strategy reasoning --split train --constants --questions 60 --output $(OUTCOMES)-reasoning-train.jsonl.gz
 	$(RECORD) --strategy reasoning --split validation --constants --questions 20 --output $(OUTCOMES)-reasoning-validation.jsonl.gz
 
 routers: $(TESTING)  ## Trains the bundled routers on the recordings, and exports them
