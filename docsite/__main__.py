@@ -18,7 +18,7 @@ from server.http.comments import comments
 
 SOURCES = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff", "LICENSE"),
-    *("docs", "examples", "deploy", "budgetmem/routers"),
+    *("docs", "examples", "deploy", "budgetmem/routers", "server/demo"),
 )
 """What is part of the site: pages, and what they link to."""
 
