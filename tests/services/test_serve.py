@@ -85,6 +85,7 @@ def test_a_question_from_ingest_to_proof_of_deletion(server, tmp_path):
     assert (proof["turns"], proof["remaining"]) == (2, 0)
 
 
+@pytest.mark.timeout(300)  # a second start of all models, and eight requests on High
 def test_a_killed_triton_comes_back_and_nothing_accepted_is_lost(server, tmp_path):
     process, _, address = server
     with Client(address, timeout_s=120) as client, ThreadPoolExecutor() as pool:
