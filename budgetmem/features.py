@@ -223,10 +223,12 @@ kept chunks literally; `scores` how sure retrieval is of what a memory has room 
 
 def all_features(state: State) -> dict[str, float]:
     """Every feature of a state, by full name."""
+    return _of_groups(state, GROUPS)
+
+
+def _of_groups(state: State, groups: Iterable[str]) -> dict[str, float]:
     return {
-        f"{group}.{name}": value
-        for group, read in GROUPS.items()
-        for name, value in read(state).items()
+        f"{group}.{name}": value for group in groups for name, value in GROUPS[group](state).items()
     }
 
 
@@ -236,7 +238,7 @@ NAMES: tuple[str, ...] = tuple(all_features(State(Workspace.start("", ()))))
 
 def observe(state: State, names: Sequence[str] = NAMES) -> NDArray[np.float32]:
     """The named features of a state: float32 [len(names)]."""
-    values = all_features(state)
+    values = _of_groups(state, {name.partition(".")[0] for name in names})
     return np.array([values[name] for name in names], dtype=np.float32)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from budgetmem.info import Frontier, FrontierPoint, Interval
+from budgetmem.info import Frontier, FrontierPoint
 from budgetmem.router_artifact import RouterCard
 
 
@@ -17,31 +17,13 @@ class _Told(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
-class _Interval(_Told):
-    mean: float
-    low: float
-    high: float
-
-    def interval(self) -> Interval:
-        return Interval(self.mean, self.low, self.high)
-
-
-class _Point(_Told):
-    cost_weight: float
-    score: _Interval
-    cost_usd: _Interval
-
-    def point(self) -> FrontierPoint:
-        return FrontierPoint(self.cost_weight, self.score.interval(), self.cost_usd.interval())
-
-
 class _Training(_Told):
     dataset: str
 
 
 class _Metrics(_Told):
     questions: Annotated[int, Field(gt=0, lt=2**31)]
-    by_cost_weight: Annotated[tuple[_Point, ...], Field(min_length=1)]
+    by_cost_weight: Annotated[tuple[FrontierPoint, ...], Field(min_length=1)]
 
 
 def frontier_of(card: RouterCard) -> Frontier | None:
@@ -56,5 +38,4 @@ def frontier_of(card: RouterCard) -> Frontier | None:
     except ValidationError:
         return None
     rising = sorted(metrics.by_cost_weight, key=attrgetter("cost_weight"))
-    points = tuple(each.point() for each in rising)
-    return Frontier(training.dataset, card.profile, metrics.questions, points)
+    return Frontier(training.dataset, card.profile, metrics.questions, tuple(rising))
