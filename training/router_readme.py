@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from budgetmem.router_artifact import RouterCard
+from training.reporting.tables import Table
 
 BY_COST_WEIGHT = "by_cost_weight"
 """Of the metrics, a list of what `training.evaluation.Walked.report` gives."""
@@ -68,8 +69,8 @@ def readme(card: RouterCard) -> str:
 def _table(heading: str, values: Mapping[str, JsonValue]) -> str:
     if not values:
         return "Nothing was recorded."
-    rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in _flat(values)]
-    return "\n".join([f"| {heading} | value |", "| --- | --- |", *rows])
+    rows = [(_cell(name), _cell(value)) for name, value in _flat(values)]
+    return Table((heading, "value"), rows).markdown()
 
 
 def _results(results: Sequence[_Result]) -> str:
@@ -87,8 +88,7 @@ def _results(results: Sequence[_Result]) -> str:
         )
         for each in results
     ]
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return Table(heads, rows).markdown()
 
 
 def _flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:

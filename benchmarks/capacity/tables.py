@@ -16,6 +16,7 @@ from benchmarks.capacity.growth import (
 from benchmarks.capacity.hardware import CAUTIOUS, HOPEFUL, MODELS, Efficiency
 from benchmarks.capacity.throughput import Device, mixed_gpu_seconds
 from benchmarks.capacity.workload import ANSWER, EXTRACTION, LIMITS, MIXES, REPLIES, Tenant, calls
+from training.reporting.tables import Table
 
 ENDS: Sequence[tuple[Efficiency, dict[str, int]]] = (
     (CAUTIOUS, dict(LIMITS)),
@@ -156,5 +157,4 @@ TABLES = {
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table."""
-    lines = [header, ["---"] * len(header), *([str(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return Table(header, [[str(cell) for cell in row] for row in rows]).markdown() + "\n"
