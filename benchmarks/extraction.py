@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.statistics import Mean, mean_with_interval
 from budgetmem.backbone import Models
 from budgetmem.config import Profile, load_profile
 from budgetmem.ledger import Ledger
@@ -40,6 +39,7 @@ from server.serving import loaded
 from training.datasets.base import Question
 from training.datasets.locomo import LoCoMo
 from training.datasets.sampling import sample
+from training.statistics import Mean, bootstrap
 
 TENANT = "benchmark"
 
@@ -119,7 +119,7 @@ def _group(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
         "extraction_usd": [r.extraction_usd for r in results],
         "fallbacks": [len(r.fallbacks) for r in results],
     }
-    return {name: asdict(mean_with_interval(values)) for name, values in columns.items()}
+    return {name: bootstrap(values).report() for name, values in columns.items()}
 
 
 async def _answer_all(

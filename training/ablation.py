@@ -27,10 +27,10 @@ from budgetmem.features import GROUPS
 from training import checkpoints
 from training.commands import ended_by_exit_code
 from training.config import TrainConfig, add_options, read
-from training.evaluation import bootstrap
 from training.ppo import PAPER
 from training.reward import Reward
 from training.splits import read_splits
+from training.statistics import bootstrap
 from training.train import train, validate
 
 RESULTS = "ablation.json"
@@ -102,13 +102,12 @@ class Measured:
 
     def report(self, usual: Measured) -> dict[str, Any]:
         """JSON-able; the advantage is over `usual`, with its 95% interval."""
-        mean, low, high = bootstrap(self.rewards - usual.rewards)
         return {
             "reward": float(self.rewards.mean()),
             "reward_by_seed": list(self.by_seed),
             "score": float(self.scores.mean()),
             "cost_usd": float(self.costs.mean()),
-            "advantage": {"mean": mean, "low": low, "high": high},
+            "advantage": bootstrap(self.rewards - usual.rewards).report(),
         }
 
 

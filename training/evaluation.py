@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from budgetmem.modules import MODULES
@@ -22,12 +22,11 @@ from training.ppo import Policy, greedy
 from training.reward import Reward
 from training.rollouts.environment import RecordedEnvironment
 from training.rollouts.paths import MODULE_COUNT, spell
+from training.statistics import bootstrap
 
 Floats = NDArray[np.float64]
 
 ORDERS_SEED = 0
-RESAMPLES = 1000
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ class Walked:
             "name": self.name,
             "cost_weight": self.cost_weight,
             "questions": len(self.scores),
-            "score": _interval(self.scores),
-            "cost_usd": _interval(self.costs),
-            "reward": _interval(self.rewards),
+            "score": bootstrap(self.scores).report(),
+            "cost_usd": bootstrap(self.costs).report(),
+            "reward": bootstrap(self.rewards).report(),
             "tiers": {
                 module: dict(zip((tier.label for tier in Tier), row.tolist(), strict=True))
                 for module, row in zip(MODULES, self.ratios, strict=True)
@@ -163,31 +162,6 @@ def random_path(environment: RecordedEnvironment, cost_weight: float, reward: Re
     return Walked("random", cost_weight, scores, costs, rewards, ratios)
 
 
-def bootstrap(
-    values: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of values [n], and the ends of its 95% percentile interval over resampled questions.
-
-    For two ways of choosing give the differences of their values: the interval is then a paired
-    one. (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.)
-    """
-    held = np.asarray(values, dtype=np.float64)
-    rows = np.random.default_rng(seed).integers(len(held), size=(resamples, len(held)))
-    outside = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(held[rows].mean(axis=1), (outside, 100 - outside)).tolist()
-    return float(held.mean()), low, high
-
-
-def spearman(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Spearman's rank correlation of two [n], equals sharing their mean rank.
-
-    None where it is not defined: one side is constant.
-    """
-    one, other = (ranks - ranks.mean() for ranks in map(_ranks, (first, second)))
-    spread = float(np.sqrt((one @ one) * (other @ other)))
-    return float(one @ other) / spread if spread > 0 else None
-
-
 def spell_place(place: int) -> str:
     """The letters of one of the 243 paths, counted as `RecordedEnvironment.score` is laid out."""
     return spell([Tier(int(tier)) for tier in _tiers_of_places(np.array([place]))[:, 0]])
@@ -224,14 +198,3 @@ def _tiers_of_places(places: NDArray[np.int64]) -> NDArray[np.int64]:
 def _ratios(tiers: NDArray[np.int64]) -> Floats:
     """Of int64 [modules, n], float64 [modules, tiers]."""
     return np.stack([(tiers == tier).mean(axis=1) for tier in Tier], axis=1)
-
-
-def _ranks(values: ArrayLike) -> Floats:
-    _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: Floats = (last - (counts - 1) / 2)[place]
-    return ranks
-
-
-def _interval(values: Floats) -> dict[str, float]:
-    return dict(zip(("mean", "low", "high"), bootstrap(values), strict=True))

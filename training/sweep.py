@@ -13,13 +13,14 @@ from budgetmem.errors import ConfigError
 from budgetmem.tiers import Tier
 from training import checkpoints
 from training.config import PAPER_COST_WEIGHTS, TrainConfig
-from training.evaluation import Walked, constants, evaluate, oracle, random_path, spearman
+from training.evaluation import Walked, constants, evaluate, oracle, random_path
 from training.neighbours import fitted
 from training.policies import ConditionedPolicy
 from training.progress import table
 from training.reward import Reward
 from training.rollouts.paths import constant, spell
 from training.splits import Splits
+from training.statistics import spearman
 
 SWEEP = "sweep.json"
 

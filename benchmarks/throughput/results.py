@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load.measures import OK, percentile
-from benchmarks.statistics import mean_with_interval
 from benchmarks.throughput.rows import ABOUT, CEILING, OURS
 from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import ConfigError
+from training.statistics import bootstrap
 
 Setting = Mapping[str, Any]
 """Everything chosen that changes the figures: lines of another setting are passed over."""
@@ -180,7 +180,7 @@ def _paired(
         and (b := other[repeat][name]) is not None
         and (value := compare(a, b)) is not None
     ]
-    return asdict(mean_with_interval(values)) if values else None
+    return bootstrap(values).report() if values else None
 
 
 def _ratio(ours: float, other: float) -> float | None:
@@ -194,4 +194,4 @@ def _difference(ours: float, other: float) -> float:
 def _means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
     names = dict.fromkeys(name for row in rows for name in row)
     values = {name: [v for row in rows if (v := row.get(name)) is not None] for name in names}
-    return {name: asdict(mean_with_interval(v)) if v else None for name, v in values.items()}
+    return {name: bootstrap(v).report() if v else None for name, v in values.items()}

@@ -14,6 +14,7 @@ from training import ablation
 from training.ablation import AS_IT_IS, Measured, compare, merged, variants
 from training.config import TrainConfig
 from training.ppo import PAPER
+from training.statistics import Mean
 
 QUIET = Console(file=io.StringIO())
 
@@ -69,7 +70,7 @@ def test_an_advantage_is_paired_by_question():
     usual = Measured(np.array([0.0, 10.0]), np.zeros(2), np.zeros(2), [5.0])
     better = Measured(np.array([1.0, 11.0]), np.ones(2), np.full(2, 1e-5), [6.0])
     told = better.report(usual)
-    assert told["advantage"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert told["advantage"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "n": 2}
     assert (told["reward"], told["score"], told["cost_usd"]) == (6.0, 1.0, 1e-5)
 
 
@@ -80,7 +81,8 @@ def test_variants_are_trained_with_every_seed_and_written(tmp_path, monkeypatch)
     compare(config, names, 2, QUIET)
     found = json.loads((tmp_path / "ablation.json").read_text())
     assert list(found["variants"]) == names
-    assert found["variants"][AS_IT_IS]["advantage"] == {"mean": 0, "low": 0, "high": 0}
+    nothing = Mean(0, 0, 0, len(toys.splits().validation.questions))
+    assert found["variants"][AS_IT_IS]["advantage"] == nothing.report()
     for each in found["variants"].values():
         assert len(each["reward_by_seed"]) == 2
     folders = {path.name for path in tmp_path.iterdir() if path.is_dir()}

@@ -4,19 +4,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
 from budgetmem.modules import MODULES
 from tests.training.toy_outcomes import environment, leaf, outcomes, vectors
 from training.evaluation import (
-    bootstrap,
     constants,
     evaluate,
     oracle,
     random_path,
-    spearman,
     yardstick,
 )
 from training.rollouts.environment import RecordedEnvironment
@@ -116,34 +112,6 @@ def test_a_report_is_json_and_has_intervals(toys, scales):
     assert report["score"]["low"] <= report["score"]["mean"] <= report["score"]["high"]
     assert set(report["tiers"]) == set(MODULES)
     assert sum(report["tiers"]["filter"].values()) == pytest.approx(1)
-
-
-def test_the_bootstrap_interval_is_that_of_the_mean():
-    values = np.random.default_rng(0).normal(5, 2, size=400)
-    mean, low, high = bootstrap(values)
-    error = values.std() / 20
-    assert mean == pytest.approx(values.mean())
-    assert low == pytest.approx(mean - 1.96 * error, abs=0.3 * error)
-    assert high == pytest.approx(mean + 1.96 * error, abs=0.3 * error)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ([1, 2, 3], [9, 5, 1], -1.0),
-        ([1, 2, 3], [1, 10, 11], 1.0),
-        ([1, 2, 3, 4], [1, 2, 2, 4], 0.9486832980505138),
-        ([1, 2, 3], [4, 4, 4], None),
-    ],
-)
-def test_spearman(one, other, expected):
-    assert spearman(one, other) == (None if expected is None else pytest.approx(expected))
-
-
-@given(st.lists(st.integers(-50, 50), min_size=2, max_size=20))
-def test_spearman_knows_only_the_order(values):
-    found = spearman(values, [value**3 for value in values])
-    assert found is None if len(set(values)) == 1 else found == pytest.approx(1)
 
 
 def test_an_empty_split_is_refused():

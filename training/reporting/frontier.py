@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation import bootstrap
+from training.statistics import Mean, bootstrap
 
 Floats = NDArray[np.float64]
 
@@ -33,14 +33,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better one way is than another: means over questions, with a paired interval.
+    """How much better one way scores than another: over questions, with a paired interval.
 
     `relative` is the difference divided by the other's mean score; None if that is 0.
     """
 
-    mean: float
-    low: float
-    high: float
+    score: Mean
     relative: float | None
     against: Mapping[str, float]
 
@@ -73,9 +71,9 @@ def frontier(ways: Mapping[str, Outcome]) -> list[str]:
 def gain(one: Outcome, others: Mapping[str, Outcome], shares: Mapping[str, float]) -> Gain:
     """The score of one way minus that of a mixture of others, on the same questions."""
     scores = sum((share * others[name].scores for name, share in shares.items()), start=0.0)
-    mean, low, high = bootstrap(one.scores - scores)
+    found = bootstrap(one.scores - scores)
     base = float(np.mean(scores))
-    return Gain(mean, low, high, mean / base if base > 0 else None, dict(shares))
+    return Gain(found, found.mean / base if base > 0 else None, dict(shares))
 
 
 def matched(one: Outcome, constants: Mapping[str, Outcome]) -> Gain:

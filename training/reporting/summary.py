@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rich.table import Column, Table
 
-from training.evaluation import bootstrap
 from training.reporting.results import Result
+from training.statistics import bootstrap
 
 Summary = Mapping[str, Any]
 
@@ -75,11 +75,11 @@ def _figures(results: Sequence[Result], missing: int = 0) -> dict[str, Any]:
     verdicts = [each.judge for each in results if each.judge is not None]
     return {
         "n": len(results) + missing,
-        "score": _interval([*(each.score for each in results), *[0.0] * missing]),
+        "score": bootstrap([*(each.score for each in results), *[0.0] * missing]).report(),
         "recall": float(np.mean(recalls)) if recalls else None,
-        "judge": _interval(verdicts) if verdicts else None,
+        "judge": bootstrap(verdicts).report() if verdicts else None,
         "judged": len(verdicts),
-        "cost_usd": _interval([each.costs_usd.total for each in results]),
+        "cost_usd": bootstrap([each.costs_usd.total for each in results]).report(),
         "query_cost_usd": float(np.mean([each.costs_usd.query for each in results])),
         "answer_cost_usd": float(np.mean([each.costs_usd.answer for each in results])),
         "query_tokens": float(np.mean([each.query_tokens for each in results])),
@@ -94,7 +94,3 @@ def _grouped(results: Sequence[Result]) -> Mapping[str, Sequence[Result]]:
     for each in results:
         groups[each.category].append(each)
     return groups
-
-
-def _interval(values: Sequence[float]) -> dict[str, float]:
-    return dict(zip(("mean", "low", "high"), bootstrap(values), strict=True))

@@ -220,7 +220,9 @@ def _gain(one: Outcome, others: Mapping[str, Outcome]) -> str:
     found = matched(one, others)
     part = "" if found.relative is None else f", {100 * found.relative:+.0f}%"
     mixed = " + ".join(f"{share:.0%} {name}" for name, share in found.against.items())
-    mean, low, high = (round(value, 3) + 0.0 for value in (found.mean, found.low, found.high))
+    mean, low, high = (
+        round(value, 3) + 0.0 for value in (found.score.mean, found.score.low, found.score.high)
+    )
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]{part} ({mixed})"
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.reporting.frontier import (
+    Gain,
     Outcome,
     frontier,
     gain,
@@ -14,6 +15,7 @@ from training.reporting.frontier import (
     mixture,
     oracle,
 )
+from training.statistics import Mean
 
 
 def outcome(costs, scores) -> Outcome:
@@ -49,15 +51,15 @@ def test_a_gain_is_paired():
     routed = outcome([2.5, 2.5], [0.9, 0.5])
     found = matched(routed, CONSTANTS)
     assert found.against == pytest.approx({"low": 0.5, "high": 0.5})
-    assert found.mean == pytest.approx(0.7 - 0.5)
+    assert found.score.mean == pytest.approx(0.7 - 0.5)
     assert found.relative == pytest.approx(0.4)
     # One question is 0.35 better, the other 0.05.
-    assert (found.low, found.high) == pytest.approx((0.05, 0.35))
+    assert (found.score.low, found.score.high) == pytest.approx((0.05, 0.35))
 
 
 def test_nothing_is_gained_on_oneself():
     found = gain(LOW, CONSTANTS, {"low": 1.0})
-    assert (found.mean, found.low, found.high, found.relative) == (0, 0, 0, 0)
+    assert found == Gain(Mean(0, 0, 0, 2), 0, found.against)
     nothing = outcome([1, 1], [0, 0])
     assert gain(LOW, {"none": nothing}, {"none": 1.0}).relative is None
 
