@@ -106,9 +106,6 @@ class TrainConfig(_Table):
     batch: Positive = Field(default=128, description="episodes of an update")
     evaluate_every: Positive = Field(default=10, description="updates between validations")
     checkpoint_every: Positive = Field(default=10, description="updates between checkpoints")
-    orders: Positive = Field(
-        default=6, description="orders of the middle modules, drawn per validation"
-    )
     licence: str = Field(default="unstated", description="of the trained router, for its card")
     policy: PolicyConfig = PolicyConfig()
     ppo: Annotated[PPOConfig, BeforeValidator(_known)] = PPOConfig()

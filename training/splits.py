@@ -15,7 +15,7 @@ from training.datasets import Dataset, open_dataset
 from training.evaluation import yardstick
 from training.reward import Reward
 from training.rollouts import outcomes
-from training.rollouts.environment import Environment, RecordedEnvironment
+from training.rollouts.environment import Environment, Estimates, RecordedEnvironment
 from training.rollouts.outcomes import OutcomeFile, Outcomes
 from training.rollouts.vectors import embedded
 
@@ -78,11 +78,12 @@ def read_splits(config: TrainConfig) -> Splits:
     hashes["data"] = dataset.sha256
     if setting["sha256"] != hashes["data"]:
         raise InvalidInput("data", f"{config.data} is not the file that was recorded from")
-    recorded = RecordedEnvironment(training, embedded(training, dataset))
+    estimates = Estimates.of(training)
+    recorded = RecordedEnvironment(training, embedded(training, dataset), estimates)
     return Splits(
         training=recorded,
         rollouts=recorded,
-        validation=RecordedEnvironment(validation, embedded(validation, dataset)),
+        validation=RecordedEnvironment(validation, embedded(validation, dataset), estimates),
         dataset=dataset,
         features=training.features,
         setting=setting,

@@ -184,9 +184,7 @@ def validate(
     policy: ConditionedPolicy, config: TrainConfig, splits: Splits, scales: Reward
 ) -> list[Walked]:
     """The policy on the validation questions, at every lambda of `config.selection`."""
-    return evaluation.evaluate(
-        policy, splits.validation, config.selection, scales, orders=config.orders
-    )
+    return evaluation.evaluate(policy, splits.validation, config.selection, scales)
 
 
 def keep_if_best(run: Run, config: TrainConfig, splits: Splits, found: Sequence[Walked]) -> bool:

@@ -70,12 +70,6 @@ class Outcomes:
     leaves: Mapping[str, Leaf]
     recall: Mapping[str, float | None]
 
-    def children(self, prefix: str) -> tuple[int, ...]:
-        """The tiers by which recorded paths go on from a prefix."""
-        at = len(prefix)
-        found = {leaf[at] for leaf in self.leaves if leaf.startswith(prefix) and len(leaf) > at}
-        return tuple(LETTERS.index(letter) for letter in LETTERS if letter in found)
-
 
 _LINE = TypeAdapter(Outcomes)
 

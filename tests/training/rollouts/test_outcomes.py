@@ -215,15 +215,6 @@ def test_a_leaf_costs_the_sum_of_its_parts():
     assert one().leaves["LMHLL"].cost_usd == pytest.approx(7e-6)
 
 
-def test_children_are_the_tiers_by_which_recorded_paths_go_on():
-    leaf = one().leaves["LMHLL"]
-    tree = replace(one(), leaves=dict.fromkeys(["LMHLL", "LHHLM", "HHHHH"], leaf))
-    assert tree.children("") == (0, 2)
-    assert tree.children("L") == (1, 2)
-    assert tree.children("M") == ()
-    assert tree.children("LMHLL") == ()
-
-
 def test_a_file_can_be_narrowed_to_groups_of_features():
     file = OutcomeFile(SETTING, FEATURES, (one(),))
     narrow = file.with_groups(["b"])
