@@ -225,6 +225,8 @@ def card(
             "config": config.settings(),
         },
         "metrics": {
+            "source": "estimates on the validation questions, by which the weights were chosen",
+            "recorded": float(np.mean([each.recorded for each in found])),
             "questions": len(splits.validation.questions),
             "reward": reward,
             "by_cost_weight": [each.report() for each in found],
