@@ -7,7 +7,6 @@ is `--policy-hidden`. Options override the file.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields as fields_of
@@ -131,18 +130,6 @@ class TrainConfig(_Table):
     def settings(self) -> dict[str, Any]:
         """What the result depends on, JSON-able: all fields but `WHERE`."""
         return self.model_dump(mode="json", exclude=set(WHERE))
-
-
-def differences(held: Settings, given: Settings, prefix: str = "") -> list[str]:
-    """What differs between two trees of settings, by name: `ppo.clip: 0.2, here 0.1`."""
-    found: list[str] = []
-    for name in sorted({*held, *given}):
-        one, other = held.get(name), given.get(name)
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += differences(one, other, f"{prefix}{name}.")
-        elif one != other:
-            found.append(f"{prefix}{name}: {json.dumps(one)}, here {json.dumps(other)}")
-    return found
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

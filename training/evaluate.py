@@ -168,7 +168,6 @@ class Run:
             split=self.args.split,
             strategy=self.args.strategy,
             max_tokens=self.args.max_tokens,
-            constants=False,
         )
         return {**setting, "judge": self.args.judge}
 

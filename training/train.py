@@ -45,7 +45,7 @@ from training.sweep import sweep
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
 TOLD_APART = (
-    *("strategy", "profile", "encoder", "constants"),
+    *("strategy", "profile", "encoder"),
     *("engines", "templates", "contexts", "encoder_max_tokens"),
 )
 """Of the recording's setting, what a router's card has elsewhere, or not at all."""

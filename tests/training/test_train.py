@@ -307,7 +307,6 @@ def put(where, value):
         (lambda files: (files / "train.jsonl").write_text(""), "is empty"),
         (rewrite("train.jsonl", lambda lines: lines[:1]), "empty split"),
         (rewrite("validation.jsonl", lambda lines: lines[:1]), "empty split"),
-        (rewrite("train.jsonl", lambda lines: [*lines, lines[1]]), "comes twice"),
         (rewrite("validation.jsonl", put((1, "history"), "h0")), "shares history 'h0'"),
         (rewrite("validation.jsonl", put((1, "question"), "h0-q1")), "shares question 'h0-q1'"),
         (rewrite("validation.jsonl", put((0, "setting", "strategy"), "reasoning")), "strategy:"),

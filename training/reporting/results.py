@@ -18,7 +18,7 @@ from budgetmem.errors import ConfigError, InvalidInput
 from budgetmem.types import Receipt
 from budgetmem.wire.results import encode_receipt
 from training import checkpoints
-from training.config import differences
+from training.differences import differences
 
 SETTING = "setting.json"
 ROUTERS = "routers.json"
