@@ -166,6 +166,7 @@ class FakePipeline:
     failure: BudgetMemError | Exception | None = None
     takes_s: float = 0.0
     cancelled: threading.Event = field(default_factory=threading.Event)
+    memory: Memory = MEMORY
 
     async def extract(self, request, observe=None):
         self.requests.append(request)
@@ -177,7 +178,7 @@ class FakePipeline:
             await self._work()
         if self.failure is not None:
             raise self.failure
-        return MEMORY
+        return self.memory
 
     async def answer(self, request, observe=None):
         await self.extract(request, observe)
