@@ -24,9 +24,9 @@ class BudgetMemRetriever(BaseRetriever):
     """Retrieves one node: the memory that the query needs, made for it within the budget.
 
     Its metadata are `history`, `turn_ids` (of the turns that the memory was made from), `evidence`
-    (their words) and `receipt`; prompts and embeddings leave them out. It has no score: nothing was ranked against it. `client` serves
-    `retrieve`, `async_client` serves `aretrieve`; one of them is enough for the latter. `options`
-    hold for every call. Raises what `Client.extract` raises.
+    (their words) and `receipt`; prompts and embeddings leave them out. It has no score: nothing was
+    ranked against it. `client` serves `retrieve`, `async_client` serves `aretrieve`; one of them is
+    enough for the latter. `options` hold for every call. Raises what `Client.extract` raises.
     """
 
     def __init__(

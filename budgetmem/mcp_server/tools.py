@@ -119,7 +119,8 @@ class Tools:
         self,
         history: History,
         turn_ids: Annotated[
-            list[str] | None, Field(description="Only these turns: ids of `evidence` whose text is to go.")
+            list[str] | None,
+            Field(description="Only these turns: ids of `evidence` whose text is to go."),
         ] = None,
         whole_history: Annotated[bool, Field(description="Every turn of the history.")] = False,
     ) -> ForgetResult:

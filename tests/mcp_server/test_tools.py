@@ -12,6 +12,7 @@ from budgetmem import errors
 from budgetmem.client import AsyncClient
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget
+from budgetmem.wire.faults import REASONS, reason_of
 from tests.served import served
 from tests.server.fake_engine import running
 
@@ -196,7 +197,9 @@ async def test_what_is_to_be_forgotten_must_be_plain(session, server, which):
         (errors.BackboneUnavailable("backbone_high is gone"), 'tier "low"'),
         (errors.Overloaded("busy", 250.0), "after 250 ms"),
         (errors.InvalidInput("query", "is bad"), "correct this field"),
-        (errors.BackboneError("it broke"), "it broke"),
+        (errors.BackboneError("it broke"), "tell the user"),
+        (errors.StoreUnavailable("no database"), "whether the database runs"),
+        (errors.ServerError("of another version"), "do not try again"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -205,7 +208,20 @@ async def test_errors_say_what_is_wrong_and_what_to_do(session, server, error, a
     async with session() as client:
         said = failed(await client.call_tool("extract", ASKED))
     assert str(error) in said
-    assert advice in said
+    assert advice in said.split("What to do: ")[1]
+
+
+# The root is never raised itself, and a reply that does not parse falls one rung on the server.
+SENT = sorted(set(REASONS.values()) - {errors.BudgetMemError, errors.ReplyError}, key=reason_of)
+
+
+@pytest.mark.parametrize("error", SENT, ids=reason_of)
+async def test_every_error_that_the_server_sends_comes_with_advice(session, server, error):
+    given = ("turns", "it broke") if issubclass(error, errors.InvalidInput) else ("it broke",)
+    server.pipeline.failure = error(*given)
+    async with session() as client:
+        said = failed(await client.call_tool("extract", ASKED))
+    assert "it broke. What to do: " in said
 
 
 async def test_no_server_is_said_to_the_model(session):
