@@ -102,6 +102,7 @@ def other(words: Sequence[str], monkeypatch) -> None:
 PROGRAMS: Mapping[str, Callable[..., None]] = {
     "budgetmem": budgetmem,
     "python": python,
+    "python3": python,
     "make": make,
     "pip": pip,
     "pytest": pytest,
