@@ -12,8 +12,8 @@ from budgetmem.config import ENCODER, Profile
 from budgetmem.errors import BackboneUnavailable
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.prices import PriceBook
+from budgetmem.reasons import UNAVAILABLE
 from budgetmem.retrieval import RANKINGS
-from budgetmem.rungs import UNAVAILABLE
 from budgetmem.types import Chunk, Usage
 
 

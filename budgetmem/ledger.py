@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from budgetmem.errors import BudgetTooSmall
+from budgetmem.reasons import COST, DEADLINE, TIME
 from budgetmem.types import Budget
 
 
@@ -25,11 +26,6 @@ class Bound:
 
     cost_usd: float = 0.0
     milliseconds: float = 0.0
-
-
-TIME = "max_latency_ms"
-DEADLINE = "deadline"
-"""What a ledger calls its limits of time: the request's own ceiling, and its caller's patience."""
 
 
 class Ledger:
@@ -96,7 +92,7 @@ class Ledger:
         `share` modules run side by side and divide what is left equally.
         """
         if not self._fits(*[bound.cost_usd] * share):
-            return "max_cost_usd"
+            return COST
         if bound.milliseconds > 0 and bound.milliseconds > self.left_ms:
             return self._time_limit
         return None

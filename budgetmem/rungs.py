@@ -13,18 +13,16 @@ from budgetmem.breakers import Breakers
 from budgetmem.calls import Call, Calls
 from budgetmem.config import Profile
 from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, DeadlineExceeded, ReplyError
-from budgetmem.ledger import DEADLINE, TIME, Bound, Ledger
+from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules.base import Module, Tools
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
+from budgetmem.reasons import COST, DEADLINE, REPLY, TIME, UNAVAILABLE
 from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
 
 logger = logging.getLogger(__name__)
-
-UNAVAILABLE = "unavailable"
-"""Why a rung is masked or given up whose model is away."""
 
 SPECIALIST_PASSES = 8
 """How often a specialist rung may embed its chunks, for its bound: once as lines, and again within
@@ -153,12 +151,12 @@ class Rungs:
             try:
                 findings = await self._attempt(task.on(tier), rung, ledger, tally)
             except ReplyError as exc:
-                tally.fallbacks.append(Fallback(str(rung), f"reply: {exc}"))
+                tally.fallbacks.append(Fallback(str(rung), f"{REPLY}: {exc}"))
                 tally.usage += Usage(failed_calls=1)
             except DeadlineExceeded:
                 tally.fallbacks.append(Fallback(str(rung), ledger.time_limit))
             except BudgetTooSmall:
-                tally.fallbacks.append(Fallback(str(rung), "max_cost_usd"))
+                tally.fallbacks.append(Fallback(str(rung), COST))
             except self._given_up as exc:
                 logger.warning("%s on %s: %s", task.module.name, rung, exc)
                 tally.fallbacks.append(Fallback(str(rung), UNAVAILABLE))
