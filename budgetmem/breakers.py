@@ -74,6 +74,12 @@ class Breaker:
         """Forgets the failures: the model was started anew."""
         self._failures = 0
 
+    def fail(self) -> None:
+        """Counts a failure that no call tells: whoever made the call knows that it was the model's
+        doing."""
+        self._failures += 1
+        self._opened = self._clock()
+
     @contextmanager
     def call(self) -> Iterator[None]:
         """Around one call of the model. Raises BackboneUnavailable if it is not let through."""
@@ -87,8 +93,7 @@ class Breaker:
         try:
             yield
         except BackboneUnavailable:
-            self._failures += 1
-            self._opened = self._clock()
+            self.fail()
             raise
         else:
             self._failures = 0

@@ -15,7 +15,7 @@ from functools import partial
 from budgetmem.backbone import GenerationRequest, Models
 from budgetmem.breakers import Breakers, BreakerState
 from budgetmem.config import ENCODER, TAGGER
-from budgetmem.errors import BackboneError
+from budgetmem.errors import BackboneError, BackboneUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,12 @@ class Canaries:
                 continue
             try:
                 await probe()
-            except BackboneError as exc:
+            except BackboneUnavailable as exc:
                 logger.warning("canary: %s", exc)
+            except BackboneError as exc:
+                # Of others it may be the caller's doing, and is not counted; not of a canary.
+                logger.warning("canary: %s", exc)
+                self.breakers.by_model[model].fail()
 
     async def run(self) -> None:
         """Goes on until it is cancelled."""

@@ -14,6 +14,7 @@ from budgetmem.errors import BackboneError
 from budgetmem.triton.channel import Channel
 from budgetmem.triton.dialects import VLLM, Delta, Dialect
 from budgetmem.triton.pulse import Pulse
+from budgetmem.triton.reading import reading
 
 FINISHED = frozenset({"stop", "length"})
 PATIENCE_S = 5.0
@@ -85,8 +86,9 @@ class TritonBackbone:
         responses = self._channel.stream(self._model, dialect.request(request), dialect.outputs)
         async with contextlib.aclosing(responses):
             async for response in responses:
-                # One without tensors only ends the stream.
-                delta = dialect.delta(response) if response else None
+                with reading(self._model, self._channel.url):
+                    # One without tensors only ends the stream.
+                    delta = dialect.delta(response) if response else None
                 if reply.add(delta) and on_first_token is not None:
                     on_first_token()
 
@@ -130,7 +132,7 @@ class _Reply:
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             finish_reason=finish_reason,
-            cumulative_logprob=None if math.isnan(self.logprob) else self.logprob,
+            cumulative_logprob=self.logprob if math.isfinite(self.logprob) else None,
             first_token_ms=1000 * (first_token - self.started),
             milliseconds=1000 * (time.perf_counter() - self.started),
         )

@@ -19,6 +19,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tracing import trace_headers
+from budgetmem.triton.reading import reading
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -108,7 +109,9 @@ class Channel:
                 async for result, error in responses:
                     if error is not None:
                         raise error
-                    yield _tensors(result, outputs)
+                    with reading(model, self.url):
+                        tensors = _tensors(result, outputs)
+                    yield tensors
             finally:
                 responses.cancel()
 
@@ -136,7 +139,8 @@ class Channel:
         return ServerInfo(metadata.name, metadata.version, tuple(metadata.extensions))
 
     def _tensor(self, model: str, result: InferResult, name: str) -> Array:
-        tensor: Array | None = result.as_numpy(name)
+        with reading(model, self.url):
+            tensor: Array | None = result.as_numpy(name)
         if tensor is None:
             raise BackboneError(f"{model} at {self.url} sent no {name!r}")
         return tensor

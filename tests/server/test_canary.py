@@ -111,6 +111,28 @@ async def test_a_model_that_refuses_is_told_and_ends_nothing(house, caplog):
     assert "401 Unauthorized" in caplog.text
 
 
+async def test_a_canary_that_comes_back_as_garbage_has_failed(house, caplog):
+    """A caller's call that fails so counts for nothing; a canary asks nothing wrong."""
+
+    async def garble(request, on_first_token=None):
+        raise BackboneError("high sent what cannot be read")
+
+    house.high.generate = garble
+    house.clock.seconds = 30.0
+    await house.canaries.send_due()
+    assert "cannot be read" in caplog.text
+    assert house.breakers.states()["high"] is BreakerState.OPEN
+    assert house.breakers.states()["low"] is BreakerState.CLOSED
+    # The next one is sent after a rest, and leaves it no better.
+    house.clock.seconds = 35.0
+    await house.canaries.send_due()
+    assert house.breakers.states()["high"] is BreakerState.OPEN
+    del house.high.generate
+    house.clock.seconds = 40.0
+    await house.canaries.send_due()
+    assert house.breakers.states()["high"] is BreakerState.CLOSED
+
+
 async def test_they_go_on_until_they_are_cancelled(house):
     waited = []
 

@@ -40,8 +40,9 @@ async def test_output_tokens_add_up_and_the_logprob_is_the_last():
     assert completion.cumulative_logprob == -4
 
 
-async def test_nan_is_no_logprob():
-    channel = FakeChannel(responses=(delta("a", "stop", logprob=math.nan),))
+@pytest.mark.parametrize("logprob", [math.nan, math.inf, -math.inf])
+async def test_what_is_not_finite_is_no_logprob(logprob):
+    channel = FakeChannel(responses=(delta("a", "stop", logprob=logprob),))
     assert (await backbone_on(channel).generate(REQUEST)).cumulative_logprob is None
 
 
@@ -49,6 +50,42 @@ async def test_nan_is_no_logprob():
 async def test_a_reply_without_a_proper_end_is_an_error(responses):
     with pytest.raises(BackboneError, match="low at fake:1 ended a reply with the reason"):
         await backbone_on(FakeChannel(responses=responses)).generate(REQUEST)
+
+
+def spoiled(**outputs):
+    return {**delta("a", "stop"), **outputs}
+
+
+def lacking(output):
+    return {name: tensor for name, tensor in delta("a", "stop").items() if name != output}
+
+
+@pytest.mark.parametrize("output", delta("a"))
+async def test_a_response_that_lacks_an_output_is_an_error_of_its_model(output):
+    channel = FakeChannel(responses=(lacking(output),))
+    with pytest.raises(BackboneError, match=f"low at fake:1 sent what cannot be read.*{output}"):
+        await backbone_on(channel).generate(REQUEST)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"text_output": np.array([b"\xff\xfe"], dtype=np.object_)},
+        {"text_output": np.array([], dtype=np.object_)},
+        {"text_output": np.array([1.0])},
+        {"finish_reason": np.array([None], dtype=np.object_)},
+        {"num_input_tokens": np.array([b"seven"], dtype=np.object_)},
+        {"num_input_tokens": np.array([], dtype=np.uint32)},
+        {"num_output_tokens": np.array([math.nan])},
+        {"num_output_tokens": np.array([math.inf])},
+        {"num_output_tokens": np.array([-1])},
+        {"cumulative_logprob": np.array([b"?"], dtype=np.object_)},
+    ],
+)
+async def test_a_response_that_cannot_be_read_is_an_error_of_its_model(outputs):
+    channel = FakeChannel(responses=(delta("a"), spoiled(**outputs)))
+    with pytest.raises(BackboneError, match="low at fake:1 sent what cannot be read"):
+        await backbone_on(channel).generate(REQUEST)
 
 
 class DeadAfterFirst(FakeChannel):
