@@ -153,7 +153,12 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             )
         )
         guarded = GuardedModels(seen.models(connection, profile.endpoints), breakers, outage)
-        canaries = Canaries(guarded, breakers, billed=frozenset(profile.endpoints))
+        canaries = Canaries(
+            guarded,
+            breakers,
+            billed=frozenset(profile.endpoints),
+            give_up=own.give_up if own else _left_alone,
+        )
         await canaries.send_all()
         models = await stack.enter_async_context(scheduled(profile, guarded, seen))
         seen.watch_scheduler(models.scheduler.stats)
@@ -248,6 +253,10 @@ async def connected(
         if over_http:
             models = replace(models, backbones={**models.backbones, **over_http})
         yield models, own
+
+
+def _left_alone(model: str) -> None:
+    """A Triton elsewhere is not ours to start anew: that its breaker opens has to do."""
 
 
 async def _watch(

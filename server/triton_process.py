@@ -129,16 +129,12 @@ class EmbeddedTriton:
         await self.stop()
         await self.start()
 
-    def give_up(self, model: str, why: str) -> None:
-        """Stops Triton, of which one model is of no use any more; `wait_exit` then returns.
+    def give_up(self, model: str) -> None:
+        """Stops Triton, of which one model does not answer any more; `wait_exit` then returns.
 
-        Without effect while it starts or stops: that is of another life than what was found.
+        Without effect while it starts or stops: what was found is of another life.
         """
-        if self._watch is None:
-            return
-        logger.error("model %s %s: stopping Triton, it would not notice", model, why)
-        self._on_trouble()
-        self._order_stop()
+        self._end_because(f"{model} does not answer")
 
     async def wait_exit(self) -> int:
         """Returns Triton's exit code once it has ended: by itself, by `stop`, or because the
@@ -175,7 +171,14 @@ class EmbeddedTriton:
             raise
 
     def _model_died(self, model: str) -> None:
-        self.give_up(model, "lost its process")
+        self._end_because(f"the process of model {model} died")
+
+    def _end_because(self, reason: str) -> None:
+        if self._watch is None:
+            return
+        logger.error("%s: stopping Triton, it would not notice", reason)
+        self._on_trouble()
+        self._order_stop()
 
     async def _until_ready(self) -> None:
         """Triton opens its port only when every model is loaded: until then its log tells."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from budgetmem.backbone import Completion, GenerationRequest, TokenCounter
-from budgetmem.errors import BackboneError
-from budgetmem.triton.channel import Channel
+from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.triton.channel import LONGEST_S, Channel
 from budgetmem.triton.dialects import VLLM, Delta, Dialect
 from budgetmem.triton.pulse import Pulse
 from budgetmem.triton.reading import reading
@@ -26,6 +26,7 @@ class TritonBackbone:
 
     A reply that is silent for `patience_s` seconds makes it send a one-token request of its own: to
     a model whose process died, Triton answers new requests with an error, but the old ones never.
+    One that is silent for `longest_s` seconds is given up, whatever the model says to others.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class TritonBackbone:
         *,
         dialect: Dialect = VLLM,
         patience_s: float = PATIENCE_S,
+        longest_s: float = LONGEST_S,
     ) -> None:
         self._channel = channel
         self._model = model
         self._tokens = tokens
         self._dialect = dialect
         self._patience_s = patience_s
+        self._longest_s = longest_s
         self._pulse = Pulse(lambda: self._read(PROBE, _Reply(), None))
 
     @property
@@ -57,15 +60,20 @@ class TritonBackbone:
     ) -> Completion:
         """See `budgetmem.backbone.Backbone`. The time limit is the caller's, by cancellation."""
         reply = _Reply()
-        reading = asyncio.ensure_future(self._read(request, reply, on_first_token))
+        responses = asyncio.ensure_future(self._read(request, reply, on_first_token))
         try:
-            while not (await asyncio.wait((reading,), timeout=self._patience_s))[0]:
+            while not (await asyncio.wait((responses,), timeout=self._patience_s))[0]:
                 if reply.silence_s >= self._patience_s:
-                    await self._pulse.check(reading)
-            await reading
+                    await self._pulse.check(responses)
+                if reply.silence_s >= self._longest_s:
+                    raise BackboneUnavailable(
+                        f"{self._model} at {self._channel.url} said nothing for "
+                        f"{self._longest_s:g} s: if it hangs, Triton has to be started anew"
+                    )
+            await responses
         finally:
-            reading.cancel()
-            await asyncio.wait((reading,))
+            responses.cancel()
+            await asyncio.wait((responses,))
         reason = reply.finish_reason
         if reason is None and reply.first_token is not None:
             reason = self._dialect.ended(request, reply.output_tokens)

@@ -99,5 +99,5 @@ async def test_without_temporary_files_at_all_it_is_worth_another_start(
 async def test_giving_up_a_model_of_what_does_not_run_does_nothing(repository):
     troubles = []
     triton = EmbeddedTriton(repository, on_trouble=lambda: troubles.append(1))
-    triton.give_up("low", "does not answer")
+    triton.give_up("low")
     assert troubles == []

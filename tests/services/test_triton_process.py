@@ -1,6 +1,7 @@
 """The life and death of the embedded Triton: crashes, restarts, and nothing left behind."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from budgetmem.backbone import GenerationRequest
+from budgetmem.backbone import GenerationRequest, HashEncoder, ModelSet, ScriptedTagger
 from budgetmem.errors import BackboneUnavailable
+from budgetmem.guarded import GuardedModels, Outage, breakers_of
 from budgetmem.triton import ByteCounter, Channel, TritonBackbone
+from server.canary import Canaries
 from server.triton_process import EmbeddedTriton
 from tests.services.conftest import FAKE_MODEL
 from tests.services.processes import command, descendants, exists, traces, until
@@ -97,6 +100,41 @@ async def test_a_dead_model_process_fails_what_it_was_doing_and_ends_triton(
 
         await triton.restart()
         assert (await backbone.generate(HELLO)).text == "hello "
+        await channel.close()
+
+
+async def test_a_model_process_that_is_stopped_is_found_and_nobody_waits_for_it_for_ever(
+    fake_repository, caplog
+):
+    """Nothing ends then, and Triton calls the model ready: only its callers can tell."""
+    others, outage = descendants(os.getpid()), Outage()
+    async with EmbeddedTriton(fake_repository, stop_timeout_s=1, on_trouble=outage.begin) as triton:
+        channel = Channel(triton.url)
+        backbone = TritonBackbone(channel, FAKE_MODEL, ByteCounter(), patience_s=0.5)
+        models = ModelSet({"fake": backbone}, HashEncoder(), ScriptedTagger())
+        breakers = breakers_of(models.backbones)
+        guarded = GuardedModels(models, breakers, outage)
+        canaries = Canaries(
+            guarded, breakers, idle_s=0.0, every_s=0.1, patience_s=2.0, give_up=triton.give_up
+        )
+        await canaries.send_all()
+        [stub] = [
+            pid
+            for pid in descendants(os.getpid()) - others
+            if "triton_python_backend_stub" in command(pid)
+        ]
+        os.kill(stub, signal.SIGSTOP)
+        asked = asyncio.create_task(guarded.backbones["fake"].generate(HELLO))
+        asking = asyncio.create_task(canaries.run())
+        await asyncio.wait_for(triton.wait_exit(), 60)
+        assert "fake does not answer: stopping Triton" in caplog.text
+        await triton.restart()
+        breakers.reset()
+        outage.end()
+        with contextlib.suppress(BackboneUnavailable):  # worth a retry, and said so
+            assert (await asyncio.wait_for(asked, 60)).text == "hello "
+        assert (await guarded.backbones["fake"].generate(HELLO)).text == "hello "
+        asking.cancel()
         await channel.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tokens import ByteCounter
+from budgetmem.triton import pulse
 from budgetmem.triton.backbone import TritonBackbone
 from tests.triton.fakes import FakeChannel
 
@@ -113,6 +114,34 @@ async def test_a_silent_request_to_a_dead_model_fails():
     channel = DeadAfterFirst()
     with pytest.raises(BackboneUnavailable, match="dead"):
         await asyncio.wait_for(backbone_on(channel, patience_s=0.05).generate(REQUEST), 5)
+
+
+class Loses(FakeChannel):
+    """Answers probes, and nothing else ever."""
+
+    async def stream(self, model, inputs, outputs):
+        self.calls.append(inputs)
+        if len(self.calls) == 1:
+            yield delta("a")
+            await asyncio.sleep(600)
+        yield delta("a", "stop")
+
+
+class Hangs(FakeChannel):
+    """Answers nothing ever, as a process that was stopped."""
+
+    async def stream(self, model, inputs, outputs):
+        self.calls.append(inputs)
+        await asyncio.sleep(600)
+        yield delta("a", "stop")
+
+
+@pytest.mark.parametrize("channel", [Loses(), Hangs()])
+async def test_a_request_is_not_waited_for_for_ever(channel, monkeypatch):
+    monkeypatch.setattr(pulse, "PROBE_TIMEOUT_S", 0.05)
+    backbone = backbone_on(channel, patience_s=0.05, longest_s=0.2)
+    with pytest.raises(BackboneUnavailable, match=r"low at fake:1 said nothing for 0\.2 s"):
+        await asyncio.wait_for(backbone.generate(REQUEST), 30)
 
 
 async def test_a_silent_request_to_a_living_model_goes_on():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import numpy as np
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from budgetmem.errors import BackboneError
+from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tracing import traced
 from budgetmem.triton.channel import Channel, text_tensor
 
@@ -21,9 +23,11 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     def __init__(self):
         self.headers = []
         self.response = response()
+        self.takes_s = 0.0
 
     async def ModelInfer(self, request, context):  # noqa: N802
         self.headers.append(dict(context.invocation_metadata()))
+        await asyncio.sleep(self.takes_s)
         return self.response
 
     async def ModelStreamInfer(self, requests, context):  # noqa: N802
@@ -99,3 +103,11 @@ async def test_a_response_without_the_output_that_was_asked_for_is_an_error(trit
         await triton.channel.infer("model", INPUTS, "out")
     streamed = [each async for each in triton.channel.stream("model", INPUTS, frozenset({"out"}))]
     assert streamed == [{}]
+
+
+async def test_a_model_that_never_answers_is_not_waited_for_for_ever(triton):
+    triton.takes_s = 600.0
+    impatient = Channel(triton.channel.url, longest_s=0.2)
+    with pytest.raises(BackboneUnavailable, match=r"model at .* cannot be reached or went away"):
+        await asyncio.wait_for(impatient.infer("model", INPUTS, "out"), 30)
+    await impatient.close()
