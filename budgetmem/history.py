@@ -7,20 +7,22 @@ are new, and tries again when a concurrent writer was first.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from budgetmem import validation
-from budgetmem.backbone import Encoder, Vectors
+from budgetmem.backbone import Caller, Encoder, Vectors
 from budgetmem.chunking import BoundedTokens, by_session
 from budgetmem.config import RetrievalProfile
-from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, NotFound
+from budgetmem.errors import ConfigError, Conflict, DeadlineExceeded, DuplicateTurn, NotFound
 from budgetmem.planning import Plan, Planner, Progress
 from budgetmem.ranking import query_words
 from budgetmem.retrieval import RANKINGS
@@ -73,8 +75,8 @@ class Retrieval:
 class Histories:
     """The histories of a store, with the encoder and the retrieval settings of one profile.
 
-    `encoder_of(tenant, stage)` is the same encoder, working on a tenant's account (the stages are
-    INGEST and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
+    `encoder_of(caller)` is the same encoder, working on a caller's account (the stages are INGEST
+    and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
     No ingest makes a history larger than `most`. Calls of the store block `threads`, by default
     those of asyncio. Any number of these may work on one store, in any number of processes.
     """
@@ -84,17 +86,19 @@ class Histories:
         store: Store,
         encoder: Encoder,
         retrieval: RetrievalProfile,
-        encoder_of: Callable[[str, str], Encoder] | None = None,
+        encoder_of: Callable[[Caller], Encoder] | None = None,
         most: Size | None = None,
         *,
         threads: Executor | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._encoder = encoder
-        self._encoder_of = encoder_of or (lambda tenant, stage: encoder)
+        self._encoder_of = encoder_of or (lambda caller: encoder)
         self._profile = retrieval
         self._most = most
         self._threads = threads
+        self._clock = clock
         self._tokens = BoundedTokens(encoder.tokens)
         self._search = Search(store, self._tokens, retrieval.rrf_constant)
 
@@ -181,12 +185,17 @@ class Histories:
         max_tokens: int | None = None,
         *,
         embed: bool = True,
+        born: float = 0.0,
+        deadline: float = math.inf,
     ) -> Retrieval:
         """The chunks that fit `max_tokens` (of the encoder; None: the profile's), in time order.
 
-        Without `embed` the encoder reads nothing, and the ranking is by keywords alone.
+        Without `embed` the encoder reads nothing, and the ranking is by keywords alone. With it,
+        the query has to be embedded by `deadline`; `born` is when the request began, both in
+        seconds of the clock.
         Raises InvalidInput for an unusable query or budget, NotFound for an unknown or empty
-        history, ConfigError if the history was made with another encoder.
+        history, ConfigError if the history was made with another encoder, DeadlineExceeded if
+        there is no time to embed the query, asyncio.TimeoutError if that was begun, and cut off.
         """
         validation.check_query(query)
         budget = self._profile.max_tokens if max_tokens is None else max_tokens
@@ -195,14 +204,14 @@ class Histories:
         self._check_settings(history, info.settings, for_writing=False)
         ranking = self._profile.ranking if embed else "keyword"
         parts = RANKINGS[ranking]
-        encoder = self._encoder_of(tenant, RETRIEVE)
-        vector = (await encoder.embed([query]))[0] if parts.vectors else None
+        caller = Caller(tenant, RETRIEVE, born, deadline)
+        vector = await self._embedded(query, caller) if parts.vectors else None
         words = query_words(query) if parts.words else ()
         found = await self._aside(
             self._search.find, tenant, history, Sought(query, ranking, vector, words), budget
         )
         self._check_settings(history, found.settings, for_writing=False)
-        tokens = encoder.tokens.count(query) if parts.vectors else 0
+        tokens = self._encoder.tokens.count(query) if parts.vectors else 0
         return Retrieval(found.chunks, tokens, vector, found.vectors)
 
     async def list(self, tenant: str) -> Sequence[str]:
@@ -264,6 +273,14 @@ class Histories:
         """Removes the history and everything made from it. Raises NotFound."""
         return await self._aside(self._store.delete, tenant, history)
 
+    async def _embedded(self, query: str, caller: Caller) -> Vectors:
+        left_s = caller.deadline - self._clock()
+        if left_s <= 0:
+            raise DeadlineExceeded("no time is left to embed the query")
+        embedding = self._encoder_of(caller).embed([query])
+        rows = await asyncio.wait_for(embedding, None if math.isinf(left_s) else left_s)
+        return cast(Vectors, rows[0])
+
     async def _aside(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `asyncio.to_thread`, on the threads that are for it."""
         run = partial(copy_context().run, call, *args, **kwargs)
@@ -293,7 +310,7 @@ class Histories:
 
     def _planner(self, tenant: str, progress: Progress | None) -> Planner:
         return Planner(
-            self._encoder_of(tenant, INGEST), self._profile.chunking, self._tokens, progress
+            self._encoder_of(Caller(tenant, INGEST)), self._profile.chunking, self._tokens, progress
         )
 
 

@@ -86,6 +86,16 @@ class Ledger:
         """Milliseconds until the nearer limit of time, infinite without one."""
         return self._time_ceiling - self._held.milliseconds - self.elapsed_ms
 
+    def brief_deadline(self, milliseconds: float) -> float:
+        """When work has to be done that takes no more than so long, as a rule: it may take that
+        from what is held back, which is an estimate; but never more than the limit of time."""
+        limit = self._started + self._time_ceiling / 1e3
+        return min(limit, max(self.deadline, self._clock() + milliseconds / 1e3))
+
+    def seconds_until(self, deadline: float) -> float | None:
+        """What asyncio is to wait for at most; None without a limit of time."""
+        return None if math.isinf(deadline) else deadline - self._clock()
+
     def refusal(self, bound: Bound, share: int = 1) -> str | None:
         """The limit that forbids work of this bound, or None if it fits.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -187,19 +186,27 @@ class Rungs:
             nonlocal reserved
             reserved = ledger.extend(reserved, self._read(tokens))
 
-        tools = Tools(models.encoder, models.tagger, afford=afford)
+        tools, cut_off = Tools(models.encoder, models.tagger, afford=afford), 0
         ledger.reserve(reserved)
         try:
             await self._turns.take()
-            return await task.module.local[rung.method](task.work, tools)
+            work = task.module.local[rung.method](task.work, tools)
+            # The floor asks no model, and is what is left when time is over.
+            left_s = None if rung == FLOOR else ledger.seconds_until(ledger.deadline)
+            return await asyncio.wait_for(work, left_s)
+        except asyncio.TimeoutError as exc:
+            cut_off = 1
+            raise DeadlineExceeded(_passed(ledger, "during a call")) from exc
         finally:
-            # What was read before the rung was given up is paid for.
-            cost = self._read(tools.tokens)
+            # What was read before the rung was given up is paid for; what was cut off, at its
+            # bound: the model may read it to the end.
+            cost = reserved.cost_usd if cut_off else self._read(tools.tokens)
             ledger.settle(reserved, cost)
             tally.usage += Usage(
                 input_tokens=sum(tools.tokens.values()),
                 cost_usd=cost,
-                calls=len(tools.tokens),
+                calls=len(tools.tokens) + cut_off,
+                failed_calls=cut_off,
                 cache_hits=tools.cache_hits,
             )
 
@@ -212,7 +219,8 @@ class Rungs:
         cost = call.bound.cost_usd
         try:
             completion = await asyncio.wait_for(
-                models.backbones[call.backbone].generate(call.request), _seconds(ledger.left_ms)
+                models.backbones[call.backbone].generate(call.request),
+                ledger.seconds_until(ledger.deadline),
             )
             cost = self._prices.cost(
                 call.backbone,
@@ -283,7 +291,3 @@ def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[tuple[Tier, Rung
 def _passed(ledger: Ledger, when: str) -> str:
     limit = "the caller's deadline" if ledger.time_limit == DEADLINE else f"budget.{TIME}"
     return f"{limit} passed {when}"
-
-
-def _seconds(milliseconds: float) -> float | None:
-    return None if math.isinf(milliseconds) else milliseconds / 1e3

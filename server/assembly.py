@@ -57,8 +57,8 @@ def open_histories(
     account."""
     limits = limits or Limits()
 
-    def encoder_of(tenant: str, stage: str) -> Encoder:
-        return models.bound(Caller(tenant, stage)).encoder
+    def encoder_of(caller: Caller) -> Encoder:
+        return models.bound(caller).encoder
 
     opened = opened or _folder_store(data_dir)
     most = Size(limits.history_turns, limits.history_bytes)
