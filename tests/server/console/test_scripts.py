@@ -6,14 +6,9 @@ import json
 import shutil
 import subprocess
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
-from budgetmem.errors import InvalidInput
-from budgetmem.importers import transcript
-from server.http.pages import FILES
-from tests.importers.transcripts import CASES, made
 from tests.server.http.house import open_house
 
 pytestmark = [
@@ -28,41 +23,6 @@ for (const line of input.trim().split("\\n")) {
   run[kind](value);
 }
 """
-
-
-@pytest.fixture
-def node(tmp_path):
-    """Runs a script beside the console's modules; gives what its `result` is in the end."""
-    for name in FILES:
-        (tmp_path / name).write_bytes(files("server.console").joinpath(name).read_bytes())
-    shutil.copy(Path(__file__).with_name("document.js"), tmp_path)
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-
-    def run(script, given=""):
-        (tmp_path / "script.js").write_text(
-            'import "./document.js";\nimport { readFileSync } from "node:fs";\n'
-            'import { lines } from "./api.js";\n'
-            'import { budgetOf, threeBudgets } from "./budgets.js";\n'
-            'import { Run } from "./run.js";\n'
-            'import { turnsOf } from "./conversations.js";\n'
-            'import { operatingPoint } from "./frontier.js";\n'
-            'import { summary } from "./metrics.js";\n'
-            'const input = readFileSync(0, "utf8");\nlet result;\n'
-            'const place = document.createElement("div");\n'
-            f"{script}\nconsole.log(JSON.stringify(result));\n",
-            encoding="utf-8",
-        )
-        done = subprocess.run(
-            ["node", tmp_path / "script.js"],
-            input=given.encode(),
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -173,73 +133,6 @@ def test_budgets_leave_out_what_was_not_given(node):
     assert [each["budget"]["tier"] for each in tiers] == ["TIER_LOW", "TIER_MID", "TIER_HIGH"]
     assert [each["budget"]["costWeight"] for each in weights] == [0.9, 0.45, 0]
     assert all(each["budget"]["maxCostUsd"] == 0.5 for each in tiers + weights)
-
-
-TOLD = """
-const told = (text) => {
-  try { return turnsOf(text); } catch (error) { return error.message; }
-};
-"""
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["about"])
-def test_a_transcript_is_read_as_by_the_command_line(node, case):
-    found = node(f"{TOLD}result = told(input);", case["text"])
-    if "fault" in case:
-        assert found.startswith(f"Line {case['fault']} names no speaker")
-        return
-    assert found == [as_here(each, turn) for each, turn in zip(found, case["turns"], strict=True)]
-
-
-def as_here(found, turn):
-    """The turn of the command line as the console has it: sessions with a date are called by it."""
-    session, time, speaker, text = turn
-    told = {"id": found["id"], "speaker": speaker, "text": text, "session": time or session}
-    return told | ({"time": time} if time else {})
-
-
-def by_the_command_line(text, path):
-    """Its turns; None where it refuses the text."""
-    path.write_text(text, encoding="utf-8", newline="")
-    try:
-        turns = transcript.read(path)[path.stem]
-    except InvalidInput:
-        return None
-    return [(t.session, t.time and t.time.isoformat(), t.speaker, t.text) for t in turns]
-
-
-def test_any_transcript_is_read_as_by_the_command_line(node, tmp_path):
-    texts = [text for text in made(400) if text.strip()]
-    found = node(f"{TOLD}result = JSON.parse(input).map(told);", json.dumps(texts))
-    theirs = [by_the_command_line(text, tmp_path / "talk.txt") for text in texts]
-    assert 40 < theirs.count(None) < 360
-    for text, ours, turns in zip(texts, found, theirs, strict=True):
-        if turns is None:
-            assert isinstance(ours, str), text
-        else:
-            assert ours == [as_here(*pair) for pair in zip(ours, turns, strict=True)], text
-
-
-SPOKEN = "Ana: I moved to Lisbon.\n  In May.\nBo: Lovely: when?\nBo: Lovely: when?\n"
-
-
-def test_a_transcript_becomes_turns_with_the_same_ids_every_time(node):
-    first, again = node("result = [turnsOf(input), turnsOf(input + input)];", SPOKEN)
-    assert [(each["speaker"], each["text"]) for each in first] == [
-        ("Ana", "I moved to Lisbon.\nIn May."),
-        ("Bo", "Lovely: when?"),
-        ("Bo", "Lovely: when?"),
-    ]
-    ids = [each["id"] for each in again]
-    assert ids[:3] == [each["id"] for each in first]
-    assert len(set(ids)) == 6
-
-
-def test_transcripts_of_two_days_do_not_become_one_session(node):
-    days = ["2023-05-08\nAna: Hi.", "2023-05-09\nAna: Hi."]
-    [one], [other] = node("result = JSON.parse(input).map(turnsOf);", json.dumps(days))
-    assert one["session"] != other["session"]
-    assert one["id"] != other["id"]
 
 
 TURN = {"id": "t1", "speaker": "Ana", "text": "Hi.", "time": "2024-01-14T18:05:00"}
