@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from rich.console import Console
+from rich.progress import track
 
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetMemError
@@ -112,7 +114,9 @@ async def open_walker(
             kept = recorded(models, profile, recording)
             histories = open_histories(profile, kept, options.data_dir)
             turns, tenant = dataset.histories(), tenant_of(dataset)
-            for history in sorted({question.history for question in questions}):
+            wanted = sorted({question.history for question in questions})
+            console = Console(stderr=True)
+            for history in track(wanted, "histories", console=console, disable=not wanted):
                 await histories.ingest(tenant, history, turns[history])
             walker = Walker(
                 profile=profile,

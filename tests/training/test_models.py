@@ -106,7 +106,10 @@ def opened(tmp_path, monkeypatch):
     def walker(own=None, dataset=NOTHING, questions=()):
         @asynccontextmanager
         async def loaded(profile, triton_url, *, show_progress):
-            encoder, tagger = HashEncoder(name="minilm-l6-v2"), ScriptedTagger(name="en-core-web-sm")
+            encoder, tagger = (
+                HashEncoder(name="minilm-l6-v2"),
+                ScriptedTagger(name="en-core-web-sm"),
+            )
             yield ModelSet(scripted(), encoder, tagger), own
             assert not [task for task in asyncio.all_tasks() if "_restarted" in repr(task)]
 

@@ -56,7 +56,9 @@ def test_every_dataset_has_histories_of_its_own(tmp_path):
             written(folder / name, [paragraphs(name)])
     options = ({"train": "a.jsonl"}, {"train": "b.jsonl"}, {"validation": "a.jsonl"})
     found = {
-        tenant_of(open_dataset("hotpotqa", folder, **each)) for each in options for folder in folders
+        tenant_of(open_dataset("hotpotqa", folder, **each))
+        for each in options
+        for folder in folders
     }
     assert len(found) == 3  # wherever the files lie
     forms = ("longmemeval-s", "longmemeval-oracle")
