@@ -37,6 +37,19 @@ def test_one_command_makes_the_page_and_its_charts(tmp_path, monkeypatch):
         assert "<script src=" not in html  # works without a network
 
 
+def test_what_differs_in_strategy_or_budget_alone_is_drawn_together(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report, "save", lambda chart, stem: drawn.append(stem.name))
+    others = [toy_figures(strategy="reasoning"), toy_figures(max_tokens=800)]
+    report.report([toy_figures(), *others], tmp_path, QUIET)
+    text = (tmp_path / report.PAGE).read_text()
+    joint = ["toy-test-400-tokens-over-strategy", "toy-test-capacity-over-max-tokens"]
+    assert [stem for stem in drawn if "-over-" in stem] == joint
+    assert all(f"({stem}.png)" in text for stem in joint)
+    assert "## toy, test, capacity, 800 tokens" in text
+    assert len(set(drawn)) == len(drawn)
+
+
 def test_figures_of_one_thing_twice_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="two of the figures"):
         report.report([toy_figures(), toy_figures()], tmp_path, QUIET)
