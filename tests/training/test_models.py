@@ -163,12 +163,13 @@ ASKED = [Question("q", "chat", "Who has a cat?", "Ana", "c", ())]
 SAID = (turn(0, "I have a cat."), turn(1, "And a dog."))
 
 
-async def test_forms_of_a_dataset_do_not_mix_their_histories_in_one_store(opened):
+async def test_forms_of_a_dataset_do_not_mix_their_histories_in_one_store(opened, capsys):
     for said in (SAID, SAID[:1]):
         async with opened(dataset=Talk(said), questions=ASKED) as (walker, _):
             found = await walker.retriever.retrieve(walker.tenant, "chat", "Who has a cat?", 400)
             names = {name for chunk in found.chunks for name in chunk.turn_ids}
             assert names == {each.id for each in said}
+    assert "histories" in capsys.readouterr().err  # a bar over them
 
 
 async def test_neither_chunks_nor_replies_depend_on_the_tenant(opened):

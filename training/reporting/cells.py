@@ -19,7 +19,7 @@ def micro(usd: float) -> str:
 
 def gained(found: Gain) -> str:
     """A difference with its interval, in per cent of the other's score, and what it is against."""
-    part = "" if found.relative is None else f", {100 * found.relative:+.0f}%"
+    part = "" if found.relative is None else f", {round(100 * found.relative):+d}%"
     mixed = " + ".join(f"{share:.0%} {name}" for name, share in found.against.items())
     mean, low, high = (
         # Not -0.000.

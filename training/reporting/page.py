@@ -48,7 +48,8 @@ test themselves, choosing favours the router."""
 
 AREAS = """Every frontier is taken with its mixtures: the area under its concave hull, up to the
 dearest of all ways and down to no score, as a share of that rectangle with the height 1. A
-random mixture of the constants, from the cheapest to the best, has 1.000 of their area."""
+random mixture of the constants, from the cheapest to the best, has 1.000 of their area; what does
+not reach down to the cheapest, or up to the best, has less."""
 
 
 def page(sections: Sequence[str]) -> str:

@@ -121,7 +121,7 @@ class Results:
         _write(file, held, _ROUTERS)
         return held
 
-    def builds(self) -> Mapping[str, Build]:
+    def builds(self) -> dict[str, Build]:
         """What ingesting takes, of the histories that `add_builds` named."""
         file = self.folder / BUILDS
         return _read(file, _BUILDS) if file.exists() else {}

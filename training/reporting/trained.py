@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from budgetmem.router_artifact import RouterCard
@@ -50,22 +50,23 @@ choosing together, each at its lambdas."""
 def of_card(card: RouterCard) -> Trained:
     """As a router's card says."""
     weights = card.cost_weight
-    return Trained(
+    router = Trained(
         version=card.version,
         cost_weights=(weights.min, weights.max),
-        **_learned(card.training),
         profile=card.profile,
         blind=_blind(card.training),
     )
+    return _learned(router, card.training)
 
 
 def of_recording(version: str, setting: Mapping[str, Any]) -> Trained:
     """Of a router that is made of a recording's outcomes, for any lambda."""
-    return Trained(version, **_learned(setting), profile=str(setting.get("profile", "")))
+    return _learned(Trained(version, profile=str(setting.get("profile", ""))), setting)
 
 
-def _learned(told: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(told.get(name, "")) for name in ("dataset", "sha256", "split")}
+def _learned(router: Trained, told: Mapping[str, Any]) -> Trained:
+    dataset, sha256, split = (str(told.get(name, "")) for name in ("dataset", "sha256", "split"))
+    return replace(router, dataset=dataset, sha256=sha256, split=split)
 
 
 def _blind(told: object) -> bool:
