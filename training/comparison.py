@@ -86,7 +86,6 @@ class Comparison:
             split=self.args.split,
             strategy=self.args.strategy,
             max_tokens=self.args.max_tokens,
-            constants=False,
         )
 
     async def answer(self, arms: Sequence[Arm], results: Results) -> tuple[Failures, JudgeErrors]:

@@ -16,7 +16,7 @@ from budgetmem.errors import ConfigError, InvalidInput
 from budgetmem.types import Receipt
 from budgetmem.wire.results import encode_receipt
 from training import checkpoints
-from training.config import differences
+from training.differences import differences
 from training.reporting.trained import Routers, Trained
 
 T = TypeVar("T")

@@ -25,6 +25,11 @@ class Trained:
     profile: str = ""
     blind: bool = False
 
+    def takes(self, cost_weight: float) -> bool:
+        """Whether it was trained for this lambda."""
+        low, high = self.cost_weights or (cost_weight, cost_weight)
+        return low <= cost_weight <= high
+
     def shares_lambdas(self, other: Trained) -> bool:
         """Whether there is a lambda that both take."""
         if self.cost_weights is None or other.cost_weights is None:

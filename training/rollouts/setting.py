@@ -43,7 +43,6 @@ def setting_of(
     split: str,
     strategy: str,
     max_tokens: int | None,
-    constants: bool,
 ) -> dict[str, object]:
     """All of it, JSON-able. `dataset_name` opens the dataset again; `max_tokens` is the retrieval
     budget, None for the profile's. No path of this machine is in it."""
@@ -55,7 +54,6 @@ def setting_of(
         "strategy": strategy,
         "rungs": {tier.label: str(rung) for tier, rung in STRATEGIES[strategy].items()},
         "max_tokens": profile.retrieval.max_tokens if max_tokens is None else max_tokens,
-        "constants": constants,
         **of_profile(profile),
     }
 

@@ -25,9 +25,9 @@ from budgetmem.errors import ConfigError
 from budgetmem.history import Histories
 from budgetmem.local_encoder import LocalEncoder
 from budgetmem.store.sqlite import SqliteStore
-from training.config import differences
 from training.datasets.base import Dataset, Question
 from training.datasets.sampling import named
+from training.differences import differences
 from training.rollouts.environment import Embedded
 from training.rollouts.outcomes import OutcomeFile
 from training.rollouts.setting import check_embeds_queries, of_profile, tenant_of

@@ -30,7 +30,7 @@ def dataset(tmp_path):
 
 
 def made(dataset, **changed):
-    given = {"split": "train", "strategy": "capacity", "max_tokens": None, "constants": False}
+    given = {"split": "train", "strategy": "capacity", "max_tokens": None}
     return setting_of(SMALL, dataset, dataset_name="locomo", **{**given, **changed})
 
 
