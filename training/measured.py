@@ -8,6 +8,7 @@ from typing import Any
 from budgetmem.errors import ConfigError
 from budgetmem.modules import MODULES
 from budgetmem.tiers import Tier
+from training.reporting.arm_names import routed
 from training.reporting.figures import Figures
 from training.reporting.results import Result
 from training.rollouts.paths import LETTERS
@@ -19,15 +20,16 @@ def measured(figures: Figures, version: str) -> dict[str, Any]:
 
     Raises ConfigError if it is not among those that were evaluated.
     """
-    labels = [label for label, name in figures.head.routers.items() if name == version]
+    routers = figures.head.routers
     arms = {
-        float(weight): figures.found[arm]
-        for arm in figures.head.arms
-        for label, _, weight in [arm.rpartition("@")]
-        if label in labels
+        weight: figures.found[arm]
+        for label, by_weight in routed(figures.head.arms).items()
+        for router in routers.get(label, ())
+        for weight, arm in by_weight.items()
+        if router.version == version and router.takes(weight)
     }
     if not arms:
-        known = ", ".join(figures.head.routers.values()) or "none"
+        known = ", ".join(each.version for held in routers.values() for each in held) or "none"
         raise ConfigError(f"the figures have no results of the router {version}: they have {known}")
     return {
         "source": f"measured on a live Triton, {figures.head.split} questions",

@@ -15,6 +15,7 @@ from tests.training.reporting.toy_figures import toy_figures
 from training import export_onnx
 from training.export_onnx import OPSET, PARITY, export, parity, read_checkpoint
 from training.policies import ConditionedPolicy, PolicyShape
+from training.reporting.trained import Trained
 
 SHAPE = PolicyShape(dimension=6, features=5, projection=4, hidden=8)
 CARD = {
@@ -75,8 +76,9 @@ def test_the_folder_is_what_a_server_loads(tmp_path):
 
 def test_the_card_tells_what_the_router_came_to_when_it_ran(tmp_path):
     version = export(policy(), CARD, tmp_path).card.version
-    figures = toy_figures(arms=("LLLLL", "router@0"))
-    ran = replace(figures, head=replace(figures.head, routers={"router": version}))
+    figures = toy_figures(arms=("LLLLL", "router@0", "router@0.5"))
+    routers = {"router": [Trained(version, (0.0, 0.3)), Trained("another", (0.5, 0.5))]}
+    ran = replace(figures, head=replace(figures.head, routers=routers))
     card = export(policy(), CARD, tmp_path, ran).card
     assert card.version == version
     found = ran.found["router@0"]
