@@ -1,9 +1,9 @@
 """Episodes from recorded outcomes: a question's walk through the pipeline, without a model.
 
 A policy goes wherever it likes, as it does when it serves. What a path that was not recorded would
-have come to is estimated (training/rollouts/effects.py); a state that was not recorded is seen as
-the recorded one of the same stage that has most tiers in common with it. The features of the
-question and of what was retrieved are the same in all of a question's states.
+have scored and cost is estimated (training/rollouts/effects.py, part_costs.py); a state that was
+not recorded is seen as the recorded one of the same stage that has most tiers in common with it.
+The features of the question and of what was retrieved are the same in all of a question's states.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from budgetmem.tiers import Tier
 from budgetmem.vectors import mean_direction
 from training.policies import Observation
 from training.rollouts.effects import Effects
-from training.rollouts.outcomes import OutcomeFile
+from training.rollouts.outcomes import COSTS, OutcomeFile
+from training.rollouts.part_costs import estimated
 from training.rollouts.paths import (
     DEPTHS,
     EVERY_PATH,
@@ -102,17 +103,19 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Estimates:
-    """Of what paths that were not recorded would have come to, in score and in USD."""
+    """By which it is estimated what paths that were not recorded would have come to: effects on the
+    score, and the recorded costs of other questions, float64 [m, 243, parts]."""
 
     score: Effects
-    cost: Effects
+    costs: NDArray[np.float64]
 
     @staticmethod
     def of(file: OutcomeFile) -> Estimates:
         """By the outcomes of a file. Raises InvalidInput if there are none."""
         if not file.outcomes:
             raise InvalidInput("outcomes", "there are none: an empty split")
-        return Estimates(*map(Effects.fit, figures(file)))
+        scores, costs = figures(file)
+        return Estimates(Effects.fit(scores), costs)
 
 
 class RecordedEnvironment:
@@ -132,7 +135,7 @@ class RecordedEnvironment:
         scores, costs = figures(file)
         self.recorded: NDArray[np.bool_] = ~np.isnan(scores)
         self.score = np.clip(estimates.score.estimate(scores), 0.0, 1.0)
-        self.cost = np.maximum(estimates.cost.estimate(costs), costs[self.recorded].min())
+        self.cost = estimated(costs, estimates.costs)
         self._query = torch.from_numpy(
             np.stack([_vector(vectors.queries, name) for name in self.questions])
         )
@@ -210,13 +213,14 @@ class RecordedEnvironment:
 
 
 def figures(file: OutcomeFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores and costs (USD), float64 [n, 243] each, NaN where a path was not recorded."""
+    """Scores, float64 [n, 243], and costs by parts (USD), float64 [n, 243, parts]; NaN where a path
+    was not recorded."""
     scores = np.full((len(file.outcomes), len(EVERY_PATH)), np.nan)
-    costs = scores.copy()
+    costs = np.full((*scores.shape, COSTS), np.nan)
     for place, each in enumerate(file.outcomes):
         for letters, leaf in each.leaves.items():
             at = place, numbers(np.array([parse(letters)]))[0]
-            scores[at], costs[at] = leaf.score, leaf.cost_usd
+            scores[at], costs[at] = leaf.score, leaf.costs_usd
     return scores, costs
 
 

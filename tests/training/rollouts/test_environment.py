@@ -29,17 +29,23 @@ def number(path: str) -> int:
     return int("".join(str(LETTERS.index(letter)) for letter in path), 3)
 
 
+def shares(path: str) -> list[float]:
+    """The modules' parts of a cost that is 1e-6 of the path's number."""
+    return [
+        LETTERS.index(letter) * 1e-6 * 3 ** (MODULE_COUNT - 1 - place)
+        for place, letter in enumerate(path)
+    ]
+
+
 def question(name: str, paths) -> Outcomes:
-    """Its leaves tell their paths by score and cost; its nodes theirs by their feature."""
+    """Its leaves tell their paths by score and cost, of which each module has a part; its nodes
+    theirs by their feature."""
     nodes = {
         path[:depth]: Node((float(number("M" + path[:depth])),), (f"c{depth}",))
         for path in paths
         for depth in DEPTHS.values()
     }
-    rest = (0.0,) * MODULE_COUNT
-    leaves = {
-        path: Leaf(number(path) / 243, (number(path) * 1e-6, *rest, 1e-7), 9) for path in paths
-    }
+    leaves = {path: Leaf(number(path) / 243, (0.0, *shares(path), 1e-7), 9) for path in paths}
     return Outcomes(name, "h", "c", nodes, leaves, {})
 
 
@@ -91,7 +97,7 @@ def test_what_adds_up_over_modules_is_estimated_as_it_is():
     env = environment([EVERY[::4], EVERY[::7]])
     rows = np.arange(243)
     assert env.score == pytest.approx(np.stack([rows / 243] * 2), abs=2e-3)
-    assert env.cost == pytest.approx(np.stack([rows * 1e-6 + 1e-7] * 2), abs=1e-6)
+    assert env.cost == pytest.approx(np.stack([rows * 1e-6 + 1e-7] * 2), rel=1e-6)
 
 
 def test_a_state_that_was_not_recorded_is_seen_as_the_nearest_one():
