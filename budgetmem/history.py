@@ -251,13 +251,20 @@ class Histories:
 
         return await _retried(attempt)
 
-    async def delete_tenant(self, tenant: str) -> DeletionProof:
-        """Removes all histories of a tenant, also those that are made meanwhile."""
+    async def delete_tenant(
+        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
+    ) -> DeletionProof:
+        """Removes all histories of a tenant, also those that are made meanwhile.
+
+        `on_deleted` is told of each: what was removed before something is raised.
+        """
         proof = DeletionProof(0, 0, 0, 0)
         while names := await self.list(tenant):
             for name in names:
                 with suppress(NotFound):  # somebody else deleted it
-                    proof += await self.delete(tenant, name)
+                    one = await self.delete(tenant, name)
+                    on_deleted(one)
+                    proof += one
         return proof
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
