@@ -91,7 +91,7 @@ class Forgotten:
 
     def note_all(self, now: float) -> None:
         """Everybody is forgotten who was not since."""
-        self._everybody = now
+        self._everybody = max(self._everybody, now)
 
 
 def _digest(text: str) -> bytes:
