@@ -42,6 +42,10 @@ T = TypeVar("T")
 
 _ATTEMPTS = 20
 
+_REINDEX = (
+    "make it anew by `budgetmem store reindex` beside the store, or delete it and ingest it again"
+)
+
 
 @dataclass(frozen=True)
 class IngestReport:
@@ -173,6 +177,11 @@ class Histories:
 
         return await _retried(attempt)
 
+    async def is_current(self, tenant: str, history: str) -> bool:
+        """Whether a history was made with this encoder and these chunking settings. Raises
+        NotFound."""
+        return (await self.info(tenant, history)).settings == self._settings
+
     async def retrieve(
         self,
         tenant: str,
@@ -288,14 +297,13 @@ class Histories:
         if (found.encoder, found.dimension) != (mine.encoder, mine.dimension):
             raise ConfigError(
                 f"history {history!r} was made with the encoder {found.encoder!r} "
-                f"({found.dimension}-d), not {mine.encoder!r} ({mine.dimension}-d): "
-                "reindex it, or ingest it again"
+                f"({found.dimension}-d), not {mine.encoder!r} ({mine.dimension}-d): {_REINDEX}"
             )
         # Units of another form can be read as they are, but must not be mixed.
         if for_writing:
             raise ConfigError(
                 f"history {history!r} was made with chunking {found.chunking}, "
-                f"not {mine.chunking}: reindex it, or ingest it again"
+                f"not {mine.chunking}: {_REINDEX}"
             )
 
     def _planner(self, tenant: str, progress: Progress | None) -> Planner:

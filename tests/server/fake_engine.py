@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from budgetmem.errors import BudgetMemError, NotFound
+from budgetmem.errors import BudgetMemError, NotFound, StoreDamaged
 from budgetmem.history import IngestReport
 from budgetmem.info import (
     BackboneInfo,
@@ -117,6 +117,7 @@ SAMPLES = (Sample("budgetmem_requests_total", {"method": "Extract", "code": "OK"
 class FakeHistories:
     kept: dict[tuple[str, str], list[Turn]] = field(default_factory=dict)
     failure: BudgetMemError | None = None
+    damaged: set[str] = field(default_factory=set)
 
     async def ingest(self, tenant, history, turns):
         if self.failure is not None:
@@ -131,6 +132,8 @@ class FakeHistories:
 
     async def info(self, tenant, history):
         turns = self._turns(tenant, history)
+        if history in self.damaged:
+            raise StoreDamaged(f"the file of history {history!r} is damaged")
         times = [turn.time for turn in turns if turn.time is not None] or [None]
         settings = Settings("minilm", 384, "{}")
         return HistoryInfo(history, settings, 1, len(turns), len(turns), times[0], times[-1])
