@@ -44,6 +44,10 @@ T = TypeVar("T")
 
 _ATTEMPTS = 20
 
+_REINDEX = (
+    "make it anew by `budgetmem store reindex` beside the store, or delete it and ingest it again"
+)
+
 
 @dataclass(frozen=True)
 class IngestReport:
@@ -177,6 +181,11 @@ class Histories:
 
         return await _retried(attempt)
 
+    async def is_current(self, tenant: str, history: str) -> bool:
+        """Whether a history was made with this encoder and these chunking settings. Raises
+        NotFound."""
+        return (await self.info(tenant, history)).settings == self._settings
+
     async def retrieve(
         self,
         tenant: str,
@@ -260,13 +269,20 @@ class Histories:
 
         return await _retried(attempt)
 
-    async def delete_tenant(self, tenant: str) -> DeletionProof:
-        """Removes all histories of a tenant, also those that are made meanwhile."""
+    async def delete_tenant(
+        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
+    ) -> DeletionProof:
+        """Removes all histories of a tenant, also those that are made meanwhile.
+
+        `on_deleted` is told of each: what was removed before something is raised.
+        """
         proof = DeletionProof(0, 0, 0, 0)
         while names := await self.list(tenant):
             for name in names:
                 with suppress(NotFound):  # somebody else deleted it
-                    proof += await self.delete(tenant, name)
+                    one = await self.delete(tenant, name)
+                    on_deleted(one)
+                    proof += one
         return proof
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
@@ -298,14 +314,13 @@ class Histories:
         if (found.encoder, found.dimension) != (mine.encoder, mine.dimension):
             raise ConfigError(
                 f"history {history!r} was made with the encoder {found.encoder!r} "
-                f"({found.dimension}-d), not {mine.encoder!r} ({mine.dimension}-d): "
-                "reindex it, or ingest it again"
+                f"({found.dimension}-d), not {mine.encoder!r} ({mine.dimension}-d): {_REINDEX}"
             )
         # Units of another form can be read as they are, but must not be mixed.
         if for_writing:
             raise ConfigError(
                 f"history {history!r} was made with chunking {found.chunking}, "
-                f"not {mine.chunking}: reindex it, or ingest it again"
+                f"not {mine.chunking}: {_REINDEX}"
             )
 
     def _planner(self, tenant: str, progress: Progress | None) -> Planner:

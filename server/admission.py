@@ -20,7 +20,7 @@ from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
 from budgetmem.stages import REQUEST
 from budgetmem.store.base import DeletionProof, HistoryInfo
 from budgetmem.types import Answer, Memory, Turn
-from server.engine import Extractor, Histories
+from server.engine import DeletingHistories, Extractor
 from server.room import Room
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class AdmittedExtractor:
 class AdmittedHistories:
     """Histories behind a door that lets in as many calls as there is room for."""
 
-    inner: Histories
+    inner: DeletingHistories
     room: Room
 
     async def ingest(self, tenant: str, history: str, turns: Sequence[Turn]) -> IngestReport:
@@ -100,6 +100,8 @@ class AdmittedHistories:
         with self.room.place(tenant):
             return await self.inner.delete_turns(tenant, history, turn_ids)
 
-    async def delete_tenant(self, tenant: str) -> DeletionProof:
+    async def delete_tenant(
+        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
+    ) -> DeletionProof:
         with self.room.place(tenant):
-            return await self.inner.delete_tenant(tenant)
+            return await self.inner.delete_tenant(tenant, on_deleted)

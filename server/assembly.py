@@ -35,6 +35,7 @@ from budgetmem.version import installed_version
 from server.admission import AdmittedExtractor, AdmittedHistories
 from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog, RecordFile
+from server.errands import Errands
 from server.room import Room, StoreLimits
 from server.routers import ServedRouters
 from server.stores import FOLDER, OpenStore
@@ -85,11 +86,13 @@ def build_engine(
     store_limits: StoreLimits | None = None,
     tracer: Tracer = NO_TRACER,
     opened: OpenStore | None = None,
+    errands: Errands | None = None,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`, or one that is `opened`.
 
     `forget` is called with a tenant after a deletion, so that nothing of the history stays in
-    memory; a record of it goes to `data_dir`/erasures.jsonl, or into the database. With a
+    memory; a record of it goes to `data_dir`/erasures.jsonl, or into the database. Deletions are
+    `errands`, which go on when their callers have left: close them before the models. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
@@ -103,9 +106,10 @@ def build_engine(
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     log = ErasureLog(opened.records or RecordFile(data_dir / "erasures.jsonl"))
-    erasing = ErasingHistories(histories, forget, log)
-    admitted = AdmittedHistories(erasing, Room(store_limits or StoreLimits()))
-    return Engine(admitted, pipeline, describe(profile, routers.default, limits), routers)
+    # A deletion keeps its place when its caller has left, so the door is inside.
+    admitted = AdmittedHistories(histories, Room(store_limits or StoreLimits()))
+    erasing = ErasingHistories(admitted, forget, log, errands or Errands())
+    return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
 
 
 def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:

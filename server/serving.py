@@ -27,6 +27,7 @@ from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.canary import Canaries
 from server.doors import Doors
+from server.errands import Errands
 from server.http.door import http_door, socket_file
 from server.http.options import HttpOptions
 from server.observability.observing import Observability, observing
@@ -162,6 +163,8 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         await canaries.send_all()
         models = await stack.enter_async_context(scheduled(profile, guarded, seen))
         seen.watch_scheduler(models.scheduler.stats)
+        errands = Errands()
+        stack.push_async_callback(errands.close)
         engine = build_engine(
             profile,
             models,
@@ -174,6 +177,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             store_limits=options.store_limits,
             tracer=seen.tracer,
             opened=opened_here,
+            errands=errands,
         )
         await doors.serve(seen.engine(engine))
         stack.push_async_callback(doors.close, options.drain_s)

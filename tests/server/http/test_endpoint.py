@@ -17,6 +17,7 @@ from budgetmem.errors import (
     Conflict,
     HistoryFull,
     Overloaded,
+    StoreDamaged,
 )
 from budgetmem.info import Limits
 from server.http.openapi import OUT
@@ -184,6 +185,7 @@ def violation(response):
         (HistoryFull("turns", "too many"), 429, "RESOURCE_EXHAUSTED", None),
         (BudgetTooSmall("no room"), 400, "FAILED_PRECONDITION", None),
         (Conflict("another was first"), 409, "ABORTED", None),
+        (StoreDamaged("the file of history 'h' is damaged"), 500, "DATA_LOSS", None),
         (BackboneUnavailable("away"), 503, "UNAVAILABLE", None),
         (RuntimeError("a bug"), 500, "UNKNOWN", None),
     ],
