@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetmem.assets import cache_root
 from server.triton_install import TritonInstall, find_install
 
 LOOPBACK = "127.0.0.1"
@@ -55,6 +56,8 @@ class Launch:
     ) -> asyncio.subprocess.Process:
         shm_prefix = f"budgetmem_{uuid.uuid4().hex[:12]}_"
         options = self._options(backends, shm_prefix)
+        # Models find the same assets from another folder.
+        assets = {"BUDGETMEM_ASSETS": str(cache_root().absolute())}
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(SUPERVISOR)),
             *(str(self.stop_timeout_s), shm_prefix, str(folder), "--"),
@@ -62,7 +65,9 @@ class Launch:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **install.environment(), **self.environment},
+            env={**os.environ, **assets, **install.environment(), **self.environment},
+            # Its stubs look for modules in the current folder first: the user's may hold any.
+            cwd=folder,
             limit=MAX_LINE_BYTES,
             # Ctrl-C at a terminal reaches this process, which then stops Triton in order.
             start_new_session=True,

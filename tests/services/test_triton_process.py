@@ -214,6 +214,26 @@ async def test_a_model_that_does_not_load_is_reported_with_its_cause(
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.parametrize("name", ["server", "asyncio", "triton_python_backend_utils"])
+async def test_models_are_not_made_of_files_in_the_current_folder(
+    fake_repository, tmp_path, monkeypatch, name
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / f"{name}.py").write_text("raise ValueError('the wrong one')\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("BUDGETMEM_ASSETS", "weights")
+    needs = (
+        "import triton_python_backend_utils, asyncio, server.triton_models.parameters\n"
+        "from budgetmem.assets import cache_root\n"
+        f"assert str(cache_root()) == {str(here / 'weights')!r}\n"
+    )
+    source = (fake_repository / FAKE_MODEL / "1" / "model.py").read_text()
+    repository = repository_with(needs + source, fake_repository, tmp_path)
+    async with EmbeddedTriton(repository, start_timeout_s=120, stop_timeout_s=4) as triton:
+        assert triton.running
+
+
 async def test_a_start_that_takes_too_long_is_given_up(fake_repository, tmp_path):
     repository = repository_with("import time\ntime.sleep(600)\n", fake_repository, tmp_path)
     others = descendants(os.getpid())
