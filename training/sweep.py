@@ -27,7 +27,7 @@ from training.statistics import spearman
 
 SWEEP = "sweep.json"
 BLIND = "blind"
-"""The policy that sees lambda alone: what reading the question is worth."""
+"""The policy that sees lambda alone: what reading the question is worth to one that does."""
 
 Train = Callable[[TrainConfig, Splits, Console], ConditionedPolicy]
 
@@ -49,13 +49,13 @@ def sweep(config: TrainConfig, splits: Splits, console: Console, train: Train) -
         alone = {"cost_weights": (weight,), "cost_weight_draw": "each", "out": config.out / name}
         policy = train(config.model_copy(update=alone), splits, console)
         fixed += evaluate(policy, splits.validation, [weight], scales, name="fixed")
+    conditioned = config.model_copy(update={"out": config.out / "conditioned"})
     policies: dict[str, Policy] = {
-        "conditioned": train(
-            config.model_copy(update={"out": config.out / "conditioned"}), splits, console
-        ),
-        BLIND: train(blinded(config), splits, console),
+        "conditioned": train(conditioned, splits, console),
         "nearest neighbours": fitted(splits.training, scales),
     }
+    if not config.policy.blind:
+        policies[BLIND] = train(blinded(config), splits, console)
     # Beyond the range that it was trained on, a policy would be judged by guesses.
     found = {
         name: evaluate(policy, splits.validation, config.selection, scales, name=name)
