@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
 from budgetmem import validation
@@ -34,13 +35,18 @@ from budgetmem.store.base import (
     Size,
     Snapshot,
     Store,
+    not_found,
 )
+from budgetmem.store.paging import page_of
 from budgetmem.types import Chunk, Turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 20
+
+NAMES_AT_ONCE = 16
+"""Histories that are looked at in one go when they are listed: about 20 ms of SQLite's."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,7 @@ class Histories:
         if the history would become too large, ConfigError if it was made with other settings; in
         every case nothing was written.
         """
-        validation.check_turns(turns)
-        distinct = validation.without_repeats(turns)
+        distinct = await self._aside(_checked, turns)
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
@@ -151,7 +156,7 @@ class Histories:
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
-            turns = await self._aside(self._store.turns, tenant, history)
+            turns = await self._aside(lambda: list(self._store.turns(tenant, history)))
             snapshot = await self._aside(
                 self._store.snapshot, tenant, history, list(by_session(turns)), []
             )
@@ -207,15 +212,23 @@ class Histories:
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
-        return await self._aside(self._store.histories, tenant)
+        names, found = self._store.histories(tenant), list[str]()
+        # In pieces, so that searches need not wait until all of many histories are looked at.
+        while some := await self._aside(list, islice(names, NAMES_AT_ONCE)):
+            found += some
+        return found
 
     async def info(self, tenant: str, history: str) -> HistoryInfo:
         """Counts of one history. Raises NotFound."""
         return await self._aside(self._store.info, tenant, history)
 
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]:
-        """All turns as they were ingested, in order of arrival. Raises NotFound."""
-        return iter(await self._aside(self._store.turns, tenant, history))
+    async def export(self, tenant: str, history: str) -> AsyncIterator[Turn]:
+        """All turns as they were ingested, in order of arrival, read in pages as they are asked
+        for. Raises NotFound, and Conflict if the history is deleted and made again meanwhile."""
+        turns = await self._aside(self._store.turns, tenant, history)
+        while some := await self._aside(page_of, turns):
+            for turn in some:
+                yield turn
 
     async def delete_turns(
         self, tenant: str, history: str, turn_ids: Collection[str]
@@ -230,8 +243,10 @@ class Histories:
         planner = self._planner(tenant, None)
 
         async def attempt() -> DeletionProof:
-            turns = await self._aside(self._store.turns, tenant, history)
-            names = list(by_session(turn for turn in turns if turn.id in wanted))
+            before = await self._aside(self._store.snapshot, tenant, history, (), wanted)
+            if before.settings is None:
+                raise not_found(history)
+            names = list(by_session(before.known.values()))
             snapshot = await self._aside(self._store.snapshot, tenant, history, names, list(wanted))
             self._check_settings(history, snapshot.settings, for_writing=True)
             there = frozenset(snapshot.known)
@@ -295,6 +310,12 @@ class Histories:
         return Planner(
             self._encoder_of(tenant, INGEST), self._profile.chunking, self._tokens, progress
         )
+
+
+def _checked(turns: Sequence[Turn]) -> list[Turn]:
+    """Each turn once. Raises InvalidInput for the first that cannot be kept."""
+    validation.check_turns(turns)
+    return validation.without_repeats(turns)
 
 
 def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Turn]) -> list[Turn]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -24,7 +24,7 @@ class Histories(Protocol):
 
     async def info(self, tenant: str, history: str) -> HistoryInfo: ...
 
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]: ...
+    def export(self, tenant: str, history: str) -> AsyncIterator[Turn]: ...
 
     async def delete(self, tenant: str, history: str) -> DeletionProof: ...
 

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -102,8 +102,8 @@ class ErasingHistories:
     async def info(self, tenant: str, history: str) -> HistoryInfo:
         return await self.inner.info(tenant, history)
 
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]:
-        return await self.inner.export(tenant, history)
+    def export(self, tenant: str, history: str) -> AsyncIterator[Turn]:
+        return self.inner.export(tenant, history)
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         proof = await self.inner.delete(tenant, history)

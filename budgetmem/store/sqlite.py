@@ -17,6 +17,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from budgetmem.store.base import (
     check_size,
     not_found,
 )
+from budgetmem.store.paging import Page, paged
 from budgetmem.store.paths import Paths, sync_folder
 from budgetmem.types import Turn
 
@@ -49,15 +51,14 @@ class SqliteStore:
         self._paths = Paths(root)
 
     def tenants(self) -> list[str]:
-        return [name for name in self._paths.tenants() if self.histories(name)]
+        return [name for name in self._paths.tenants() if any(self.histories(name))]
 
-    def histories(self, tenant: str) -> list[str]:
-        names = []
+    def histories(self, tenant: str) -> Iterator[str]:
         for name in self._paths.histories(tenant):
             with self._reading(tenant, name) as db:
-                if db is not None and queries.holds_turns(db):
-                    names.append(name)
-        return names
+                there = db is not None and queries.holds_turns(db)
+            if there:
+                yield name
 
     def info(self, tenant: str, history: str) -> HistoryInfo:
         with self._existing(tenant, history) as db:
@@ -159,10 +160,12 @@ class SqliteStore:
         with self._existing(tenant, history) as db:
             return queries.vectors(db, ids)
 
-    def turns(self, tenant: str, history: str) -> list[Turn]:
+    def turns(self, tenant: str, history: str) -> Iterator[Turn]:
+        return paged(history, partial(self._page, tenant, history))
+
+    def _page(self, tenant: str, history: str, after: int) -> Page:
         with self._existing(tenant, history) as db:
-            found = db.execute(f"SELECT {rows.TURN_COLUMNS} FROM turns ORDER BY seq")
-            return [rows.turn_from(row) for row in found]
+            return queries.page(db, after)
 
     def contents(self, tenant: str, history: str) -> Contents:
         with self._existing(tenant, history) as db:

@@ -47,7 +47,7 @@ def test_there_and_back_again_by_postgresql(filled, tmp_path, new_database):
         assert result.stdout.startswith("2 histories copied, 0 were there; 3 turns"), result.output
     with opened(filled) as first, opened(back) as last:
         for each in (("ana", "trip"), ("ben", "home")):
-            assert last.turns(*each) == first.turns(*each)
+            assert list(last.turns(*each)) == list(first.turns(*each))
             assert last.info(*each) == first.info(*each)
 
 

@@ -136,7 +136,8 @@ class FakeHistories:
         return HistoryInfo(history, settings, 1, len(turns), len(turns), times[0], times[-1])
 
     async def export(self, tenant, history):
-        return iter(self._turns(tenant, history))
+        for turn in self._turns(tenant, history):
+            yield turn
 
     async def delete(self, tenant, history):
         count = len(self._turns(tenant, history))

@@ -83,4 +83,4 @@ async def test_all_else_is_left_to_the_histories(erasing):
     assert (await erasing.ingest("ana", "trip", TURNS)).added == 2
     assert list(await erasing.list("ana")) == ["trip"]
     assert (await erasing.info("ana", "trip")).turns == 2
-    assert list(await erasing.export("ana", "trip")) == TURNS
+    assert [each async for each in erasing.export("ana", "trip")] == TURNS
