@@ -14,7 +14,6 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import ParamSpec, TypeVar
 
 from budgetmem import validation
@@ -22,6 +21,7 @@ from budgetmem.backbone import Encoder, Vectors
 from budgetmem.chunking import BoundedTokens, by_session
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, NotFound
+from budgetmem.pieces import in_pieces
 from budgetmem.planning import Plan, Planner, Progress
 from budgetmem.ranking import query_words
 from budgetmem.retrieval import RANKINGS
@@ -44,9 +44,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 20
-
-NAMES_AT_ONCE = 16
-"""Histories that are looked at in one go when they are listed: about 20 ms of SQLite's."""
 
 
 @dataclass(frozen=True)
@@ -212,11 +209,7 @@ class Histories:
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
-        names, found = self._store.histories(tenant), list[str]()
-        # In pieces, so that searches need not wait until all of many histories are looked at.
-        while some := await self._aside(list, islice(names, NAMES_AT_ONCE)):
-            found += some
-        return found
+        return await in_pieces(self._store.histories(tenant), self._aside)
 
     async def info(self, tenant: str, history: str) -> HistoryInfo:
         """Counts of one history. Raises NotFound."""

@@ -32,10 +32,9 @@ from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.tracing import NO_TRACER
 from budgetmem.version import installed_version
-from server.admission import AdmittedExtractor, AdmittedHistories
+from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog, RecordFile
-from server.room import Room, StoreLimits
 from server.routers import ServedRouters
 from server.stores import FOLDER, OpenStore
 
@@ -82,7 +81,6 @@ def build_engine(
     routers: ServedRouters | None = None,
     breakers: Breakers | None = None,
     limits: Limits | None = None,
-    store_limits: StoreLimits | None = None,
     tracer: Tracer = NO_TRACER,
     opened: OpenStore | None = None,
 ) -> Engine:
@@ -104,8 +102,7 @@ def build_engine(
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     log = ErasureLog(opened.records or RecordFile(data_dir / "erasures.jsonl"))
     erasing = ErasingHistories(histories, forget, log)
-    admitted = AdmittedHistories(erasing, Room(store_limits or StoreLimits()))
-    return Engine(admitted, pipeline, describe(profile, routers.default, limits), routers)
+    return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
 
 
 def describe(profile: Profile, router: Router, limits: Limits | None = None) -> ServerInfo:

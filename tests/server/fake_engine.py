@@ -45,6 +45,7 @@ from budgetmem.types import (
 from server.doors import Doors
 from server.engine import Engine
 from server.observability.observing import Observability
+from server.room import CallLimits
 from server.security.security import Security
 
 CHUNK = Chunk("c1", "s1", datetime(2023, 5, 8, 13, 56), ("t1", "t2"), "Ana: hi\nBo: hi", 7, 0.5)
@@ -245,12 +246,13 @@ class Running:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0917  (most tests name one or two)
     serve: bool = True,
     security: Security | None = None,
     limits: Limits | None = None,
     seen: Observability | None = None,
     local: Path | None = None,
+    calls: CallLimits | None = None,
 ) -> Iterator[Running]:
     """The doors on a free port, and at `local`, in a thread and loop of their own; watched by
     `seen`."""
@@ -260,7 +262,7 @@ def running(
 
     async def start():
         info = replace(INFO, limits=limits or INFO.limits)
-        doors = Doors(limits, security, [seen.interceptor] if seen else ())
+        doors = Doors(limits, security, [seen.interceptor] if seen else (), calls)
         engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters(), lambda: SAMPLES)
         port = await doors.open("127.0.0.1", 0, local)
         if serve:

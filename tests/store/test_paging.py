@@ -1,9 +1,8 @@
 """Turns come out of every store in pages: whole, in order, and never of two lives of a history."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import pytest
 
 from budgetmem.errors import Conflict, NotFound
 from budgetmem.store.paging import PAGE_CHARACTERS, PAGE_TURNS, Page, page_of, paged

@@ -21,7 +21,6 @@ from budgetmem.store.postgres.schema import check_version
 from budgetmem.store.words import Corpus, ranked, tokenized
 from budgetmem.types import Turn
 
-
 _ROWS_AT_ONCE = 32
 """Of a page, brought from the server together."""
 
