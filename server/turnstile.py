@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import grpc
 
-from budgetmem.errors import Overloaded
+from budgetmem.errors import BudgetMemError
 from server.errors import Handler, refusal
 from server.room import Rooms
 from server.security.permissions import is_open
@@ -19,7 +19,8 @@ class Turnstile(grpc.aio.ServerInterceptor):
     """Takes a call's place before its message is read, and holds it until the call has ended: until
     the last message of a stream has left. It comes after what tells whose the call is.
 
-    Who finds no place is Overloaded, and nothing of the message was read.
+    Who finds no place is Overloaded, and who is nobody Unauthenticated, with nothing of the message
+    read.
     """
 
     def __init__(self, rooms: Rooms, tenants: Tenants) -> None:
@@ -35,7 +36,7 @@ class Turnstile(grpc.aio.ServerInterceptor):
         place = ExitStack()
         try:
             place.enter_context(self._rooms.place(method, self._tenant(handler_call_details)))
-        except Overloaded as exc:
+        except BudgetMemError as exc:
             return refusal(exc)
         # The call's own task. It also ends where the handler never runs: no message may come.
         task = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""A server over scripted models in a process of its own: `python -m tests.chaos.scripted_server DIR`.
+"""A server over scripted models: `python -m tests.chaos.scripted_server DATA_DIR`.
 
 Prints its address, and serves until it is killed.
 """
