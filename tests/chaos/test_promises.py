@@ -96,6 +96,7 @@ async def test_a_server_that_does_not_recover_is_not_waited_for_for_ever():
         {"most_bytes": 1001 + MOST_MORE_BYTES},
         {"recovery_s": None},
         {"ingests": FINE | {"failed": 1}},
+        {"ingests": FINE | {"answered": 0}},
         {"exports": FINE | {"refused_without_hint": 1}},
     ],
 )
