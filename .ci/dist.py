@@ -1,23 +1,33 @@
-"""Builds the sdist, and the wheel from it, and looks whether each works when it is installed.
+"""Builds the sdist, and the wheel from it, installs that in a clean environment and runs its demo.
 
-`make dist` runs this. Each is installed into an environment of its own in a temporary folder,
-without the libraries that it requires: those come from the environment that runs this.
+`make dist` runs this. What the wheel requires, the extra `embedded` with it, comes from pip's
+index; the demonstration serves the profile `tiny` and pulls its weights where they are missing.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import tempfile
+import time
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CHECK = ROOT / "tests" / "packaging" / "installed.py"
+SOURCES = {
+    "budgetmem": "budgetmem",
+    "server": "server",
+    "model_repository": "server/model_repository",
+}
+"""Folders of the tree, and what they are in the wheel; as in pyproject.toml."""
+TIERS = {"low", "mid", "high"}
 
 
 def main() -> None:
@@ -25,14 +35,14 @@ def main() -> None:
     out = ROOT / "dist"
     for old in [*out.glob("budgetmem-*.whl"), *out.glob("budgetmem-*.tar.gz")]:
         old.unlink()
-    subprocess.run([sys.executable, "-m", "build", "--outdir", str(out), str(ROOT)], check=True)
+    with timed("built"):
+        run(sys.executable, "-m", "build", "--outdir", str(out), str(ROOT), folder=ROOT)
     [wheel], [sdist] = out.glob("budgetmem-*.whl"), out.glob("budgetmem-*.tar.gz")
-    strays = [*strays_of_wheel(wheel), *strays_of_sdist(sdist)]
-    if strays:
-        sys.exit("does not belong there: " + ", ".join(strays))
     for artefact in (wheel, sdist):
         print(f"{artefact.name}, {artefact.stat().st_size / 1e6:.2f} MB", flush=True)
-        check(artefact)
+    complain("does not belong there", [*strays_of_wheel(wheel), *strays_of_sdist(sdist)])
+    complain("not as in the tree", [*lost_by_wheel(wheel, tracked())])
+    try_out(wheel)
 
 
 def strays_of_wheel(wheel: Path) -> Iterator[str]:
@@ -49,20 +59,76 @@ def strays_of_sdist(sdist: Path) -> Iterator[str]:
         yield from (each for each in archive.getnames() if each.endswith((".so", ".pyc", ".o")))
 
 
-def check(artefact: Path) -> None:
-    """Installs it apart and runs the check there. Raises CalledProcessError where that fails."""
+def tracked() -> Mapping[str, bytes]:
+    """What the repository has for the wheel, by the names in the wheel."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", *SOURCES]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    paths = [Path(name) for name in listed.split("\0") if name]
+    return {
+        str(Path(SOURCES[path.parts[0]], *path.parts[1:])): (ROOT / path).read_bytes()
+        for path in paths
+    }
+
+
+def lost_by_wheel(wheel: Path, files: Mapping[str, bytes]) -> Iterator[str]:
+    """Files that a wheel, which was built from the sdist, lacks or has otherwise."""
+    archive = zipfile.ZipFile(wheel)
+    present = set(archive.namelist())
+    for name, content in files.items():
+        if name not in present or archive.read(name) != content:
+            yield name
+
+
+def try_out(wheel: Path) -> None:
+    """Installs a wheel with all that it needs, looks at it, and runs its demonstration.
+
+    Raises CalledProcessError where one of them fails.
+    """
     with tempfile.TemporaryDirectory(prefix="budgetmem-dist-") as folder:
-        venv.create(folder, with_pip=True)
-        python = Path(folder) / "bin" / "python"
-        run = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", str(artefact)]
-        subprocess.run(run, check=True)
-        libraries = sysconfig.get_path("purelib")
-        major, minor = sys.version_info[:2]
-        site = Path(folder) / "lib" / f"python{major}.{minor}" / "site-packages"
-        # A path in a .pth is searched after the environment's own, and its .pth files are not read:
-        # an editable BudgetMem in it is out of the way.
-        (site / "libraries.pth").write_text(f"{libraries}\n", encoding="utf-8")
-        subprocess.run([str(python), str(CHECK)], check=True, cwd=folder)
+        clean, work = Path(folder) / "environment", Path(folder) / "work"
+        venv.create(clean, with_pip=True)
+        python = str(clean / "bin" / "python")
+        with timed("installed"):
+            install = ("-m", "pip", "install", "--quiet", f"{wheel}[embedded]")
+            run(python, *install, folder=Path(folder))
+        run(python, "-m", "pip", "check", folder=Path(folder))
+        run(python, str(CHECK), folder=Path(folder))
+        work.mkdir()
+        # Where the demonstration is run, files may have any names.
+        (work / "server.py").write_text("raise SystemExit('the wrong server')\n")
+        with timed("demonstrated"):
+            command = ("demo", "--profile", "tiny", "--questions", "1", "--output", "demo.json")
+            run(str(clean / "bin" / "budgetmem"), *command, folder=work)
+        complain("in the demonstration", [*faults_of_demo(work / "demo.json")])
+
+
+def faults_of_demo(file: Path) -> Iterator[str]:
+    """What is missing in what a demonstration wrote: its question is answered on every tier."""
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    yield from sorted(f"no row on {tier}" for tier in TIERS - {row["tier"] for row in rows})
+    for row in rows:
+        if not (row["memory"] and row["answer"] and row["tokens"] > 0):
+            yield f"no memory or no answer on {row['tier']}"
+
+
+def run(*command: str, folder: Path) -> None:
+    """Runs it there, with nothing of this environment's packages on its path."""
+    apart = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    subprocess.run(command, check=True, cwd=folder, env={**apart, "PYTHONNOUSERSITE": "1"})
+
+
+def complain(what: str, found: list[str]) -> None:
+    """Exits where something was found."""
+    if found:
+        sys.exit(f"{what}: {', '.join(found)}")
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Says how long it took."""
+    begin = time.monotonic()
+    yield
+    print(f"{what} in {time.monotonic() - begin:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

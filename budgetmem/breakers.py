@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
-from budgetmem.errors import BackboneUnavailable
+from budgetmem.errors import BackboneError, BackboneUnavailable
 
 
 class BreakerState(Enum):
@@ -49,7 +49,7 @@ class Breaker:
         self._failures = 0
         self._opened = 0.0
         self._probing = False
-        self._last_success = clock()
+        self._last_success = self._heard = clock()
 
     @property
     def state(self) -> BreakerState:
@@ -70,9 +70,25 @@ class Breaker:
         """Seconds since a call succeeded, or since the start."""
         return self._clock() - self._last_success
 
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the last sign of life: an answer of whatever kind, or the start."""
+        return self._clock() - self._heard
+
+    def heard(self) -> None:
+        """A sign of life of a call that goes on: its first token."""
+        self._heard = self._clock()
+
     def reset(self) -> None:
         """Forgets the failures: the model was started anew."""
         self._failures = 0
+        self.heard()
+
+    def fail(self) -> None:
+        """Counts a failure that no call tells: whoever made the call knows that it was the model's
+        doing."""
+        self._failures += 1
+        self._opened = self._clock()
 
     @contextmanager
     def call(self) -> Iterator[None]:
@@ -87,12 +103,15 @@ class Breaker:
         try:
             yield
         except BackboneUnavailable:
-            self._failures += 1
-            self._opened = self._clock()
+            self.fail()
+            raise
+        except BackboneError:
+            self.heard()
             raise
         else:
             self._failures = 0
             self._last_success = self._clock()
+            self.heard()
         finally:
             if probes:
                 self._probing = False

@@ -11,6 +11,7 @@ from budgetmem.config import Profile
 from budgetmem.ledger import Bound
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import Prompt
+from budgetmem.reasons import CONTEXT
 from budgetmem.stages import ANSWER
 
 
@@ -58,7 +59,7 @@ class Calls:
                 prompt_tokens=read,
             ),
             bound=self.bound(key, read, max_tokens),
-            overflow=f"context: {over} tokens over {profile.context}" if over > 0 else None,
+            overflow=f"{CONTEXT}: {over} tokens over {profile.context}" if over > 0 else None,
         )
 
     def answer(self, prompt: Prompt) -> Call:

@@ -12,7 +12,8 @@
      +- Conflict              a concurrent writer won; the write may be repeated
      +- BackboneError         a backbone, encoder or task model failed
      |   +- BackboneUnavailable   it cannot be reached, or died in the middle: worth a retry
-     +- StoreUnavailable      the database of histories cannot be reached: worth a retry
+     +- StoreUnavailable      what keeps the histories cannot be reached: worth a retry
+     +- StoreDamaged          what keeps a history is not what was written: a retry does not help
      +- DeadlineExceeded      the request's time is over
      +- Overloaded            too much work is waiting; `retry_after_ms` says when to come back
      +- ServerError           seen by the client: the server failed, or is of another version
@@ -90,7 +91,13 @@ class BackboneUnavailable(BackboneError):
 
 class StoreUnavailable(BudgetMemError):
     """The database that keeps the histories cannot be reached, or went away in the middle of a
-    call, whose outcome then is unknown. Every call may be made again."""
+    call, whose outcome then is unknown; or a disk is full, or fails. Every call may be made
+    again."""
+
+
+class StoreDamaged(BudgetMemError):
+    """The file of a history was changed by something else than this library: it can be deleted or
+    restored from a backup, nothing else. Other histories are not concerned."""
 
 
 class DeadlineExceeded(BudgetMemError):

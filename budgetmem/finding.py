@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,12 +11,16 @@ from typing import Protocol
 from budgetmem.backbone import Models, Vectors
 from budgetmem.breakers import Breakers
 from budgetmem.config import ENCODER, Profile
-from budgetmem.errors import BackboneUnavailable
+from budgetmem.errors import BackboneUnavailable, DeadlineExceeded
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.prices import PriceBook
+from budgetmem.reasons import UNAVAILABLE
 from budgetmem.retrieval import RANKINGS
-from budgetmem.rungs import UNAVAILABLE
 from budgetmem.types import Chunk, Usage
+
+EMBEDDING_MS = 500.0
+"""What the embedding of a question may take of the time that is held back for its answer: it takes
+some tens of milliseconds, and a ranking by keywords alone costs more than it saves."""
 
 
 class Question(Protocol):
@@ -55,7 +61,9 @@ class Retrieval(Protocol):
 class Retriever(Protocol):
     """Finds a history's chunks for a query (`budgetmem.history.Histories`).
 
-    Without `embed` it may not spend anything, and ranks by keywords alone.
+    Without `embed` it may not spend anything, and ranks by keywords alone. With it, `born` and
+    `deadline` are those of `budgetmem.backbone.Caller`: raises DeadlineExceeded where there is no
+    time to embed the query, asyncio.TimeoutError where that was begun, and cut off.
     """
 
     async def retrieve(
@@ -66,6 +74,8 @@ class Retriever(Protocol):
         max_tokens: int | None = None,
         *,
         embed: bool = True,
+        born: float = 0.0,
+        deadline: float = math.inf,
     ) -> Retrieval: ...
 
 
@@ -73,8 +83,8 @@ class Retriever(Protocol):
 class Finder:
     """Retrieval under a ledger.
 
-    With `breakers`, a query that cannot be embedded because the encoder is away is ranked by
-    keywords; without them (None) that is an error.
+    A query that cannot be embedded in time is ranked by keywords. With `breakers` so is one that
+    cannot be embedded because the encoder is away; without them (None) that is an error.
     """
 
     profile: Profile
@@ -88,28 +98,41 @@ class Finder:
     ) -> tuple[Retrieval, Usage, tuple[str, ...]]:
         """The chunks, what finding them cost, and notes for the receipt."""
         start = ledger.elapsed_ms
-        refusal = self._refusal(asked, ledger)
+        refusal, usage = self._refusal(asked, ledger), Usage()
         try:
-            found = await self._retrieve(asked, embed=refusal is None)
+            found = await self._retrieve(asked, ledger, embed=refusal is None)
         except BackboneUnavailable:
             if self.breakers is None or refusal is not None:
                 raise
             refusal = UNAVAILABLE
-            found = await self._retrieve(asked, embed=False)
-        cost = self.prices.cost(self.models.encoder.name, found.tokens)
-        ledger.spend(cost)
-        usage = Usage(
+            found = await self._retrieve(asked, ledger, embed=False)
+        except DeadlineExceeded:
+            refusal = ledger.time_limit
+            found = await self._retrieve(asked, ledger, embed=False)
+        except asyncio.TimeoutError:
+            # The encoder may read it to the end.
+            usage = Usage(cost_usd=self._bound(asked).cost_usd, calls=1, failed_calls=1)
+            refusal = ledger.time_limit
+            found = await self._retrieve(asked, ledger, embed=False)
+        usage += Usage(
             input_tokens=found.tokens,
-            cost_usd=cost,
-            milliseconds=ledger.elapsed_ms - start,
+            cost_usd=self.prices.cost(self.models.encoder.name, found.tokens),
             calls=1 if found.tokens else 0,
+            milliseconds=ledger.elapsed_ms - start,
         )
+        ledger.spend(usage.cost_usd)
         notes = () if refusal is None else (f"retrieval: by keywords alone ({refusal})",)
         return found, usage, notes
 
-    async def _retrieve(self, asked: Question, *, embed: bool) -> Retrieval:
+    async def _retrieve(self, asked: Question, ledger: Ledger, *, embed: bool) -> Retrieval:
         return await self.retriever.retrieve(
-            asked.tenant, asked.history, asked.query, asked.max_tokens, embed=embed
+            asked.tenant,
+            asked.history,
+            asked.query,
+            asked.max_tokens,
+            embed=embed,
+            born=ledger.started,
+            deadline=ledger.brief_deadline(EMBEDDING_MS),
         )
 
     def _refusal(self, asked: Question, ledger: Ledger) -> str | None:
@@ -118,7 +141,8 @@ class Finder:
             return None
         if self.breakers is not None and self.breakers.refuses(ENCODER):
             return UNAVAILABLE
+        return ledger.refusal(self._bound(asked))
+
+    def _bound(self, asked: Question) -> Bound:
         encoder = self.models.encoder
-        return ledger.refusal(
-            Bound(self.prices.cost(encoder.name, encoder.tokens.count(asked.query)))
-        )
+        return Bound(self.prices.cost(encoder.name, encoder.tokens.count(asked.query)))

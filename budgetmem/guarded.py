@@ -167,7 +167,12 @@ class _GuardedBackbone:
     async def generate(
         self, request: GenerationRequest, on_first_token: Callable[[], None] | None = None
     ) -> Completion:
-        return await self.guard.call(lambda: self.inner.generate(request, on_first_token))
+        def first_token() -> None:
+            self.guard.breaker.heard()
+            if on_first_token is not None:
+                on_first_token()
+
+        return await self.guard.call(lambda: self.inner.generate(request, first_token))
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,22 @@ are new, and tries again when a concurrent writer was first.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from budgetmem import validation
-from budgetmem.backbone import Encoder, Vectors
+from budgetmem.backbone import Caller, Encoder, Vectors
 from budgetmem.chunking import BoundedTokens, by_session
 from budgetmem.config import RetrievalProfile
-from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, NotFound
+from budgetmem.errors import ConfigError, Conflict, DeadlineExceeded, DuplicateTurn, NotFound
 from budgetmem.pieces import in_pieces
 from budgetmem.planning import Plan, Planner, Progress
 from budgetmem.ranking import query_words
@@ -44,6 +46,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 20
+
+_REINDEX = (
+    "make it anew by `budgetmem store reindex` beside the store, or delete it and ingest it again"
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,8 @@ class Retrieval:
 class Histories:
     """The histories of a store, with the encoder and the retrieval settings of one profile.
 
-    `encoder_of(tenant, stage)` is the same encoder, working on a tenant's account (the stages are
-    INGEST and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
+    `encoder_of(caller)` is the same encoder, working on a caller's account (the stages are INGEST
+    and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
     No ingest makes a history larger than `most`. Calls of the store block `threads`, by default
     those of asyncio. Any number of these may work on one store, in any number of processes.
     """
@@ -87,17 +93,19 @@ class Histories:
         store: Store,
         encoder: Encoder,
         retrieval: RetrievalProfile,
-        encoder_of: Callable[[str, str], Encoder] | None = None,
+        encoder_of: Callable[[Caller], Encoder] | None = None,
         most: Size | None = None,
         *,
         threads: Executor | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._encoder = encoder
-        self._encoder_of = encoder_of or (lambda tenant, stage: encoder)
+        self._encoder_of = encoder_of or (lambda caller: encoder)
         self._profile = retrieval
         self._most = most
         self._threads = threads
+        self._clock = clock
         self._tokens = BoundedTokens(encoder.tokens)
         self._search = Search(store, self._tokens, retrieval.rrf_constant)
 
@@ -175,6 +183,11 @@ class Histories:
 
         return await _retried(attempt)
 
+    async def is_current(self, tenant: str, history: str) -> bool:
+        """Whether a history was made with this encoder and these chunking settings. Raises
+        NotFound."""
+        return (await self.info(tenant, history)).settings == self._settings
+
     async def retrieve(
         self,
         tenant: str,
@@ -183,12 +196,17 @@ class Histories:
         max_tokens: int | None = None,
         *,
         embed: bool = True,
+        born: float = 0.0,
+        deadline: float = math.inf,
     ) -> Retrieval:
         """The chunks that fit `max_tokens` (of the encoder; None: the profile's), in time order.
 
-        Without `embed` the encoder reads nothing, and the ranking is by keywords alone.
+        Without `embed` the encoder reads nothing, and the ranking is by keywords alone. With it,
+        the query has to be embedded by `deadline`; `born` is when the request began, both in
+        seconds of the clock.
         Raises InvalidInput for an unusable query or budget, NotFound for an unknown or empty
-        history, ConfigError if the history was made with another encoder.
+        history, ConfigError if the history was made with another encoder, DeadlineExceeded if
+        there is no time to embed the query, asyncio.TimeoutError if that was begun, and cut off.
         """
         validation.check_query(query)
         budget = self._profile.max_tokens if max_tokens is None else max_tokens
@@ -197,14 +215,14 @@ class Histories:
         self._check_settings(history, info.settings, for_writing=False)
         ranking = self._profile.ranking if embed else "keyword"
         parts = RANKINGS[ranking]
-        encoder = self._encoder_of(tenant, RETRIEVE)
-        vector = (await encoder.embed([query]))[0] if parts.vectors else None
+        caller = Caller(tenant, RETRIEVE, born, deadline)
+        vector = await self._embedded(query, caller) if parts.vectors else None
         words = query_words(query) if parts.words else ()
         found = await self._aside(
             self._search.find, tenant, history, Sought(query, ranking, vector, words), budget
         )
         self._check_settings(history, found.settings, for_writing=False)
-        tokens = encoder.tokens.count(query) if parts.vectors else 0
+        tokens = self._encoder.tokens.count(query) if parts.vectors else 0
         return Retrieval(found.chunks, tokens, vector, found.vectors)
 
     async def list(self, tenant: str) -> Sequence[str]:
@@ -259,18 +277,33 @@ class Histories:
 
         return await _retried(attempt)
 
-    async def delete_tenant(self, tenant: str) -> DeletionProof:
-        """Removes all histories of a tenant, also those that are made meanwhile."""
+    async def delete_tenant(
+        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
+    ) -> DeletionProof:
+        """Removes all histories of a tenant, also those that are made meanwhile.
+
+        `on_deleted` is told of each: what was removed before something is raised.
+        """
         proof = DeletionProof(0, 0, 0, 0)
         while names := await self.list(tenant):
             for name in names:
                 with suppress(NotFound):  # somebody else deleted it
-                    proof += await self.delete(tenant, name)
+                    one = await self.delete(tenant, name)
+                    on_deleted(one)
+                    proof += one
         return proof
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         """Removes the history and everything made from it. Raises NotFound."""
         return await self._aside(self._store.delete, tenant, history)
+
+    async def _embedded(self, query: str, caller: Caller) -> Vectors:
+        left_s = caller.deadline - self._clock()
+        if left_s <= 0:
+            raise DeadlineExceeded("no time is left to embed the query")
+        embedding = self._encoder_of(caller).embed([query])
+        rows = await asyncio.wait_for(embedding, None if math.isinf(left_s) else left_s)
+        return cast(Vectors, rows[0])
 
     async def _aside(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `asyncio.to_thread`, on the threads that are for it."""
@@ -289,19 +322,18 @@ class Histories:
         if (found.encoder, found.dimension) != (mine.encoder, mine.dimension):
             raise ConfigError(
                 f"history {history!r} was made with the encoder {found.encoder!r} "
-                f"({found.dimension}-d), not {mine.encoder!r} ({mine.dimension}-d): "
-                "reindex it, or ingest it again"
+                f"({found.dimension}-d), not {mine.encoder!r} ({mine.dimension}-d): {_REINDEX}"
             )
         # Units of another form can be read as they are, but must not be mixed.
         if for_writing:
             raise ConfigError(
                 f"history {history!r} was made with chunking {found.chunking}, "
-                f"not {mine.chunking}: reindex it, or ingest it again"
+                f"not {mine.chunking}: {_REINDEX}"
             )
 
     def _planner(self, tenant: str, progress: Progress | None) -> Planner:
         return Planner(
-            self._encoder_of(tenant, INGEST), self._profile.chunking, self._tokens, progress
+            self._encoder_of(Caller(tenant, INGEST)), self._profile.chunking, self._tokens, progress
         )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from budgetmem.errors import BudgetTooSmall
+from budgetmem.reasons import COST, DEADLINE, TIME
 from budgetmem.types import Budget
 
 
@@ -25,11 +26,6 @@ class Bound:
 
     cost_usd: float = 0.0
     milliseconds: float = 0.0
-
-
-TIME = "max_latency_ms"
-DEADLINE = "deadline"
-"""What a ledger calls its limits of time: the request's own ceiling, and its caller's patience."""
 
 
 class Ledger:
@@ -90,13 +86,23 @@ class Ledger:
         """Milliseconds until the nearer limit of time, infinite without one."""
         return self._time_ceiling - self._held.milliseconds - self.elapsed_ms
 
+    def brief_deadline(self, milliseconds: float) -> float:
+        """When work has to be done that takes no more than so long, as a rule: it may take that
+        from what is held back, which is an estimate; but never more than the limit of time."""
+        limit = self._started + self._time_ceiling / 1e3
+        return min(limit, max(self.deadline, self._clock() + milliseconds / 1e3))
+
+    def seconds_until(self, deadline: float) -> float | None:
+        """What asyncio is to wait for at most; None without a limit of time."""
+        return None if math.isinf(deadline) else deadline - self._clock()
+
     def refusal(self, bound: Bound, share: int = 1) -> str | None:
         """The limit that forbids work of this bound, or None if it fits.
 
         `share` modules run side by side and divide what is left equally.
         """
         if not self._fits(*[bound.cost_usd] * share):
-            return "max_cost_usd"
+            return COST
         if bound.milliseconds > 0 and bound.milliseconds > self.left_ms:
             return self._time_limit
         return None

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from budgetmem.assets import asset_dir
 from budgetmem.backbone import TokenCounter, Vectors
+from budgetmem.config import EncoderProfile
 from budgetmem.errors import ConfigError
 from budgetmem.onnx_session import open_session
 from budgetmem.tokens import FileTokens, load_tokenizer
@@ -29,6 +31,19 @@ class RememberedTokens:
 
     def count(self, text: str) -> int:
         return self._count(text)
+
+
+def local_encoder(profile: EncoderProfile) -> LocalEncoder:
+    """The encoder of a profile, as the server has it on Triton.
+
+    Raises AssetError if it is not downloaded, ConfigError where ONNX Runtime is not installed.
+    """
+    try:
+        return LocalEncoder(asset_dir(profile.asset), max_tokens=profile.max_tokens)
+    except ImportError as exc:
+        raise ConfigError(
+            f"the encoder needs ONNX Runtime ({exc}): pip install 'budgetmem[embedded]'"
+        ) from exc
 
 
 class LocalEncoder:

@@ -19,11 +19,12 @@ from budgetmem.errors import BudgetTooSmall, InvalidInput
 from budgetmem.features import State
 from budgetmem.finding import Finder, Retriever
 from budgetmem.gather import gather_or_cancel
-from budgetmem.ledger import DEADLINE, Ledger
+from budgetmem.ledger import Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules import MODULES
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt
+from budgetmem.reasons import DEADLINE
 from budgetmem.router import Decision, Router, Routers, check_cost_weight
 from budgetmem.rungs import Rungs, Task
 from budgetmem.stages import STAGES

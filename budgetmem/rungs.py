@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,18 +12,16 @@ from budgetmem.breakers import Breakers
 from budgetmem.calls import Call, Calls
 from budgetmem.config import Profile
 from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, DeadlineExceeded, ReplyError
-from budgetmem.ledger import DEADLINE, TIME, Bound, Ledger
+from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules.base import Module, Tools
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
+from budgetmem.reasons import COST, DEADLINE, REPLY, TIME, UNAVAILABLE
 from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
 
 logger = logging.getLogger(__name__)
-
-UNAVAILABLE = "unavailable"
-"""Why a rung is masked or given up whose model is away."""
 
 SPECIALIST_PASSES = 8
 """How often a specialist rung may embed its chunks, for its bound: once as lines, and again within
@@ -153,12 +150,12 @@ class Rungs:
             try:
                 findings = await self._attempt(task.on(tier), rung, ledger, tally)
             except ReplyError as exc:
-                tally.fallbacks.append(Fallback(str(rung), f"reply: {exc}"))
+                tally.fallbacks.append(Fallback(str(rung), f"{REPLY}: {exc}"))
                 tally.usage += Usage(failed_calls=1)
             except DeadlineExceeded:
                 tally.fallbacks.append(Fallback(str(rung), ledger.time_limit))
             except BudgetTooSmall:
-                tally.fallbacks.append(Fallback(str(rung), "max_cost_usd"))
+                tally.fallbacks.append(Fallback(str(rung), COST))
             except self._given_up as exc:
                 logger.warning("%s on %s: %s", task.module.name, rung, exc)
                 tally.fallbacks.append(Fallback(str(rung), UNAVAILABLE))
@@ -189,19 +186,27 @@ class Rungs:
             nonlocal reserved
             reserved = ledger.extend(reserved, self._read(tokens))
 
-        tools = Tools(models.encoder, models.tagger, afford=afford)
+        tools, cut_off = Tools(models.encoder, models.tagger, afford=afford), 0
         ledger.reserve(reserved)
         try:
             await self._turns.take()
-            return await task.module.local[rung.method](task.work, tools)
+            work = task.module.local[rung.method](task.work, tools)
+            # The floor asks no model, and is what is left when time is over.
+            left_s = None if rung == FLOOR else ledger.seconds_until(ledger.deadline)
+            return await asyncio.wait_for(work, left_s)
+        except asyncio.TimeoutError as exc:
+            cut_off = 1
+            raise DeadlineExceeded(_passed(ledger, "during a call")) from exc
         finally:
-            # What was read before the rung was given up is paid for.
-            cost = self._read(tools.tokens)
+            # What was read before the rung was given up is paid for; what was cut off, at its
+            # bound: the model may read it to the end.
+            cost = reserved.cost_usd if cut_off else self._read(tools.tokens)
             ledger.settle(reserved, cost)
             tally.usage += Usage(
                 input_tokens=sum(tools.tokens.values()),
                 cost_usd=cost,
-                calls=len(tools.tokens),
+                calls=len(tools.tokens) + cut_off,
+                failed_calls=cut_off,
                 cache_hits=tools.cache_hits,
             )
 
@@ -214,7 +219,8 @@ class Rungs:
         cost = call.bound.cost_usd
         try:
             completion = await asyncio.wait_for(
-                models.backbones[call.backbone].generate(call.request), _seconds(ledger.left_ms)
+                models.backbones[call.backbone].generate(call.request),
+                ledger.seconds_until(ledger.deadline),
             )
             cost = self._prices.cost(
                 call.backbone,
@@ -285,7 +291,3 @@ def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[tuple[Tier, Rung
 def _passed(ledger: Ledger, when: str) -> str:
     limit = "the caller's deadline" if ledger.time_limit == DEADLINE else f"budget.{TIME}"
     return f"{limit} passed {when}"
-
-
-def _seconds(milliseconds: float) -> float | None:
-    return None if math.isinf(milliseconds) else milliseconds / 1e3

@@ -42,9 +42,9 @@ def hub_tokens(hub_id: str) -> TokenCounter:
 
     Nothing is downloaded: `hf download HUB_ID tokenizer.json` puts it there.
     """
-    cached = try_to_load_from_cache(hub_id, "tokenizer.json")
-    if isinstance(cached, str):
-        return FileTokens(Path(cached))
+    cached = cached_tokenizer(hub_id)
+    if cached is not None:
+        return FileTokens(cached)
     logger.warning(
         "no tokenizer of %s in the local hub cache: its prompts are counted in bytes, an upper "
         "bound of about four times the tokens; run: hf download %s tokenizer.json",
@@ -52,6 +52,12 @@ def hub_tokens(hub_id: str) -> TokenCounter:
         hub_id,
     )
     return ByteCounter()
+
+
+def cached_tokenizer(hub_id: str) -> Path | None:
+    """The `tokenizer.json` of a hub model in the local hub cache, if it is there."""
+    cached = try_to_load_from_cache(hub_id, "tokenizer.json")
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def load_tokenizer(tokenizer_file: Path) -> Tokenizer:

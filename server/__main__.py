@@ -22,16 +22,6 @@ from server.security.options import SecurityOptions
 @grouped
 def serve(  # noqa: PLR0917  (the command line's options)
     place: Place,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER|URL",
-            envvar="BUDGETMEM_STORE",
-            help="Where histories are kept instead of DATA_DIR/histories: a folder, or"
-            " postgresql://USER@HOST/DATABASE, which several servers may share. Others see what is"
-            " on a command line: put the password into PGPASSWORD.",
-        ),
-    ] = None,
     router: Annotated[
         list[Path] | None,
         typer.Option(
@@ -39,9 +29,6 @@ def serve(  # noqa: PLR0917  (the command line's options)
             help="A trained router, instead of the bundled one of its strategy; may be repeated.",
         ),
     ] = None,
-    bundled_routers: Annotated[
-        bool, typer.Option(help="Serve the trained routers that come with the profile.")
-    ] = True,
     sample_tiers: Annotated[
         bool,
         typer.Option(help="Trained routers draw tiers by probability, or take the best one."),
@@ -119,12 +106,12 @@ def serve(  # noqa: PLR0917  (the command line's options)
         drain_s=drain,
         show_progress=not json_logs,
         routers=tuple(router or ()),
-        bundled_routers=bundled_routers,
+        bundled_routers=place.bundled_routers,
         sample_tiers=sample_tiers,
         security=security,
         limits=limits.limits,
         call_limits=limits.call_limits,
-        store=store,
+        store=place.store,
         http=http,
         observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),
     )

@@ -35,6 +35,7 @@ from budgetmem.version import installed_version
 from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog, RecordFile
+from server.errands import Errands
 from server.routers import ServedRouters
 from server.stores import FOLDER, OpenStore
 
@@ -56,8 +57,8 @@ def open_histories(
     account."""
     limits = limits or Limits()
 
-    def encoder_of(tenant: str, stage: str) -> Encoder:
-        return models.bound(Caller(tenant, stage)).encoder
+    def encoder_of(caller: Caller) -> Encoder:
+        return models.bound(caller).encoder
 
     opened = opened or _folder_store(data_dir)
     most = Size(limits.history_turns, limits.history_bytes)
@@ -83,11 +84,13 @@ def build_engine(
     limits: Limits | None = None,
     tracer: Tracer = NO_TRACER,
     opened: OpenStore | None = None,
+    errands: Errands | None = None,
 ) -> Engine:
     """The engine of one profile over the store in `data_dir`, or one that is `opened`.
 
     `forget` is called with a tenant after a deletion, so that nothing of the history stays in
-    memory; a record of it goes to `data_dir`/erasures.jsonl, or into the database. With a
+    memory; a record of it goes to `data_dir`/erasures.jsonl, or into the database. Deletions are
+    `errands`, which go on when their callers have left: close them before the models. With a
     `scheduler` requests wait in it until the pipeline has room. Without `routers` a fixed one
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
@@ -101,7 +104,7 @@ def build_engine(
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     log = ErasureLog(opened.records or RecordFile(data_dir / "erasures.jsonl"))
-    erasing = ErasingHistories(histories, forget, log)
+    erasing = ErasingHistories(histories, forget, log, errands or Errands())
     return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from budgetmem.errors import NotFound, ServerUnavailable
+from budgetmem.errors import NotFound, ServerUnavailable, StoreDamaged
 from budgetmem.history import IngestReport
 from budgetmem.info import CostWeights, Frontier, RouterVersion, Sample, ServerInfo
 from budgetmem.pipeline import ExtractRequest, Observer
@@ -33,6 +32,14 @@ class Histories(Protocol):
     ) -> DeletionProof: ...
 
     async def delete_tenant(self, tenant: str) -> DeletionProof: ...
+
+
+class DeletingHistories(Histories, Protocol):
+    """Those that tell of every history that they delete, before they go on to the next."""
+
+    async def delete_tenant(
+        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = ...
+    ) -> DeletionProof: ...
 
 
 class Extractor(Protocol):
@@ -101,6 +108,10 @@ async def overview(histories: Histories, tenant: str) -> list[HistoryInfo]:
     """Counts of every history of a tenant, by name; one that is deleted meanwhile is left out."""
     found: list[HistoryInfo] = []
     for name in await histories.list(tenant):
-        with contextlib.suppress(NotFound):
+        try:
             found.append(await histories.info(tenant, name))
+        except StoreDamaged:
+            found.append(HistoryInfo.of_damaged(name))
+        except NotFound:
+            continue
     return found

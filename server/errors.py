@@ -33,6 +33,7 @@ STATUS: Mapping[type[BudgetMemError], grpc.StatusCode] = {
     errors.Conflict: grpc.StatusCode.ABORTED,
     errors.BackboneUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.StoreDamaged: grpc.StatusCode.DATA_LOSS,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ServerUnavailable: grpc.StatusCode.UNAVAILABLE,
@@ -40,6 +41,9 @@ STATUS: Mapping[type[BudgetMemError], grpc.StatusCode] = {
     errors.ConfigError: grpc.StatusCode.FAILED_PRECONDITION,
 }
 """An error that is not listed has the status of its nearest listed base."""
+
+SERVER_FAULTS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
+"""What whoever runs the server has to know of, and is logged."""
 
 FIELD_BYTES = 500
 """Of a field's path in the trailing metadata; the status has all of it."""
@@ -53,7 +57,7 @@ def status_of(error: BudgetMemError) -> grpc.StatusCode:
 async def abort(context: Context, error: BudgetMemError) -> NoReturn:
     """Ends the call with the error's status, its google.rpc.Status and its field."""
     code = status_of(error)
-    if code is grpc.StatusCode.INTERNAL:
+    if code in SERVER_FAULTS:
         logger.error("%s", error, exc_info=error)
     fault = encode_fault(error, code.value[0])
     # What is set already, the request id for example, would else be dropped.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,19 @@ class Place:
         str | None,
         typer.Option(metavar="HOST:PORT", help="A Triton of yours, instead of the embedded one."),
     ] = None
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|URL",
+            envvar="BUDGETMEM_STORE",
+            help="Where histories are kept instead of DATA_DIR/histories: a folder, or"
+            " postgresql://USER@HOST/DATABASE, which several servers may share. Others see what is"
+            " on a command line: put the password into PGPASSWORD.",
+        ),
+    ] = field(default=None, repr=False)
+    bundled_routers: Annotated[
+        bool, typer.Option(help="Serve the trained routers that come with the profile.")
+    ] = True
 
     @property
     def data_folder(self) -> Path:

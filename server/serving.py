@@ -27,6 +27,7 @@ from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.canary import Canaries
 from server.doors import Doors
+from server.errands import Errands
 from server.http.door import http_door, socket_file
 from server.http.options import HttpOptions
 from server.observability.observing import Observability, observing
@@ -155,10 +156,17 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             )
         )
         guarded = GuardedModels(seen.models(connection, profile.endpoints), breakers, outage)
-        canaries = Canaries(guarded, breakers, billed=frozenset(profile.endpoints))
+        canaries = Canaries(
+            guarded,
+            breakers,
+            billed=frozenset(profile.endpoints),
+            give_up=own.give_up if own else _left_alone,
+        )
         await canaries.send_all()
         models = await stack.enter_async_context(scheduled(profile, guarded, seen))
         seen.watch_scheduler(models.scheduler.stats)
+        errands = Errands(options.call_limits.store)
+        stack.push_async_callback(errands.close)
         engine = build_engine(
             profile,
             models,
@@ -170,6 +178,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             limits=options.limits,
             tracer=seen.tracer,
             opened=opened_here,
+            errands=errands,
         )
         await doors.serve(seen.engine(engine))
         stack.push_async_callback(doors.close, options.drain_s)
@@ -249,6 +258,10 @@ async def connected(
         if over_http:
             models = replace(models, backbones={**models.backbones, **over_http})
         yield models, own
+
+
+def _left_alone(model: str) -> None:
+    """A Triton elsewhere is not ours to start anew: that its breaker opens has to do."""
 
 
 async def _watch(

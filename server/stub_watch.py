@@ -16,16 +16,19 @@ class StubWatch:
     """Calls `on_death` with the model's name when a process that runs `stub` ends.
 
     Only the processes that are there when the watch begins are watched: while models load, Triton
-    starts and ends more of them.
+    starts and ends more of them. Raises OSError where there are no more open files to be had.
     """
 
     def __init__(self, stub: Path, on_death: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._handles: list[int] = []
-        for pid, model in running_stubs(stub).items():
-            handle = os.pidfd_open(pid)
-            self._handles.append(handle)
-            self._loop.add_reader(handle, self._died, handle, model, on_death)
+        self._soon: list[asyncio.Handle] = []
+        try:
+            for pid, model in running_stubs(stub).items():
+                self._watch(pid, model, on_death)
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Ends the watch."""
@@ -33,6 +36,18 @@ class StubWatch:
             self._loop.remove_reader(handle)
             os.close(handle)
         self._handles.clear()
+        for call in self._soon:
+            call.cancel()
+
+    def _watch(self, pid: int, model: str, on_death: Callable[[str], None]) -> None:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            # It was there a moment ago. Told later, when whoever makes the watch has it.
+            self._soon.append(self._loop.call_soon(on_death, model))
+            return
+        self._handles.append(handle)
+        self._loop.add_reader(handle, self._died, handle, model, on_death)
 
     def _died(self, handle: int, model: str, on_death: Callable[[str], None]) -> None:
         self._loop.remove_reader(handle)

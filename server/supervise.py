@@ -1,6 +1,6 @@
 """Keeps one child process group no longer alive than its owner, and cleans up after it.
 
-Run as a script by `server.triton_process`: `supervise.py GRACE SHM_PREFIX WORK_DIR -- COMMAND...`.
+Run as a script by `server.triton_launch`: `supervise.py GRACE SHM_PREFIX WORK_DIR -- COMMAND...`.
 Its stdin is a pipe that the owner holds open. When the pipe closes, because the owner asks to stop
 or because it died in whatever way, the child gets SIGTERM, after GRACE seconds SIGKILL, and so
 does everything it started. Exits with the child's code (128 + signal if a signal ended it).

@@ -35,8 +35,8 @@ class TritonInstall:
     def backend_directory(self, folder: Path) -> Path:
         """Writes a backend directory with the stub for this Python into `folder`.
 
-        The stub starts an isolated interpreter, which ignores PYTHONPATH. But it imports this copy
-        of its utilities before any model, so that they can give it this interpreter's packages.
+        The stub starts an isolated interpreter, which ignores PYTHONPATH. But the bundled models
+        import this copy of its utilities first, which gives them this interpreter's packages.
         """
         backend = folder / "python"
         backend.mkdir(parents=True)

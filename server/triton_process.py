@@ -12,12 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
 import socket
-import sys
-import tempfile
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,15 +22,12 @@ from types import TracebackType
 from budgetmem.errors import BackboneUnavailable, ConfigError
 from budgetmem.triton import wait_ready
 from server.stub_watch import StubWatch
-from server.triton_install import find_install
+from server.triton_launch import LOOPBACK, Launch
 from server.triton_log import graded
 
 logger = logging.getLogger("triton")
 
-LOOPBACK = "127.0.0.1"
-SUPERVISOR = Path(__file__).with_name("supervise.py")
 MODEL_LOADED = re.compile(r"successfully loaded '([^']+)'")
-MAX_LINE_BYTES = 1 << 20
 
 Progress = Callable[[Sequence[str], Sequence[str]], None]
 """Called with the models loaded so far, and with all of them."""
@@ -44,8 +37,8 @@ class EmbeddedTriton:
     """Starts Triton on `repository` and stops it; `url` is its gRPC address, host:port.
 
     The address stays the same over `restart()`, so that clients reconnect by themselves.
-    `on_trouble` is called when it is about to be stopped because one of its models died. Use it as
-    an asynchronous context manager, or call `start` and `stop`.
+    `on_trouble` is called when it is about to be stopped because one of its models died, or was
+    given up. Use it as an asynchronous context manager, or call `start` and `stop`.
     """
 
     def __init__(
@@ -61,29 +54,34 @@ class EmbeddedTriton:
         on_trouble: Callable[[], None] | None = None,
     ) -> None:
         self._repository = repository
-        self._start_timeout_s = start_timeout_s
-        self._stop_timeout_s = stop_timeout_s
         self._on_progress = on_progress
         self._on_trouble = on_trouble or (lambda: None)
-        self._environment = dict(environment or {})
         self._log: deque[str] = deque(maxlen=kept_log_lines)
         self._loaded: list[str] = []
         self._models = models_in(repository)
-        self._grpc_port, self._metrics_port = free_ports(2)
-        self._metrics = metrics
+        grpc_port, metrics_port = free_ports(2)
+        self._launch = Launch(
+            repository,
+            grpc_port,
+            metrics_port,
+            metrics,
+            start_timeout_s,
+            stop_timeout_s,
+            dict(environment or {}),
+        )
         self._process: asyncio.subprocess.Process | None = None
         self._log_reader: asyncio.Task[None] | None = None
-        self._stub = Path()
         self._watch: StubWatch | None = None
 
     @property
     def url(self) -> str:
-        return f"{LOOPBACK}:{self._grpc_port}"
+        return f"{LOOPBACK}:{self._launch.grpc_port}"
 
     @property
     def metrics_url(self) -> str | None:
         """Where Prometheus may scrape, if `metrics` was asked for."""
-        return f"http://{LOOPBACK}:{self._metrics_port}/metrics" if self._metrics else None
+        launch = self._launch
+        return f"http://{LOOPBACK}:{launch.metrics_port}/metrics" if launch.metrics else None
 
     @property
     def running(self) -> bool:
@@ -97,21 +95,22 @@ class EmbeddedTriton:
     async def start(self) -> None:
         """Starts Triton and returns once every model is ready.
 
-        Raises ConfigError if it is not installed, BackboneUnavailable with the end of its log if
-        it dies on the way or is not ready within `start_timeout_s`.
+        Raises ConfigError if it is not installed, BackboneUnavailable if the machine has no room
+        for it, and with the end of its log if it dies on the way or is not ready within
+        `start_timeout_s`.
         """
         if self.running:
             return
         self._log.clear()
         self._loaded.clear()
-        self._process = await self._spawn()
-        self._log_reader = asyncio.create_task(self._read_log(self._process))
         try:
-            await self._until_ready()
-            self._watch = StubWatch(self._stub, self._model_died)
-        except BaseException:
-            await self.stop()
-            raise
+            await self._start()
+        except OSError as exc:
+            # What was full may be emptied: whoever restarts it is to try again.
+            raise BackboneUnavailable(
+                f"the embedded Triton cannot be started ({exc}): check the room on the disk of "
+                "temporary files, and the limits of open files and processes"
+            ) from exc
 
     async def stop(self) -> None:
         """Stops Triton: gracefully, after `stop_timeout_s` by force. Idempotent."""
@@ -129,6 +128,13 @@ class EmbeddedTriton:
         """Stops what is left of Triton and starts it anew on the same address."""
         await self.stop()
         await self.start()
+
+    def give_up(self, model: str) -> None:
+        """Stops Triton, of which one model does not answer any more; `wait_exit` then returns.
+
+        Without effect while it starts or stops: what was found is of another life.
+        """
+        self._end_because(f"{model} does not answer")
 
     async def wait_exit(self) -> int:
         """Returns Triton's exit code once it has ended: by itself, by `stop`, or because the
@@ -153,53 +159,31 @@ class EmbeddedTriton:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
+    async def _start(self) -> None:
+        launched = await self._launch.start()
+        self._process = launched.process
+        self._log_reader = asyncio.create_task(self._read_log(launched.process))
+        try:
+            await self._until_ready()
+            self._watch = StubWatch(launched.stub, self._model_died)
+        except BaseException:
+            await self.stop()
+            raise
+
     def _model_died(self, model: str) -> None:
-        logger.error("the process of model %s died: stopping Triton, it would not notice", model)
+        self._end_because(f"the process of model {model} died")
+
+    def _end_because(self, reason: str) -> None:
+        if self._watch is None:
+            return
+        logger.error("%s: stopping Triton, it would not notice", reason)
         self._on_trouble()
         self._order_stop()
-
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        install = find_install()
-        environment = {**os.environ, **install.environment(), **self._environment}
-        work_dir = Path(tempfile.mkdtemp(prefix="budgetmem-triton-"))
-        backends = install.backend_directory(work_dir / "backends")
-        self._stub = backends / "python" / install.stub.name
-        shm_prefix = f"budgetmem_{uuid.uuid4().hex[:12]}_"
-        options = self._options(backends, shm_prefix)
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(SUPERVISOR)),
-            *(str(self._stop_timeout_s), shm_prefix, str(work_dir), "--"),
-            *(str(install.binary), *(f"--{k}={v}" for k, v in options)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=environment,
-            limit=MAX_LINE_BYTES,
-            # Ctrl-C at a terminal reaches this process, which then stops Triton in order.
-            start_new_session=True,
-        )
-
-    def _options(self, backends: Path, shm_prefix: str) -> list[tuple[str, str]]:
-        return [
-            ("model-repository", str(self._repository.resolve())),
-            ("backend-directory", str(backends)),
-            ("backend-config", f"python,shm-region-prefix-name={shm_prefix}"),
-            ("backend-config", f"python,stub-timeout-seconds={round(self._start_timeout_s)}"),
-            ("grpc-address", LOOPBACK),
-            ("grpc-port", str(self._grpc_port)),
-            ("allow-http", "false"),
-            ("allow-metrics", str(self._metrics).lower()),
-            ("metrics-address", LOOPBACK),
-            ("metrics-port", str(self._metrics_port)),
-            ("exit-on-error", "true"),
-            ("strict-readiness", "true"),
-            ("exit-timeout-secs", str(max(1, round(self._stop_timeout_s / 2)))),
-        ]
 
     async def _until_ready(self) -> None:
         """Triton opens its port only when every model is loaded: until then its log tells."""
         ready = asyncio.create_task(
-            wait_ready(self.url, self._models, timeout_s=self._start_timeout_s)
+            wait_ready(self.url, self._models, timeout_s=self._launch.start_timeout_s)
         )
         ended = asyncio.create_task(self.wait_exit())
         try:
@@ -211,7 +195,7 @@ class EmbeddedTriton:
         except BackboneUnavailable as exc:
             if ended.done():
                 raise
-            late = f"was not ready after {self._start_timeout_s:g} s"
+            late = f"was not ready after {self._launch.start_timeout_s:g} s"
             raise BackboneUnavailable(self._failure(late)) from exc
         finally:
             for task in (ready, ended):

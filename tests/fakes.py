@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -99,6 +100,8 @@ class FixedRetriever:
         max_tokens: int | None = None,
         *,
         embed: bool = True,
+        born: float = 0.0,
+        deadline: float = math.inf,
     ) -> Found:
         return self.found if embed else replace(self.found, tokens=0)
 

@@ -273,7 +273,7 @@ class Paying(FixedRetriever):
 
     encoder: HashEncoder = field(default_factory=HashEncoder)
 
-    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True):
+    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True, **time):
         if not embed:
             return replace(self.found, tokens=0)
         await self.encoder.embed([query])

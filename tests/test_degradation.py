@@ -1,16 +1,20 @@
 """What is done without when models are away, and what the receipt says of it."""
 
+import asyncio
+import time
 from dataclasses import dataclass, replace
 
 import pytest
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.breakers import Breaker, BreakerLimits, Breakers
-from budgetmem.config import ENCODER
+from budgetmem.config import ENCODER, load_profile
 from budgetmem.errors import BackboneError, BackboneUnavailable, DeadlineExceeded
+from budgetmem.history import Histories
 from budgetmem.pipeline import ExtractRequest
+from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import Tier
-from budgetmem.types import Budget, Fallback
+from budgetmem.types import Budget, Fallback, Turn
 from tests.fakes import FixedRetriever, Found, perfect, pipeline, scripted
 
 LOW, MID, HIGH = Tier
@@ -84,7 +88,7 @@ async def test_specialists_need_their_models_too():
 class NeedsEncoder(FixedRetriever):
     """Cannot embed."""
 
-    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True):
+    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True, **time):
         if embed:
             raise BackboneUnavailable("gone")
         return replace(Found(), tokens=0)
@@ -117,6 +121,84 @@ async def test_without_the_answerer_there_is_no_answer():
     backbones = {**scripted(), "high": Away(perfect, name="high")}
     with pytest.raises(BackboneUnavailable, match="gone"):
         await pipeline(backbones, breakers=Breakers()).answer(asked())
+
+
+class HangsEncoder(HashEncoder):
+    """Answers what is ingested, and nothing else ever."""
+
+    async def embed(self, texts):
+        if texts != ["Ana: I adopted a cat yesterday!"]:
+            await asyncio.sleep(600)
+        return await super().embed(texts)
+
+
+TAGGER = ScriptedTagger(name="en-core-web-sm")
+
+
+class HangsTagger(ScriptedTagger):
+    """Never answers."""
+
+    async def annotate(self, texts):
+        await asyncio.sleep(600)
+
+
+async def in_time(extracting):
+    """The memory, which came no later than it was promised, for a machine that is busy."""
+    return await asyncio.wait_for(extracting, 30)
+
+
+def ceiling(milliseconds):
+    request = asked("implementation", MID)
+    return replace(request, budget=replace(request.budget, max_latency_ms=milliseconds))
+
+
+LIMITS = [
+    (lambda: ceiling(500.0), "max_latency_ms"),
+    (lambda: asked("implementation", MID, deadline=time.monotonic() + 0.5), "deadline"),
+]
+
+
+@pytest.mark.parametrize(("request_of", "limit"), LIMITS)
+async def test_a_tagger_that_is_late_is_cut_off_and_its_rung_falls(request_of, limit):
+    encoder = HashEncoder(name="minilm-l6-v2")
+    models = ModelSet(scripted(), encoder, HangsTagger(name="en-core-web-sm"))
+    memory = await in_time(pipeline(models=models, breakers=Breakers()).extract(request_of()))
+    entity = memory.receipt.steps[1]
+    assert (entity.module, entity.rung) == ("entity", "apply rules")
+    assert entity.fallbacks == (Fallback("apply specialist", limit),)
+    # It may read to the end, and is paid for so.
+    assert entity.usage.failed_calls == 1
+    assert entity.usage.cost_usd > 0
+    assert memory.receipt.notes == ()
+    assert "cat" in memory.text
+
+
+@pytest.mark.parametrize(("request_of", "limit"), LIMITS)
+async def test_an_encoder_that_is_late_is_cut_off_and_keywords_rank(tmp_path, request_of, limit):
+    models = ModelSet(scripted(), HangsEncoder(name="minilm-l6-v2"), TAGGER)
+    histories = Histories(SqliteStore(tmp_path), models.encoder, load_profile("small").retrieval)
+    await histories.ingest("t", "h", [Turn("t1", "Ana", "I adopted a cat yesterday!")])
+    whole = pipeline(models=models, retriever=histories, breakers=Breakers())
+    memory = await in_time(whole.extract(request_of()))
+    assert memory.receipt.notes == (f"retrieval: by keywords alone ({limit})",)
+    retrieval = memory.receipt.retrieval
+    assert (retrieval.calls, retrieval.failed_calls, retrieval.input_tokens) == (1, 1, 0)
+    assert retrieval.cost_usd > 0
+    assert {step.rung for step in memory.receipt.steps} == {"apply rules"}
+    assert "cat" in memory.text
+
+
+async def test_with_a_late_encoder_there_is_still_time_for_the_answer(tmp_path):
+    """By its estimate it needs all of it: of that, the encoder is given a moment."""
+    models = ModelSet(scripted(), HangsEncoder(name="minilm-l6-v2"), TAGGER)
+    histories = Histories(SqliteStore(tmp_path), models.encoder, load_profile("small").retrieval)
+    await histories.ingest("t", "h", [Turn("t1", "Ana", "I adopted a cat yesterday!")])
+    whole = pipeline(models=models, retriever=histories, breakers=Breakers())
+    request = asked("implementation", MID, max_tokens=8000, deadline=time.monotonic() + 20)
+    answer = await in_time(whole.answer(request))
+    assert answer.text == "a cat"
+    assert answer.receipt.notes == ("retrieval: by keywords alone (deadline)",)
+    assert answer.receipt.retrieval.milliseconds >= 500
 
 
 class Clock:

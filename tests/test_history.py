@@ -1,15 +1,23 @@
 """Ingest, retrieve, rebuild, delete over a real store and the public fake encoder."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import pytest
 
-from budgetmem.backbone import HashEncoder
+from budgetmem.backbone import Caller, HashEncoder
 from budgetmem.config import ChunkingProfile, RetrievalProfile
-from budgetmem.errors import ConfigError, Conflict, DuplicateTurn, InvalidInput, NotFound
+from budgetmem.errors import (
+    ConfigError,
+    Conflict,
+    DeadlineExceeded,
+    DuplicateTurn,
+    InvalidInput,
+    NotFound,
+)
 from budgetmem.history import Histories
 from budgetmem.types import Turn
 from budgetmem.vectors import mean_direction
@@ -253,8 +261,8 @@ async def test_without_embedding_the_query_words_alone_rank(store, encoder, rank
 async def test_the_encoder_works_on_the_tenants_account(store):
     accounts = {}
 
-    def encoder_of(tenant, stage):
-        return accounts.setdefault((tenant, stage), CountingEncoder())
+    def encoder_of(caller):
+        return accounts.setdefault((caller.tenant, caller.stage), CountingEncoder())
 
     histories = Histories(store, HashEncoder(), RetrievalProfile(), encoder_of)
     await histories.ingest("ana", "h", [turn(1, "early")])
@@ -333,3 +341,41 @@ async def test_without_embedding_the_chunks_vectors_are_still_there(histories, e
     found = await histories.retrieve("t", "h", "word2", embed=False)
     assert (found.query, found.tokens, encoder.seen) == (None, 0, [])
     assert found.vectors.keys() == {chunk.id for chunk in found.chunks} != set()
+
+
+class Hung(CountingEncoder):
+    """Answers no query."""
+
+    async def embed(self, texts):
+        vectors = await super().embed(texts)
+        if texts == ["word2"]:
+            await asyncio.sleep(600)
+        return vectors
+
+
+async def test_a_query_is_embedded_on_the_requests_time(store):
+    callers = []
+
+    def encoder_of(caller):
+        callers.append(caller)
+        return HashEncoder()
+
+    histories = Histories(store, HashEncoder(), RetrievalProfile(), encoder_of, clock=lambda: 50.0)
+    await histories.ingest("t", "h", talk(3))
+    assert (await histories.retrieve("t", "h", "word2", born=49.0, deadline=60.0)).chunks
+    assert callers == [Caller("t", "ingest"), Caller("t", "retrieve", 49.0, 60.0)]
+
+
+async def test_an_encoder_that_does_not_answer_in_time_is_not_waited_for(store):
+    encoder = Hung()
+    histories = Histories(store, encoder, RetrievalProfile())
+    await histories.ingest("t", "h", talk(3))
+    encoder.seen.clear()
+    with pytest.raises(asyncio.TimeoutError):
+        await histories.retrieve("t", "h", "word2", deadline=time.monotonic() + 0.2)
+    assert encoder.seen == ["word2"]
+    with pytest.raises(DeadlineExceeded, match="no time is left"):
+        await histories.retrieve("t", "h", "word2", deadline=time.monotonic() - 0.1)
+    assert encoder.seen == ["word2"]
+    late = await histories.retrieve("t", "h", "word2", embed=False, deadline=0.0)
+    assert late.chunks

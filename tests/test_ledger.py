@@ -91,3 +91,24 @@ def test_the_callers_deadline_is_a_limit_of_time_too():
     later = Ledger(Budget(max_latency_ms=500), clock=clock, caller_deadline=200.0)
     assert (later.time_limit, later.deadline) == ("max_latency_ms", pytest.approx(100.5))
     assert Ledger(Budget(), clock=clock, caller_deadline=100.2).left_ms == pytest.approx(200)
+
+
+def test_brief_work_may_take_of_what_is_held_back_but_never_more_than_there_is():
+    clock = Clock()
+    ledger = Ledger(Budget(max_latency_ms=1000), clock=clock)
+    assert ledger.brief_deadline(500) == pytest.approx(101.0)
+    ledger.hold(Bound(milliseconds=5000))
+    assert ledger.brief_deadline(500) == pytest.approx(100.5)
+    clock.seconds = 100.7
+    assert ledger.brief_deadline(500) == pytest.approx(101.0)
+    clock.seconds = 105.0
+    assert ledger.brief_deadline(500) == pytest.approx(101.0)
+    assert math.isinf(Ledger(Budget(), clock=clock).brief_deadline(500))
+
+
+def test_what_asyncio_waits_for_ends_at_the_deadline():
+    clock = Clock()
+    ledger = Ledger(Budget(max_latency_ms=1000), clock=clock)
+    clock.seconds = 100.4
+    assert ledger.seconds_until(ledger.deadline) == pytest.approx(0.6)
+    assert Ledger(Budget()).seconds_until(math.inf) is None

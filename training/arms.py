@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from budgetmem.errors import ConfigError
@@ -19,12 +18,9 @@ from budgetmem.rungs import Rungs
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Chunk, Receipt, Usage, Workspace
 from training.datasets.base import Question
-from training.rollouts.paths import MODULE_COUNT, constant, parse, spell, tiers_of
-from training.rollouts.paths import Path as TierPath
+from training.reporting.arm_names import CHUNK_TOKENS, NO_MEMORY, PLAIN
+from training.rollouts.paths import MODULE_COUNT, Path, constant, parse, spell, tiers_of
 from training.rollouts.walks import Walker
-
-CHUNK_TOKENS = 256
-"""Of one of the k chunks of plain retrieval (paper, section on evaluation)."""
 
 PLAIN_CHUNKS = (2, 5, 10)
 
@@ -51,7 +47,7 @@ class Arm(Protocol):
 class Pinned:
     """The pipeline on the same tiers for every question."""
 
-    path: TierPath
+    path: Path
 
     @property
     def name(self) -> str:
@@ -82,13 +78,16 @@ class Routed:
 class Plain:
     """What retrieval finds goes to the answerer as it is: `chunks` times CHUNK_TOKENS of it.
 
-    With no chunks the answerer has no memory at all."""
+    With None it is what the pipeline itself retrieves, in its own budget; with no chunks the
+    answerer has no memory at all."""
 
-    chunks: int
+    chunks: int | None
 
     @property
     def name(self) -> str:
-        return f"plain-{self.chunks}" if self.chunks else "no-memory"
+        if self.chunks is None:
+            return PLAIN
+        return f"{PLAIN}-{self.chunks}" if self.chunks else NO_MEMORY
 
     async def answer(self, walker: Walker, question: Question) -> Answered:
         asked = walker.request(question)
@@ -114,18 +113,20 @@ class Plain:
     async def _retrieved(
         self, walker: Walker, asked: ExtractRequest, ledger: Ledger
     ) -> tuple[tuple[Chunk, ...], Usage]:
-        if not self.chunks:
+        if self.chunks == 0:
             return (), Usage()
         finder = Finder(
             walker.profile, walker.models, PriceBook.of(walker.profile), walker.retriever
         )
-        wanted = replace(asked, max_tokens=self.chunks * CHUNK_TOKENS)
-        found, usage, _ = await finder.find(wanted, ledger)
+        if self.chunks is not None:
+            asked = replace(asked, max_tokens=self.chunks * CHUNK_TOKENS)
+        found, usage, _ = await finder.find(asked, ledger)
         return found.chunks, usage
 
 
 BASELINES: tuple[Arm, ...] = (
     Plain(0),
+    Plain(None),
     *(Plain(chunks) for chunks in PLAIN_CHUNKS),
     *(Pinned(constant(tier)) for tier in Tier),
 )
@@ -155,12 +156,6 @@ def baselines(wanted: str) -> tuple[Arm, ...]:
     if wanted == "all":
         return BASELINES
     return () if wanted == "none" else tuple(map(baseline, wanted.split(",")))
-
-
-def named_folder(text: str) -> tuple[str, Path]:
-    """`NAME=FOLDER`, or a folder alone, whose arm is called `router`."""
-    name, equals, folder = text.rpartition("=")
-    return (name if equals else "router"), Path(folder)
 
 
 async def _extracted(

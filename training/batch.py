@@ -64,8 +64,10 @@ def returns_and_advantages(
     return advantages + values, advantages
 
 
-def normalised(advantages: Tensor) -> Tensor:
-    """With mean 0 and standard deviation 1 (of the sample, n - 1); a single one stays as it is."""
-    if advantages.numel() < 2:
+def normalised(advantages: Tensor, counted: Tensor | None = None) -> Tensor:
+    """With mean 0 and standard deviation 1 (of the sample, n - 1) over those that are `counted`
+    (None: all of them); with fewer than two of those as they are."""
+    chosen = advantages if counted is None else advantages.expand_as(counted)[counted]
+    if chosen.numel() < 2:
         return advantages
-    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    return (advantages - chosen.mean()) / (chosen.std() + 1e-8)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from budgetmem.errors import ConfigError, InvalidInput
-from training.config import differences
+from training.differences import differences
 
 MAGIC = b"budgetmem training checkpoint 1 "
 State = Mapping[str, Any]

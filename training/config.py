@@ -7,7 +7,6 @@ is `--policy-hidden`. Options override the file.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields as fields_of
@@ -106,9 +105,6 @@ class TrainConfig(_Table):
     batch: Positive = Field(default=128, description="episodes of an update")
     evaluate_every: Positive = Field(default=10, description="updates between validations")
     checkpoint_every: Positive = Field(default=10, description="updates between checkpoints")
-    orders: Positive = Field(
-        default=6, description="orders of the middle modules, drawn per validation"
-    )
     licence: str = Field(default="unstated", description="of the trained router, for its card")
     policy: PolicyConfig = PolicyConfig()
     ppo: Annotated[PPOConfig, BeforeValidator(_known)] = PPOConfig()
@@ -134,18 +130,6 @@ class TrainConfig(_Table):
     def settings(self) -> dict[str, Any]:
         """What the result depends on, JSON-able: all fields but `WHERE`."""
         return self.model_dump(mode="json", exclude=set(WHERE))
-
-
-def differences(held: Settings, given: Settings, prefix: str = "") -> list[str]:
-    """What differs between two trees of settings, by name: `ppo.clip: 0.2, here 0.1`."""
-    found: list[str] = []
-    for name in sorted({*held, *given}):
-        one, other = held.get(name), given.get(name)
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += differences(one, other, f"{prefix}{name}.")
-        elif one != other:
-            found.append(f"{prefix}{name}: {json.dumps(one)}, here {json.dumps(other)}")
-    return found
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

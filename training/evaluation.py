@@ -1,8 +1,7 @@
 """What policies come to on recorded outcomes, next to what they are to be compared with.
 
-A greedy walk takes the most probable tier that is recorded. Which tiers are recorded depends on
-the order in which the modules of the middle stage choose, so results are means over several orders:
-the same for every policy and lambda.
+A policy goes where it would when it serves, and most of its walks were not recorded: what they come
+to is then an estimate, and `Walked.recorded` says how many are not.
 """
 
 from __future__ import annotations
@@ -21,12 +20,10 @@ from training.policies import Observation
 from training.ppo import Policy, greedy
 from training.reward import Reward
 from training.rollouts.environment import RecordedEnvironment
-from training.rollouts.paths import MODULE_COUNT, spell
+from training.rollouts.paths import EVERY_PATH, numbers, parse, spell
 from training.statistics import bootstrap
 
 Floats = NDArray[np.float64]
-
-ORDERS_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,8 @@ class Walked:
     """What a way of choosing came to at one lambda, question by question.
 
     `scores` (in [0, 1]), `costs` (USD) and `rewards` are float64 [n]; `ratios` float64 [modules,
-    tiers] says how often each module got each tier, rows sum to 1.
+    tiers] says how often each module got each tier, rows sum to 1. `recorded` is the share of the
+    questions whose path was recorded.
     """
 
     name: str
@@ -43,6 +41,7 @@ class Walked:
     costs: Floats
     rewards: Floats
     ratios: Floats
+    recorded: float
 
     @property
     def reward(self) -> float:
@@ -55,6 +54,7 @@ class Walked:
             "name": self.name,
             "cost_weight": self.cost_weight,
             "questions": len(self.scores),
+            "recorded": self.recorded,
             "score": bootstrap(self.scores).report(),
             "cost_usd": bootstrap(self.costs).report(),
             "reward": bootstrap(self.rewards).report(),
@@ -65,19 +65,6 @@ class Walked:
         }
 
 
-@dataclass(frozen=True)
-class _Leaves:
-    """All 243 paths: float64 [n, 243], NaN where a path was not recorded for a question."""
-
-    scores: Floats
-    costs: Floats
-    rewards: Floats
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        return ~np.isnan(self.scores)
-
-
 def yardstick(
     environment: RecordedEnvironment, *, alignment: bool = True, paper: bool = False
 ) -> Reward:
@@ -86,7 +73,7 @@ def yardstick(
     From as many of them as its shortest window holds, drawn evenly.
     """
     reward = Reward(alignment=alignment, paper=paper)
-    known = np.flatnonzero(~np.isnan(environment.score))
+    known = np.flatnonzero(environment.recorded)
     count = min(len(known), reward.normalizer.window)
     drawn = np.random.default_rng(0).choice(known, count, replace=False)
     scores, costs = environment.score.ravel()[drawn], environment.cost.ravel()[drawn]
@@ -101,7 +88,6 @@ def evaluate(
     reward: Reward,
     *,
     name: str = "policy",
-    orders: int = 6,
 ) -> list[Walked]:
     """Greedy walks of all questions, a result for each lambda.
 
@@ -115,86 +101,79 @@ def evaluate(
     def choose(seen: Observation, masked: Tensor) -> Tensor:
         return greedy(policy, seen, masked)
 
-    random = np.random.default_rng(ORDERS_SEED)
-    walks = [environment.walk(places, weights, choose, random) for _ in range(orders)]
-    scores = np.mean([walk.scores for walk in walks], axis=0)
-    costs = np.mean([walk.costs for walk in walks], axis=0)
-    rewards = np.mean([reward.evaluate(walk.scores, walk.costs, weights) for walk in walks], axis=0)
-    tiers = np.stack([walk.tiers.numpy() for walk in walks])
-    found = []
-    for place, weight in enumerate(cost_weights):
-        rows = slice(place * count, (place + 1) * count)
-        ratios = _ratios(np.moveaxis(tiers[:, :, rows], 1, 0).reshape(MODULE_COUNT, -1))
-        found.append(Walked(name, weight, scores[rows], costs[rows], rewards[rows], ratios))
-    return found
-
-
-def constants(environment: RecordedEnvironment, cost_weight: float, reward: Reward) -> list[Walked]:
-    """Every path that was recorded for all questions, taken for all of them. Named as spelled."""
-    leaves = _leaves(environment, cost_weight, reward)
-    every = np.flatnonzero(leaves.known.all(axis=0))
+    walks = environment.walk(places, weights, choose, np.random.default_rng(0))
+    taken = numbers(walks.tiers.numpy().T).reshape(len(cost_weights), count)
     return [
-        _taken(spell_place(place), cost_weight, leaves, np.full(len(leaves.scores), place))
-        for place in every.tolist()
+        _taken(name, environment, weight, reward, paths)
+        for weight, paths in zip(cost_weights, taken, strict=True)
     ]
+
+
+def constant(
+    environment: RecordedEnvironment, path: str, cost_weight: float, reward: Reward
+) -> Walked:
+    """One path, as it is spelled, for all questions."""
+    place = numbers(np.array([parse(path)]))
+    paths = np.repeat(place, len(environment.questions))
+    return _taken(path, environment, cost_weight, reward, paths)
+
+
+def best_constant(environment: RecordedEnvironment, cost_weight: float, reward: Reward) -> str:
+    """The path with the best mean reward if all questions take it; of equals the first."""
+    means = _rewards(environment, cost_weight, reward).mean(axis=0)
+    return spell([Tier(int(tier)) for tier in EVERY_PATH[int(means.argmax())]])
 
 
 def oracle(environment: RecordedEnvironment, cost_weight: float, reward: Reward) -> Walked:
     """The recorded path with the best reward, question by question; of equals the cheapest."""
-    leaves = _leaves(environment, cost_weight, reward)
-    rewards = np.where(leaves.known, leaves.rewards, -np.inf)
+    found = _rewards(environment, cost_weight, reward)
+    rewards = np.where(environment.recorded, found, -np.inf)
     best = rewards == rewards.max(axis=1, keepdims=True)
-    cheapest = np.where(best, leaves.costs, np.inf).argmin(axis=1)
-    return _taken("oracle", cost_weight, leaves, cheapest)
+    cheapest = np.where(best, environment.cost, np.inf).argmin(axis=1)
+    return _taken("oracle", environment, cost_weight, reward, cheapest)
 
 
 def random_path(environment: RecordedEnvironment, cost_weight: float, reward: Reward) -> Walked:
-    """What to expect of a recorded path drawn evenly: exact means, nothing is drawn."""
-    leaves = _leaves(environment, cost_weight, reward)
-    share = leaves.known / leaves.known.sum(axis=1, keepdims=True)
-    tiers = _tiers_of_places(np.arange(leaves.known.shape[1]))
-    of_path = share.mean(axis=0)
-    ratios = np.array([[of_path[row == tier].sum() for tier in Tier] for row in tiers])
-    scores, costs, rewards = (
-        np.where(leaves.known, values * share, 0.0).sum(axis=1)
-        for values in (leaves.scores, leaves.costs, leaves.rewards)
+    """What to expect of a path drawn evenly: exact means, nothing is drawn."""
+    return Walked(
+        "random",
+        cost_weight,
+        environment.score.mean(axis=1),
+        environment.cost.mean(axis=1),
+        _rewards(environment, cost_weight, reward).mean(axis=1),
+        ratios=_ratios(EVERY_PATH),
+        recorded=float(environment.recorded.mean()),
     )
-    return Walked("random", cost_weight, scores, costs, rewards, ratios)
 
 
-def spell_place(place: int) -> str:
-    """The letters of one of the 243 paths, counted as `RecordedEnvironment.score` is laid out."""
-    return spell([Tier(int(tier)) for tier in _tiers_of_places(np.array([place]))[:, 0]])
+def _rewards(environment: RecordedEnvironment, cost_weight: float, reward: Reward) -> Floats:
+    """Of all questions on all paths, float64 [n, 243]."""
+    scores, costs = environment.score.ravel(), environment.cost.ravel()
+    found = reward.evaluate(scores, costs, np.full(len(scores), cost_weight))
+    return found.reshape(environment.score.shape)
 
 
-def _leaves(environment: RecordedEnvironment, cost_weight: float, reward: Reward) -> _Leaves:
-    count = len(environment.questions)
-    scores = environment.score.reshape(count, -1)
-    costs = environment.cost.reshape(count, -1)
-    known = ~np.isnan(scores)
-    rewards = np.full_like(scores, np.nan)
-    weights = np.full(int(known.sum()), cost_weight)
-    rewards[known] = reward.evaluate(scores[known], costs[known], weights)
-    return _Leaves(scores, costs, rewards)
-
-
-def _taken(name: str, cost_weight: float, leaves: _Leaves, chosen: NDArray[np.int64]) -> Walked:
-    at = (np.arange(len(chosen)), chosen)
+def _taken(
+    name: str,
+    environment: RecordedEnvironment,
+    cost_weight: float,
+    reward: Reward,
+    paths: NDArray[np.int64],
+) -> Walked:
+    """What these places in EVERY_PATH [n] come to, a question each."""
+    at = (np.arange(len(paths)), paths)
+    scores, costs = environment.score[at], environment.cost[at]
     return Walked(
         name=name,
         cost_weight=cost_weight,
-        scores=leaves.scores[at],
-        costs=leaves.costs[at],
-        rewards=leaves.rewards[at],
-        ratios=_ratios(_tiers_of_places(chosen)),
+        scores=scores,
+        costs=costs,
+        rewards=reward.evaluate(scores, costs, np.full(len(paths), cost_weight)),
+        ratios=_ratios(EVERY_PATH[paths]),
+        recorded=float(environment.recorded[at].mean()),
     )
 
 
-def _tiers_of_places(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Int64 [modules, n]."""
-    return np.stack(np.unravel_index(places, (len(Tier),) * MODULE_COUNT))
-
-
 def _ratios(tiers: NDArray[np.int64]) -> Floats:
-    """Of int64 [modules, n], float64 [modules, tiers]."""
-    return np.stack([(tiers == tier).mean(axis=1) for tier in Tier], axis=1)
+    """Of int64 [n, modules], float64 [modules, tiers]."""
+    return np.stack([(tiers == tier).mean(axis=0) for tier in Tier], axis=1)

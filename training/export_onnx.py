@@ -2,9 +2,13 @@
 
     python training/export_onnx.py runs/capacity/best.pt routers/capacity
 
+    python training/export_onnx.py runs/capacity/best.pt routers/capacity --figures figures.jsonl.gz
+
 Writes `router.onnx` (one graph for all modules and every lambda), `router.json` (what it is and
 what it needs) and `README.md` (the same for people). The graph must answer as PyTorch does and pass
-the checks of the server, before anything in the folder is replaced.
+the checks of the server, before anything in the folder is replaced. The card has the metrics by
+which the weights were chosen, or, with the figures of an evaluation of this very router, what it
+came to when it ran.
 """
 
 from __future__ import annotations
@@ -42,7 +46,9 @@ from budgetmem.router_artifact import (
 from budgetmem.router_graph import INPUTS, OUTPUT
 from budgetmem.tiers import Tier
 from training.checkpoints import make_folder
+from training.measured import measured
 from training.policies import ConditionedPolicy, PolicyShape
+from training.reporting.figures import Figures, read_figures
 from training.router_readme import readme
 
 OPSET = 17
@@ -74,11 +80,15 @@ def main() -> None:
     )
     parser.add_argument("checkpoint", type=Path, help="best.pt of a training run")
     parser.add_argument("folder", type=Path, help="where the router is written")
+    parser.add_argument(
+        "--figures", type=Path, help="of training/evaluate.py, which ran this router: for its card"
+    )
     args = parser.parse_args()
     console = Console(stderr=True)
     try:
         policy, card = read_checkpoint(args.checkpoint)
-        artifact = export(policy, card, args.folder)
+        figures = None if args.figures is None else read_figures(args.figures)
+        artifact = export(policy, card, args.folder, figures)
     except BudgetMemError as exc:
         console.print(f"error: {exc}", markup=False)
         sys.exit(1)
@@ -116,12 +126,15 @@ def read_checkpoint(path: Path) -> tuple[ConditionedPolicy, Card]:
     return policy, found["card"]
 
 
-def export(policy: ConditionedPolicy, card: Card, folder: Path) -> Artifact:
+def export(
+    policy: ConditionedPolicy, card: Card, folder: Path, figures: Figures | None = None
+) -> Artifact:
     """Writes the router's folder, and returns what a server loads of it.
 
-    `card` has `CARD_KEYS`; format, opset, modules, hash and version are added. Raises ConfigError
-    if a field is missing, if the folder cannot be made, if a logit differs from PyTorch's by more
-    than `PARITY`, or if the router could not serve; what was in the folder then stays.
+    `card` has `CARD_KEYS`; format, opset, modules, hash and version are added, and metrics replaced
+    by those of `figures`. Raises ConfigError if a field is missing, if the figures are of another
+    router, if the folder cannot be made, if a logit differs from PyTorch's by more than `PARITY`,
+    or if the router could not serve; what was in the folder then stays.
     """
     if missing := [key for key in CARD_KEYS if key not in card]:
         raise ConfigError(f"the card lacks {', '.join(missing)}: export a checkpoint of train.py")
@@ -131,6 +144,8 @@ def export(policy: ConditionedPolicy, card: Card, folder: Path) -> Artifact:
         fresh = Path(name)
         write_onnx(policy, fresh / ONNX_FILE)
         full = _full_card(card, (fresh / ONNX_FILE).read_bytes())
+        if figures is not None:
+            full["metrics"] = measured(figures, full["version"])
         (fresh / CARD_FILE).write_text(_json(full), encoding="utf-8")
         checked = load(fresh)
         difference = parity(policy, checked)

@@ -35,7 +35,7 @@ from budgetmem.store.base import Hits
 from budgetmem.store.sqlite import SqliteStore
 from training.datasets import DATASETS, open_dataset
 from training.datasets.base import Dataset, Question
-from training.rollouts.setting import TENANT
+from training.rollouts.setting import tenant_of
 
 PENALTY = 1e-4
 """Of the squared weights of the standardised signals."""
@@ -79,7 +79,7 @@ async def _examples(
     dataset: Dataset, split: str, encoder: Encoder, retrieval: RetrievalProfile, console: Console
 ) -> list[Example]:
     questions = list(dataset.questions(split))
-    turns = dataset.histories()
+    turns, tenant = dataset.histories(), tenant_of(dataset)
     most = candidates(retrieval.max_tokens)
     found = []
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
@@ -87,12 +87,12 @@ async def _examples(
         histories = Histories(store, encoder, retrieval)
         for history in sorted({question.history for question in questions}):
             console.print(f"ingesting {history}", markup=False)
-            await histories.ingest(TENANT, history, turns[history])
+            await histories.ingest(tenant, history, turns[history])
         for question in track(questions, "searching", console=console):
             vector = (await encoder.embed([question.text]))[0]
             words = query_words(question.text)
             found.append(
-                example(question, store.search(TENANT, question.history, vector, words, most))
+                example(question, store.search(tenant, question.history, vector, words, most))
             )
     return [each for each in found if each.evidence.any()]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 import json_repair
 
 from budgetmem.backbone import Backbone, GenerationRequest
+from budgetmem.config import Profile
 from budgetmem.errors import (
     BackboneError,
     ConfigError,
@@ -161,6 +163,17 @@ class Judge:
                     return exc
 
         return JudgeReport(tuple(await asyncio.gather(*map(outcome, cases))))
+
+
+def judge_name(backbone: str, profile: Profile) -> str:
+    """What verdicts by a backbone of the profile are kept under: its weights, and 8 hex digits of
+    what it is asked. Raises ConfigError for a backbone that the profile lacks."""
+    if backbone not in profile.backbones:
+        known = ", ".join(profile.backbones)
+        raise ConfigError(f"--judge: {backbone!r} is not one of {known}")
+    asked = json.dumps([_template().template, SCHEMA])
+    digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
+    return f"{profile.backbones[backbone].identity}, prompt {digest}"
 
 
 def render(case: Case) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from rich.console import Console
+from rich.progress import track
 
 from budgetmem.config import Profile
 from budgetmem.errors import BudgetMemError
@@ -23,7 +25,7 @@ from server.triton_process import EmbeddedTriton
 from training.arguments import positive
 from training.datasets import Dataset, Question
 from training.rollouts.recording import Recording, Tally, recorded
-from training.rollouts.setting import TENANT
+from training.rollouts.setting import tenant_of
 from training.rollouts.walks import Walker
 
 logger = logging.getLogger(__name__)
@@ -111,16 +113,18 @@ async def open_walker(
         ):
             kept = recorded(models, profile, recording)
             histories = open_histories(profile, kept, options.data_dir)
-            turns = dataset.histories()
-            for history in sorted({question.history for question in questions}):
-                await histories.ingest(TENANT, history, turns[history])
+            turns, tenant = dataset.histories(), tenant_of(dataset)
+            wanted = sorted({question.history for question in questions})
+            console = Console(stderr=True)
+            for history in track(wanted, "histories", console=console, disable=not wanted):
+                await histories.ingest(tenant, history, turns[history])
             walker = Walker(
                 profile=profile,
                 models=kept,
                 retriever=histories,
                 dataset=dataset,
                 strategy=strategy,
-                tenant=TENANT,
+                tenant=tenant,
                 max_tokens=max_tokens,
             )
             yield walker, kept.tally

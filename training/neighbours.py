@@ -22,7 +22,7 @@ from training.reward import Reward
 from training.rollouts import outcomes
 from training.rollouts.environment import RecordedEnvironment
 from training.rollouts.live import Acting
-from training.rollouts.paths import MODULE_COUNT
+from training.rollouts.paths import EVERY_PATH, MODULE_COUNT
 from training.rollouts.vectors import embedded
 
 NEIGHBOURS = 20
@@ -33,10 +33,9 @@ class NeighbourPolicy(nn.Module):
     """k nearest neighbours, by the cosine of the questions' vectors.
 
     `queries` is float32 [m, dimension]. `task` and `cost` are float32 [m, modules, tiers]: by how
-    much a training question's task reward and cost reward were above its own mean where the module
-    had the tier; NaN where that was not tried. A tier's logit is the mean over the neighbours that
-    tried it, weighed by lambda as rewards are; it is 0, no better and no worse, if none did. No
-    value is estimated.
+    much a training question's task reward and cost reward are above its own mean where the module
+    has the tier. A tier's logit is the mean over the neighbours, weighed by lambda as rewards are.
+    No value is estimated.
     """
 
     def __init__(
@@ -50,9 +49,7 @@ class NeighbourPolicy(nn.Module):
         """Logits [n, tiers] and values [n], which are all 0."""
         nearest = (seen.query @ self.queries.T).topk(self.count).indices
         module = seen.module.unsqueeze(1)
-        task, cost = (
-            torch.nan_to_num(each[nearest, module].nanmean(1)) for each in (self.task, self.cost)
-        )
+        task, cost = (each[nearest, module].mean(1) for each in (self.task, self.cost))
         return task + seen.cost_weight.unsqueeze(1) * cost, torch.zeros(len(seen.module))
 
 
@@ -80,26 +77,25 @@ def nearest_router(file: Path, dataset: Dataset, strategy: str) -> Acting:
 def fitted(
     environment: RecordedEnvironment, reward: Reward, count: int = NEIGHBOURS
 ) -> NeighbourPolicy:
-    """Of the recorded outcomes of training questions, by the scales of `reward`."""
-    known = ~np.isnan(environment.score)
-    scores, costs = environment.score[known], environment.cost[known]
+    """Of the outcomes of training questions, by the scales of `reward`."""
+    scores, costs = environment.score.ravel(), environment.cost.ravel()
     task = reward.evaluate(scores, costs, np.zeros(len(scores)))
     both = reward.evaluate(scores, costs, np.ones(len(scores)))
+    shape = environment.score.shape
     return NeighbourPolicy(
-        environment.queries, _effects(known, task), _effects(known, both - task), count
+        environment.queries,
+        _effects(task.reshape(shape)),
+        _effects((both - task).reshape(shape)),
+        count,
     )
 
 
-def _effects(known: NDArray[np.bool_], values: NDArray[np.float64]) -> Tensor:
-    """Float32 [m, modules, tiers] of the values of known paths, `known` bool [m, 3, 3, 3, 3, 3]."""
-    whole = np.full(known.shape, np.nan)
-    whole[known] = values
-    paths = tuple(range(1, 1 + MODULE_COUNT))
-    centred = whole - np.nanmean(whole, axis=paths, keepdims=True)
-    effects = np.full((len(whole), MODULE_COUNT, len(Tier)), np.nan)
-    for module in range(MODULE_COUNT):
-        rows = np.moveaxis(centred, module + 1, 1).reshape(len(whole), len(Tier), -1)
-        tried = (~np.isnan(rows)).sum(2)
-        total = np.nansum(rows, axis=2)
-        np.divide(total, tried, out=effects[:, module], where=tried > 0)
-    return torch.from_numpy(effects).float()
+def _effects(values: NDArray[np.float64]) -> Tensor:
+    """Of values [m, 243], by how much those of the paths on which a module has a tier are above the
+    mean of all: float32 [m, modules, tiers]."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    effects = [
+        [centred[:, EVERY_PATH[:, module] == tier].mean(axis=1) for tier in Tier]
+        for module in range(MODULE_COUNT)
+    ]
+    return torch.from_numpy(np.moveaxis(np.array(effects), 2, 0)).float()

@@ -124,8 +124,11 @@ class PPO:
         kept = values[:1] if self.config.critic == "filter" else values
         returns = rewards.to(kept.dtype).expand_as(kept)
         advantages = returns - kept
-        if self.config.ratio == "joint":
+        joint = self.config.ratio == "joint"
+        if joint:
             advantages = advantages[:1]
+        if self.config.normalise:
+            advantages = normalised(advantages, None if joint else _several(episodes.masked))
         return self.learn(
             Batch(
                 seen=episodes.seen,
@@ -134,7 +137,7 @@ class PPO:
                 log_probs=log_probs,
                 values=kept,
                 returns=returns,
-                advantages=normalised(advantages) if self.config.normalise else advantages,
+                advantages=advantages,
             )
         )
 
@@ -208,7 +211,7 @@ class PPO:
         joint = config.ratio == "joint"
         if joint:
             log_ratio = log_ratio.sum(0, keepdim=True)
-        several = (~batch.masked).sum(-1) > 1
+        several = _several(batch.masked)
         counted = torch.ones_like(log_ratio, dtype=torch.bool) if joint else several
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
@@ -290,6 +293,11 @@ def _evaluate(policy: Policy, seen: Observation, masked: Tensor) -> tuple[Tensor
         return _log_softmax(logits, masked), values
 
 
+def _several(masked: Tensor) -> Tensor:
+    """Of bool [..., tiers], whether there was a choice."""
+    return (~masked).sum(-1) > 1
+
+
 def _log_softmax(logits: Tensor, masked: Tensor) -> Tensor:
     return logits.masked_fill(masked, -torch.inf).log_softmax(-1)
 
@@ -317,7 +325,7 @@ def _check(field: str, given: Tensor, shape: torch.Size) -> None:
     if given.shape != shape:
         raise InvalidInput(field, f"has shape {list(given.shape)} where {list(shape)} is due")
     if not bool(given.isfinite().all()):
-        raise InvalidInput(field, "must be finite: was a masked tier or an unrecorded path taken?")
+        raise InvalidInput(field, "must be finite: was a masked tier taken?")
 
 
 @contextmanager

@@ -9,7 +9,7 @@
 Walks the planned paths of each question with the pipeline that serves, against live Triton and
 through the tier scheduler. Every reply goes to the recording at once, and every question's
 outcomes to the output when its paths are done: a run that was cut off goes on where it stopped,
-and one that asks for more questions keeps those that it has.
+and one that asks for more questions, or for more paths, keeps those that it has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,8 @@ from training.datasets import Question, open_dataset, options_of
 from training.datasets.sampling import interleaved
 from training.models import add_live_options, live_options, open_walker
 from training.rollouts import outcomes
-from training.rollouts.paths import planned
+from training.rollouts.paths import Path as TierPath
+from training.rollouts.paths import planned, spell
 from training.rollouts.recording import Tally
 from training.rollouts.setting import check_embeds_queries, setting_of
 from training.rollouts.walks import FAILURES, Walker
@@ -70,11 +71,11 @@ async def _record(args: argparse.Namespace, console: Console) -> int:
         split=args.split,
         strategy=args.strategy,
         max_tokens=args.max_tokens,
-        constants=args.constants,
     )
     writer = outcomes.Writer(args.output, setting, NAMES)
-    done = {each.question for each in outcomes.read(args.output).outcomes}
-    todo = [question for question in chosen if question.id not in done]
+    walked = {each.question: each.leaves.keys() for each in outcomes.read(args.output).outcomes}
+    plans = {each.id: planned(each.id, args.constants) for each in chosen}
+    todo = [each for each in chosen if set(map(spell, plans[each.id])) - walked.get(each.id, set())]
     console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
     if not todo:
         return 0
@@ -88,18 +89,21 @@ async def _record(args: argparse.Namespace, console: Console) -> int:
         max_tokens=args.max_tokens,
     ) as (walker, tally):
         slots = asyncio.Semaphore(live.concurrency)
-        recorder = Recorder(walker, writer, tally, args.constants, slots, console)
+        recorder = Recorder(walker, writer, tally, plans, slots, console)
         return await recorder.walk_all(todo)
 
 
 @dataclass(frozen=True)
 class Recorder:
-    """Walks questions, so many at once, and writes what comes of each as soon as it is known."""
+    """Walks questions, so many at once, and writes what comes of each as soon as it is known.
+
+    `plans` has the paths of each question, by its id.
+    """
 
     walker: Walker
     writer: outcomes.Writer
     tally: Tally
-    constants: bool
+    plans: Mapping[str, Sequence[TierPath]]
     slots: asyncio.Semaphore
     console: Console
 
@@ -129,8 +133,7 @@ class Recorder:
     async def _walk(self, question: Question) -> str | None:
         async with self.slots:
             try:
-                paths = planned(question.id, self.constants)
-                found = await self.walker.outcomes(question, paths)
+                found = await self.walker.outcomes(question, self.plans[question.id])
             except FAILURES as exc:
                 return str(exc)
         self.writer.write(found)

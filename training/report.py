@@ -4,29 +4,47 @@
 
 FIGURES are what training/evaluate.py writes: its folders, or files figures.jsonl.gz under any name.
 Where one is of a validation split, the constants that a router on another split of the same setting
-is compared with are chosen there. OUT gets README.md, and every chart as a PNG and as a page that
-answers the mouse and needs no network. The same figures give the same tables, byte by byte.
+is compared with are chosen there, and so are the lambdas of the table "In short". Evaluations that
+differ in their strategy alone, or in their retrieval budget, get charts in common. OUT gets
+README.md, and every chart as a PNG and as a page that answers the mouse and needs no network. The
+same figures give the same tables, byte by byte.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import altair as alt
 from rich.console import Console
 from rich.progress import track
 
-from budgetmem.errors import ConfigError
 from training import checkpoints
 from training.commands import ended_by_exit_code
-from training.reporting.arm_names import BLIND, routed
-from training.reporting.charts import frontier_chart, save, tier_chart
+from training.reporting.charts import (
+    budget_chart,
+    frontier_chart,
+    save,
+    strategies_chart,
+    tier_chart,
+)
+from training.reporting.compared import Compared, compared
 from training.reporting.figures import FILE, Figures, read_figures
-from training.reporting.page import page, section
-from training.reporting.tables import Compared, compared
+from training.reporting.naming import common_name, families, named, setting_but
+from training.reporting.page import joint_section, page, section
 
 PAGE = "README.md"
+SPLIT = ("split",)
+
+Draw = Callable[[Sequence[Figures], str], alt.LayerChart]
+
+JOINT: tuple[tuple[str, tuple[str, ...], Draw], ...] = (
+    ("Strategies", ("strategy", "rungs"), strategies_chart),
+    ("Retrieval budgets", ("max_tokens",), budget_chart),
+)
+"""What is drawn of evaluations that differ in some settings alone: the title of the section, the
+settings, and how."""
 
 
 def main() -> None:
@@ -46,46 +64,56 @@ def main() -> None:
 def report(found: Sequence[Figures], out: Path, console: Console) -> None:
     """The page of these evaluations, and its charts.
 
-    Raises ConfigError for two of the same setting, or if a split lacks a constant that is among the
-    best on validation.
+    Raises ConfigError for two that cannot be told apart, or if a split lacks a constant that is
+    among the best on validation.
     """
-    named = {_stem(each): each for each in found}
-    if len(named) < len(found):
-        raise ConfigError("two of the figures are of the same dataset, split and strategy")
-    validations = {_pair(each): each for each in found if each.head.split == "validation"}
+    validations = {setting_but(each, SPLIT): each for each in found if _is_validation(each)}
     checkpoints.make_folder(out)
     sections = []
-    for stem, figures in track(named.items(), "charts", console=console):
-        other = validations.get(_pair(figures))
-        split = compared(figures, None if other is figures else other)
-        sections.append(section(split, _charts(split, out, stem)))
-    checkpoints.write(out / PAGE, page(sections).encode())
+    for each in track(named(found), "charts", console=console):
+        other = (
+            None
+            if _is_validation(each.figures)
+            else validations.get(setting_but(each.figures, SPLIT))
+        )
+        split = compared(each.figures, other, each.heading)
+        sections.append(section(split, _charts(split, out, each.stem)))
+    for title, keys, draw in JOINT:
+        sections.append(joint_section(title, _joint_charts(found, out, keys, draw)))
+    checkpoints.write(out / PAGE, page([each for each in sections if each]).encode())
 
 
 def _charts(split: Compared, out: Path, stem: str) -> Mapping[str, str]:
     """Draws them; gives their stems by title."""
     charts = {"Frontier": f"{stem}-frontier"}
     save(frontier_chart(split), out / charts["Frontier"])
-    for label in routed(split.figures.head.arms):
-        if label != BLIND:
-            title = f"Tiers of {label}"
-            charts[title] = f"{stem}-tiers-{label}"
-            save(tier_chart(split.figures, label), out / charts[title])
+    for label in split.seeing:
+        title = f"Tiers of {label}"
+        charts[title] = f"{stem}-tiers-{label}"
+        save(tier_chart(split, label), out / charts[title])
     return charts
+
+
+def _joint_charts(
+    found: Sequence[Figures], out: Path, keys: Sequence[str], draw: Draw
+) -> Mapping[str, str]:
+    """A chart for every family of evaluations that differ in these settings alone; their stems by
+    title."""
+    charts = {}
+    for family in families(found, keys):
+        rest, heading = common_name(family, keys, found)
+        stem = f"{rest}-over-{keys[0].replace('_', '-')}"
+        save(draw(family, heading), out / stem)
+        charts[heading] = stem
+    return charts
+
+
+def _is_validation(figures: Figures) -> bool:
+    return figures.head.split == "validation"
 
 
 def _file(given: Path) -> Path:
     return given / FILE if given.is_dir() else given
-
-
-def _stem(figures: Figures) -> str:
-    setting = figures.head.setting
-    return f"{setting['dataset']}-{figures.head.split}-{setting['strategy']}"
-
-
-def _pair(figures: Figures) -> str:
-    """The same for two splits of one setting."""
-    return str(sorted({**figures.head.setting, "split": None}.items()))
 
 
 if __name__ == "__main__":

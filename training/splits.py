@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from budgetmem.errors import InvalidInput
-from training.config import TrainConfig, differences
+from training.config import TrainConfig
 from training.datasets import Dataset, open_dataset
+from training.differences import differences
 from training.evaluation import yardstick
 from training.reward import Reward
 from training.rollouts import outcomes
-from training.rollouts.environment import Environment, RecordedEnvironment
+from training.rollouts.environment import Environment, Estimates, RecordedEnvironment
 from training.rollouts.outcomes import OutcomeFile, Outcomes
 from training.rollouts.vectors import embedded
 
@@ -29,7 +30,6 @@ _NEEDED = (
     "backbones",
     "encoder",
 )
-_MAY_DIFFER = ("split", "constants")
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,12 @@ def read_splits(config: TrainConfig) -> Splits:
     hashes["data"] = dataset.sha256
     if setting["sha256"] != hashes["data"]:
         raise InvalidInput("data", f"{config.data} is not the file that was recorded from")
-    recorded = RecordedEnvironment(training, embedded(training, dataset))
+    estimates = Estimates.of(training)
+    recorded = RecordedEnvironment(training, embedded(training, dataset), estimates)
     return Splits(
         training=recorded,
         rollouts=recorded,
-        validation=RecordedEnvironment(validation, embedded(validation, dataset)),
+        validation=RecordedEnvironment(validation, embedded(validation, dataset), estimates),
         dataset=dataset,
         features=training.features,
         setting=setting,
@@ -91,17 +92,13 @@ def read_splits(config: TrainConfig) -> Splits:
 
 
 def check(name: str, file: OutcomeFile) -> None:
-    """Raises InvalidInput for an empty split, a question that comes twice, or numbers that cannot
-    be: a NaN would pass for a path that was not recorded."""
+    """Raises InvalidInput for an empty split, or for numbers that cannot be: a NaN would pass for a
+    path that was not recorded."""
     if missing := [key for key in _NEEDED if key not in file.setting]:
         raise InvalidInput(f"{name}.setting", f"lacks {', '.join(missing)}: record it anew")
     if not file.outcomes:
         raise InvalidInput(name, "has no questions: an empty split")
-    seen: set[str] = set()
     for each in file.outcomes:
-        if each.question in seen:
-            raise InvalidInput(f"{name}[{each.question}]", "comes twice: remove one of its lines")
-        seen.add(each.question)
         _check_numbers(f"{name}[{each.question}]", each)
 
 
@@ -110,7 +107,7 @@ def check_apart(training: OutcomeFile, validation: OutcomeFile) -> None:
     if training.features != validation.features:
         raise InvalidInput("validation.features", "are not those of the outcomes: record it anew")
     held, given = (
-        {key: value for key, value in file.setting.items() if key not in _MAY_DIFFER}
+        {key: value for key, value in file.setting.items() if key != "split"}
         for file in (training, validation)
     )
     if found := differences(held, given):

@@ -36,11 +36,20 @@ def bootstrap(values: ArrayLike) -> Mean:
     then a paired one. (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.)
     """
     held = np.asarray(values, dtype=np.float64)
-    drawn = np.random.default_rng(SEED).integers(len(held), size=(RESAMPLES, len(held)))
-    means = held[drawn].mean(axis=1)
-    outside = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(means, (outside, 100 - outside)).tolist()
+    low, high = interval(held[resampled(len(held))].mean(axis=1))
     return Mean(float(held.mean()), low, high, len(held))
+
+
+def resampled(count: int) -> NDArray[np.int64]:
+    """Places [RESAMPLES, count] of values that are drawn anew, always the same for a count."""
+    return np.random.default_rng(SEED).integers(count, size=(RESAMPLES, count))
+
+
+def interval(found: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of the 95% interval of what resamples came to, by percentiles."""
+    outside = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(found, (outside, 100 - outside)).tolist()
+    return low, high
 
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float | None:

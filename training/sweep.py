@@ -1,10 +1,11 @@
-"""A policy for each lambda of the paper and one for all of them, from one recording."""
+"""A policy for each lambda of the paper, one for all of them, and a blind one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from time import perf_counter
 
 from rich.console import Console
@@ -13,16 +14,20 @@ from budgetmem.errors import ConfigError
 from budgetmem.tiers import Tier
 from training import checkpoints
 from training.config import PAPER_COST_WEIGHTS, TrainConfig
-from training.evaluation import Walked, constants, evaluate, oracle, random_path
+from training.evaluation import Walked, best_constant, constant, evaluate, oracle, random_path
 from training.neighbours import fitted
 from training.policies import ConditionedPolicy
+from training.ppo import Policy
 from training.progress import table
 from training.reward import Reward
-from training.rollouts.paths import constant, spell
+from training.rollouts.paths import constant as uniform
+from training.rollouts.paths import spell
 from training.splits import Splits
 from training.statistics import spearman
 
 SWEEP = "sweep.json"
+BLIND = "blind"
+"""The policy that sees lambda alone: what reading the question is worth."""
 
 Train = Callable[[TrainConfig, Splits, Console], ConditionedPolicy]
 
@@ -43,59 +48,54 @@ def sweep(config: TrainConfig, splits: Splits, console: Console, train: Train) -
         name = f"lambda-{weight:g}"
         alone = {"cost_weights": (weight,), "cost_weight_draw": "each", "out": config.out / name}
         policy = train(config.model_copy(update=alone), splits, console)
-        fixed += evaluate(
-            policy, splits.validation, [weight], scales, name="fixed", orders=config.orders
-        )
-    policy = train(config.model_copy(update={"out": config.out / "conditioned"}), splits, console)
-    # Beyond the range that it was trained on, it would be judged by guesses.
-    conditioned = evaluate(
-        policy,
-        splits.validation,
-        config.selection,
-        scales,
-        name="conditioned",
-        orders=config.orders,
-    )
-    nearest = evaluate(
-        fitted(splits.training, scales),
-        splits.validation,
-        config.selection,
-        scales,
-        name="nearest neighbours",
-        orders=config.orders,
-    )
+        fixed += evaluate(policy, splits.validation, [weight], scales, name="fixed")
+    policies: dict[str, Policy] = {
+        "conditioned": train(
+            config.model_copy(update={"out": config.out / "conditioned"}), splits, console
+        ),
+        BLIND: train(blinded(config), splits, console),
+        "nearest neighbours": fitted(splits.training, scales),
+    }
+    # Beyond the range that it was trained on, a policy would be judged by guesses.
+    found = {
+        name: evaluate(policy, splits.validation, config.selection, scales, name=name)
+        for name, policy in policies.items()
+    }
     seconds = perf_counter() - started
     shown = sorted({*PAPER_COST_WEIGHTS, *config.selection})
     compared = [each for weight in shown for each in baselines(splits, weight, scales)]
-    results = [*fixed, *conditioned, *nearest, *compared]
-    trends = {"fixed": trend(fixed), "conditioned": trend(conditioned)}
+    results = [*fixed, *chain.from_iterable(found.values()), *compared]
+    trends = {"fixed": trend(fixed), **{name: trend(each) for name, each in found.items()}}
     console.print(table("validation", results))
     console.print(f"Spearman of cost against lambda: {trends}; {seconds:.0f} s", markup=False)
-    found = {
+    told = {
         "seconds": seconds,
         "settings": config.settings(),
         "data": dict(splits.hashes),
         "spearman_of_cost": trends,
         "results": [each.report() for each in results],
     }
-    text = json.dumps(found, indent=2, allow_nan=False)
+    text = json.dumps(told, indent=2, allow_nan=False)
     checkpoints.write(config.out / SWEEP, text.encode())
 
 
-def baselines(splits: Splits, cost_weight: float, scales: Reward) -> list[Walked]:
-    """On the validation questions: one tier for all modules, the best of these (chosen after the
-    fact, so it is flattered), a random recorded path, and the oracle.
+def blinded(config: TrainConfig) -> TrainConfig:
+    """The same training of a policy that sees lambda alone."""
+    policy = config.policy.model_copy(update={"blind": True})
+    return config.model_copy(update={"policy": policy, "out": config.out / BLIND})
 
-    A uniform path is there if it was recorded for every validation question.
-    """
-    known = {each.name: each for each in constants(splits.validation, cost_weight, scales)}
-    uniform = [known[name] for name in map(spell, map(constant, Tier)) if name in known]
-    best = max(uniform, key=lambda each: each.reward, default=None)
+
+def baselines(splits: Splits, cost_weight: float, scales: Reward) -> list[Walked]:
+    """On the validation questions: one tier for all modules, the constant path that is best on the
+    training questions, a random path, and the oracle of the recorded paths."""
+    best = best_constant(splits.training, cost_weight, scales)
+    validation = splits.validation
+    found = constant(validation, best, cost_weight, scales)
     return [
-        *uniform,
-        *([] if best is None else [replace(best, name=f"best uniform, {best.name}")]),
-        random_path(splits.validation, cost_weight, scales),
-        oracle(splits.validation, cost_weight, scales),
+        *(constant(validation, spell(path), cost_weight, scales) for path in map(uniform, Tier)),
+        replace(found, name=f"best constant of training, {best}"),
+        random_path(validation, cost_weight, scales),
+        oracle(validation, cost_weight, scales),
     ]
 
 

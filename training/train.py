@@ -45,7 +45,7 @@ from training.sweep import sweep
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 
 TOLD_APART = (
-    *("strategy", "profile", "encoder", "constants"),
+    *("strategy", "profile", "encoder"),
     *("engines", "templates", "contexts", "encoder_max_tokens"),
 )
 """Of the recording's setting, what a router's card has elsewhere, or not at all."""
@@ -184,9 +184,7 @@ def validate(
     policy: ConditionedPolicy, config: TrainConfig, splits: Splits, scales: Reward
 ) -> list[Walked]:
     """The policy on the validation questions, at every lambda of `config.selection`."""
-    return evaluation.evaluate(
-        policy, splits.validation, config.selection, scales, orders=config.orders
-    )
+    return evaluation.evaluate(policy, splits.validation, config.selection, scales)
 
 
 def keep_if_best(run: Run, config: TrainConfig, splits: Splits, found: Sequence[Walked]) -> bool:
@@ -227,6 +225,8 @@ def card(
             "config": config.settings(),
         },
         "metrics": {
+            "source": "estimates on the validation questions, by which the weights were chosen",
+            "recorded": float(np.mean([each.recorded for each in found])),
             "questions": len(splits.validation.questions),
             "reward": reward,
             "by_cost_weight": [each.report() for each in found],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, astuple, dataclass
 from functools import partial
@@ -89,7 +89,11 @@ async def run(served: Served, minutes: float, seed: int = 0) -> Soak:
 
 
 async def _caller(client: AsyncClient, end: float, draw: random.Random, outcomes: Outcomes) -> None:
-    ways = [client.extract, client.answer, partial(_whole, client.extract_stream)]
+    ways: list[Callable[..., Awaitable[object]]] = [
+        client.extract,
+        client.answer,
+        partial(_whole, client.extract_stream),
+    ]
     while time.monotonic() < end:
         await outcomes.of(lambda: client.ingest(HISTORY, TURNS))
         for _ in range(draw.randint(1, 6)):
@@ -104,8 +108,8 @@ async def _caller(client: AsyncClient, end: float, draw: random.Random, outcomes
         await outcomes.of(partial(_whole, client.export, HISTORY))
         some = [turn.id for turn in draw.sample(TURNS, 5)]
         await outcomes.of(partial(client.delete_turns, HISTORY, some))
-        everything = draw.choice([partial(client.delete, HISTORY), client.delete_tenant])
-        await outcomes.of(everything)
+        everything: list[Ask] = [partial(client.delete, HISTORY), client.delete_tenant]
+        await outcomes.of(draw.choice(everything))
 
 
 async def _whole(stream: Callable[..., AsyncIterator[object]], *given: str, **options: Any) -> None:  # noqa: ANN401 - of a query

@@ -99,7 +99,7 @@ async def run(served: Served) -> StoreFlood:
         ]
         # In a thread: what is sent keeps the event loop busy.
         measured = asyncio.to_thread(_most, served.pid, end)
-        most, *_ = await asyncio.gather(measured, *flood)
+        most, _ = await asyncio.gather(measured, asyncio.gather(*flood))
         begin = time.monotonic()
         while not (back := await _taken(everyone[0])):
             if time.monotonic() - begin > RECOVERY_LIMIT_S:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from budgetmem.client.aio import AsyncClient
 from budgetmem.errors import ServerUnavailable
+from budgetmem.interpreter import module_command
 from budgetmem.types import Turn
 
 DRAIN_S = 2
@@ -35,7 +35,7 @@ def serving(profile: str, data_dir: Path, errors: int | None = None) -> Iterator
     """
     with tempfile.TemporaryDirectory(prefix="budgetmem-load-") as folder:
         port_file = Path(folder) / "port"
-        command = [sys.executable, "-m", "server", "--profile", profile, "--json-logs"]
+        command = module_command("server", "--profile", profile, "--json-logs")
         # Loads are measured on tiers that do not depend on what a router was trained on.
         command.append("--no-bundled-routers")
         command += ["--port", "0", "--port-file", str(port_file)]

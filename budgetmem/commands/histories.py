@@ -32,8 +32,15 @@ def histories(
 
     print_rows(
         ("history", "turns", "chunks", "sessions", "from", "to"),
-        [(h.history, h.turns, h.units, h.sessions, _day(h.first), _day(h.last)) for h in found],
+        [
+            (h.history, h.turns, h.units, h.sessions, _day(h.first), _day(h.last))
+            for h in found
+            if not h.damaged
+        ],
     )
+    for history in found:
+        if history.damaged:
+            typer.echo(f"damaged, restore or delete it: {history.history}", err=True)
 
 
 @grouped

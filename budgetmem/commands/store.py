@@ -1,16 +1,22 @@
-"""`budgetmem store`: histories between stores, and databases that are made ready for them.
+"""`budgetmem store`: histories between stores or made anew, databases that are made ready for them.
 
 These work on the stores themselves, without a server; the others (`budgetmem histories`) ask one.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from budgetmem.commands.remote import AsJson, print_json
+
+if TYPE_CHECKING:
+    from budgetmem.history import Histories
+    from budgetmem.reindexing import ReindexedHistory
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -19,7 +25,7 @@ Place = "a folder (SQLite; `serve` has it under DATA_DIR/histories), or postgres
 
 @app.callback()
 def store() -> None:
-    """Copy histories between stores, prepare a database.
+    """Copy histories between stores, make them anew, prepare a database.
 
     A store is a folder (SQLite) or postgresql://USER@HOST:PORT/DATABASE. Others see what is on a
     command line: leave the password out of the URL and set PGPASSWORD, or write a ~/.pgpass.
@@ -54,7 +60,7 @@ def copy(
 
     done: Counter[str] = Counter()
     with opened(source) as here, opened(target) as there:
-        chosen = histories_of(here, tenant, history)
+        chosen = histories_of(here, tenant, [history] if history else ())
         with progress_bar("copy", len(chosen)) as advance:
             for whose, name in chosen:
                 copied = copy_history(here, there, whose, name)
@@ -67,6 +73,84 @@ def copy(
             f"{done['copied']} histories copied, {done['present']} were there; "
             f"{done['turns']} turns and {done['chunks']} chunks compared"
         )
+
+
+@app.command()
+def reindex(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="HISTORY", help="Names of histories.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every one, instead of some.")] = False,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="TENANT", help="Only this tenant's histories.")
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="Whose encoder: a bundled profile or a path ending in .toml.")
+    ] = "small",
+    *,
+    where: Annotated[
+        str,
+        typer.Option("--store", metavar="STORE", envvar="BUDGETMEM_STORE", help=f"Which: {Place}"),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Make the chunks and vectors of histories anew, as a profile makes them.
+
+    For histories that a server refuses since another encoder or chunking made them. The turns stay
+    as they are, and servers may go on: each history is the old one or the new one, never both. What
+    is made so already is left alone, so run it again where it was cut off. It embeds in this
+    process: `budgetmem assets pull PROFILE` fetches the encoder, the extra `embedded` runs it. With
+    --json an object a history, as it is done.
+
+    \b
+    budgetmem store reindex --all --store ~/.local/share/budgetmem/histories --profile small
+    budgetmem store reindex trip home --tenant acme --store postgresql://db/budgetmem
+    """
+    if everything == bool(names):
+        raise typer.BadParameter("name histories, or --all for every one of them")
+    from budgetmem.config import load_profile
+    from budgetmem.history import Histories
+    from budgetmem.local_encoder import local_encoder
+    from budgetmem.store.copying import histories_of
+    from budgetmem.store.opening import opened
+
+    chosen_profile = load_profile(profile)
+    with opened(where) as store:
+        chosen = histories_of(store, tenant, names or ())
+        encoder = local_encoder(chosen_profile.encoder)
+        histories = Histories(store, encoder, chosen_profile.retrieval)
+        made = asyncio.run(
+            _reindexed(histories, chosen, print_json if as_json else lambda each: None)
+        )
+    done = Counter(each.status for each in made)
+    if not as_json:
+        typer.echo(
+            f"{done['reindexed']} histories made anew, {done['present']} were so already; "
+            f"{sum(each.chunks for each in made)} chunks made "
+            f"({sum(each.tokens for each in made)} tokens embedded)"
+        )
+    if done["damaged"]:
+        from budgetmem.errors import StoreDamaged
+
+        damaged = ", ".join(each.history for each in made if each.status == "damaged")
+        raise StoreDamaged(f"left as they are, since their files are damaged: {damaged}")
+
+
+async def _reindexed(
+    histories: Histories,
+    chosen: Sequence[tuple[str, str]],
+    tell: Callable[[ReindexedHistory], None],
+) -> list[ReindexedHistory]:
+    from budgetmem.commands.progress import progress_bar
+    from budgetmem.reindexing import reindex_history
+
+    made = []
+    with progress_bar("reindex", len(chosen)) as advance:
+        for tenant, name in chosen:
+            made.append(await reindex_history(histories, tenant, name))
+            advance(1)
+            tell(made[-1])
+    return made
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 
 from budgetmem.client import QueryOptions
 from budgetmem.errors import InvalidInput
+from budgetmem.evidence import evidence_of
 from budgetmem.integrations.clients import Calls, Clients
 from budgetmem.plain import plain
 from budgetmem.types import Memory
@@ -46,8 +47,10 @@ def overlaid(options: QueryOptions, over: QueryOptions) -> QueryOptions:
 
 def metadata_of(history: str, memory: Memory) -> dict[str, Any]:
     """What comes beside the text of a memory, as JSON values: where from, and the receipt."""
+    evidence = evidence_of(memory)
     return {
         "history": history,
-        "turn_ids": [turn_id for chunk in memory.chunks for turn_id in chunk.turn_ids],
+        "turn_ids": [turn_id for each in evidence for turn_id in each.turn_ids],
+        "evidence": plain(evidence),
         "receipt": plain(memory.receipt),
     }

@@ -32,10 +32,10 @@ from budgetmem.wire.requests import DEFAULT_STRATEGY
 class BudgetMemRetriever(BaseRetriever):
     """Retrieves one document: the memory that the query needs, made for it within the budget.
 
-    Its metadata are `history`, `turn_ids` (what the memory rests on) and `receipt`. `client`
-    serves `invoke`, `async_client` serves `ainvoke`; one of them is enough for the latter. The
-    other fields are the options of `QueryOptions`; `invoke`, `ainvoke` and `bind` take them too,
-    for one call. Raises what `Client.extract` raises.
+    Its metadata are `history`, `turn_ids` (of the turns that the memory was made from), `evidence`
+    (their words) and `receipt`. `client` serves `invoke`, `async_client` serves `ainvoke`; one of
+    them is enough for the latter. The other fields are the options of `QueryOptions`; `invoke`,
+    `ainvoke` and `bind` take them too, for one call. Raises what `Client.extract` raises.
     """
 
     history: str

@@ -58,7 +58,8 @@ class BudgetMemStore(BaseStore):
       `index` is ignored, there is no `ttl`. Putting a key again deletes the old turn first: a
       reader may miss the item between the two.
     - `search(namespace, query=...)` extracts from that one history, not from those below it, and
-      returns one item that is not stored: its value has `text`, `turn_ids` and `receipt`.
+      returns one item that is not stored: its value has `text`, `turn_ids`,
+      `evidence` and `receipt`.
     - `search(prefix)` without a query lists the items of all histories below, filtered; `get` and
       it read histories from their beginning. They ask no model.
     - `delete` erases the turn and all that was made from it.

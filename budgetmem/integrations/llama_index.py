@@ -23,10 +23,10 @@ from budgetmem.types import Memory
 class BudgetMemRetriever(BaseRetriever):
     """Retrieves one node: the memory that the query needs, made for it within the budget.
 
-    Its metadata are `history`, `turn_ids` (what the memory rests on) and `receipt`; prompts and
-    embeddings leave them out. It has no score: nothing was ranked against it. `client` serves
-    `retrieve`, `async_client` serves `aretrieve`; one of them is enough for the latter. `options`
-    hold for every call. Raises what `Client.extract` raises.
+    Its metadata are `history`, `turn_ids` (of the turns that the memory was made from), `evidence`
+    (their words) and `receipt`; prompts and embeddings leave them out. It has no score: nothing was
+    ranked against it. `client` serves `retrieve`, `async_client` serves `aretrieve`; one of them is
+    enough for the latter. `options` hold for every call. Raises what `Client.extract` raises.
     """
 
     def __init__(

@@ -9,9 +9,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from budgetmem.commands.failures import Hint, hint_for
 from budgetmem.errors import (
+    AssetError,
+    BackboneError,
     BackboneUnavailable,
     BudgetMemError,
     BudgetTooSmall,
+    ConfigError,
     Conflict,
     DeadlineExceeded,
     DuplicateTurn,
@@ -20,13 +23,16 @@ from budgetmem.errors import (
     NotFound,
     Overloaded,
     PermissionDenied,
+    ServerError,
     ServerUnavailable,
+    StoreUnavailable,
     Unauthenticated,
 )
 
 HINTS: tuple[Hint, ...] = (
     (ServerUnavailable, "starting", "try again in a minute"),
     (ServerUnavailable, "", "ask the user to start it (`budgetmem serve`) or to correct --server"),
+    (ServerError, "", "do not try again: tell the user, whose server's log says more"),
     (Unauthenticated, "", "ask the user for a valid key: it goes in BUDGETMEM_API_KEY"),
     (PermissionDenied, "tenant", "ask the user to leave the tenant out: the key says it"),
     (PermissionDenied, "", "the user's key does not allow this: do not try again"),
@@ -40,9 +46,13 @@ HINTS: tuple[Hint, ...] = (
         "",
         'try again once, or `extract` with the tier "low": it needs no model',
     ),
+    (BackboneError, "", '`extract` with the tier "low": it needs no model; and tell the user'),
+    (StoreUnavailable, "", "try again in a minute; then ask the user whether the database runs"),
     (DeadlineExceeded, "", "ask for a lower tier, or set max_latency_ms"),
     (Overloaded, "", "try again after {retry_after_ms:.0f} ms"),
     (Conflict, "", "somebody else writes to this history: try again"),
+    (AssetError, "", "do not try again: the user's server lacks a file, or has a damaged one"),
+    (ConfigError, "", "do not try again: the user's server has to be configured otherwise"),
 )
 """For a model that calls tools; the first that fits counts. In braces: attributes of the error."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from budgetmem.evidence import evidence_of
 from budgetmem.history import IngestReport
+from budgetmem.plain import plain
 from budgetmem.store.base import DeletionProof, HistoryInfo
-from budgetmem.types import Answer, Chunk, Memory, Receipt
+from budgetmem.types import Answer, Memory, Receipt
 
 
 class ReceiptResult(BaseModel):
@@ -38,10 +40,17 @@ class ReceiptResult(BaseModel):
 
 
 class Evidence(BaseModel):
-    """Turns that the memory rests on."""
+    """A turn that the memory was made from."""
 
-    turn_ids: list[str]
+    turn_ids: list[str] = Field(
+        description="Its id. Several: turns that cannot be told apart, `text` is all of them."
+    )
+    speaker: str
+    text: str
     time: datetime | None
+    quoted: bool = Field(
+        description="Whether the memory has words of it; else it was only read beside them."
+    )
 
 
 class MemoryResult(BaseModel):
@@ -53,10 +62,10 @@ class MemoryResult(BaseModel):
 
     @classmethod
     def of(cls, memory: Memory) -> MemoryResult:
-        """Without the text of the chunks, which the memory stands for."""
+        """Without the rest of the chunks, which the memory stands for."""
         return cls(
             memory=memory.text,
-            evidence=evidence_of(memory.chunks),
+            evidence=_evidence(memory),
             receipt=ReceiptResult.of(memory.receipt),
         )
 
@@ -75,7 +84,7 @@ class AnswerResult(BaseModel):
         return cls(
             answer=answer.text,
             memory=answer.memory.text,
-            evidence=evidence_of(answer.memory.chunks),
+            evidence=_evidence(answer.memory),
             receipt=ReceiptResult.of(answer.receipt),
         )
 
@@ -132,9 +141,8 @@ class HistoriesResult(BaseModel):
     histories: list[HistoryResult]
 
 
-def evidence_of(chunks: Iterable[Chunk]) -> list[Evidence]:
-    """Which turns the chunks hold, and when they were said."""
-    return [Evidence(turn_ids=list(chunk.turn_ids), time=chunk.time) for chunk in chunks]
+def _evidence(memory: Memory) -> list[Evidence]:
+    return [Evidence.model_validate(plain(each)) for each in evidence_of(memory)]
 
 
 def _lowered(receipt: Receipt) -> Iterator[str]:

@@ -93,7 +93,7 @@ class Tools:
         preferences, decisions. One call a question; split a question that is several. The budget is
         what the call may spend; leave it out at first. If the memory misses what you need, call
         once more with the tier "high"; if it still does, the history does not say it: say so, do
-        not guess. `evidence` names the turns for `forget`.
+        not guess. `evidence` has the turns that it was made from, with their ids and words.
         """
         with told():
             options = self._options(budget, asked_at)
@@ -119,14 +119,18 @@ class Tools:
         self,
         history: History,
         turn_ids: Annotated[
-            list[str] | None, Field(description="Only these turns, as `evidence` names them.")
+            list[str] | None,
+            Field(description="Only these turns: ids of `evidence` whose text is to go."),
         ] = None,
         whole_history: Annotated[bool, Field(description="Every turn of the history.")] = False,
     ) -> ForgetResult:
         """Deletes turns of a history, or all of it, for good, and returns the proof.
 
         Call it only when the user asked for it: it cannot be undone. Pass either turn_ids or
-        whole_history=true.
+        whole_history=true. For single turns call `extract` first, and pass only ids whose text in
+        `evidence` is what the user wants gone, never all of them unread; where one entry has
+        several ids and its text more than that, ask the user. Afterwards `extract` once more:
+        other turns may say the same.
         """
         with told():
             if whole_history == (turn_ids is not None):

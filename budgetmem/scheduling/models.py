@@ -153,7 +153,9 @@ class _Texts(Generic[R]):
     recent: Recent[R]
 
     async def resolve(self, texts: Sequence[str], caller: Caller) -> list[R]:
-        return await self.recent.resolve(caller.tenant, texts, partial(self._compute, caller))
+        return await self.recent.resolve(
+            caller.tenant, texts, partial(self._compute, caller), caller.born
+        )
 
     async def _compute(self, caller: Caller, texts: list[str]) -> list[R]:
         lengths = await self._lengths(texts)

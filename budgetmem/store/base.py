@@ -33,7 +33,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class HistoryInfo:
-    """Counts of one history. `first` and `last` are the earliest and latest time of its turns."""
+    """Counts of one history. `first` and `last` are the earliest and latest time of its turns.
+
+    Of one that is `damaged` nothing is known.
+    """
 
     history: str
     settings: Settings
@@ -42,6 +45,12 @@ class HistoryInfo:
     units: int
     first: datetime | None
     last: datetime | None
+    damaged: bool = False
+
+    @classmethod
+    def of_damaged(cls, history: str) -> HistoryInfo:
+        """What is said of a history that cannot be read."""
+        return cls(history, Settings("", 0, ""), 0, 0, 0, None, None, damaged=True)
 
 
 @dataclass(frozen=True)
@@ -143,8 +152,9 @@ class Store(Protocol):
     """Histories by tenant and name.
 
     Every method raises InvalidInput for a name that cannot be kept, ConfigError for data of a
-    newer version of the store than this code knows, and StoreUnavailable where a database behind it
-    cannot be reached.
+    newer version of the store than this code knows, StoreUnavailable where a database behind it
+    cannot be reached, or its disk is full or fails, and StoreDamaged for a history whose file is
+    not what was written, except for `delete`.
     """
 
     def tenants(self) -> list[str]:
@@ -152,8 +162,8 @@ class Store(Protocol):
         ...
 
     def histories(self, tenant: str) -> Iterator[str]:
-        """Names of the tenant's histories that hold turns, sorted; each is looked at when it is
-        asked for, and nothing is held between them."""
+        """Names of the tenant's histories that hold turns, sorted, with those that are damaged;
+        each is looked at when it is asked for, and nothing is held between them."""
         ...
 
     def info(self, tenant: str, history: str) -> HistoryInfo:
@@ -220,12 +230,14 @@ class Store(Protocol):
         ...
 
     def traces(self, tenant: str, history: str, turn_ids: Collection[str]) -> int:
-        """In how many rows these turns still are: as turns, or as lines of units. 0 if the history
-        does not exist."""
+        """In how many rows these turns still are: as turns, or as lines of units; and one more if
+        another program keeps what was erased in a log of the history's file. 0 if the history does
+        not exist."""
         ...
 
     def delete(self, tenant: str, history: str) -> DeletionProof:
-        """Removes the history and everything made from it. Raises NotFound as `info` does."""
+        """Removes the history and everything made from it, also one that is damaged, whose turns
+        the proof does not count. Raises NotFound as `info` does."""
         ...
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Literal
@@ -32,15 +32,17 @@ class CopiedHistory:
 
 
 def histories_of(
-    store: Store, tenant: str | None = None, history: str | None = None
+    store: Store, tenant: str | None = None, names: Collection[str] = ()
 ) -> list[tuple[str, str]]:
-    """(tenant, history) of all that a store has, of one tenant, or of one name. Raises NotFound
-    where there is none."""
+    """(tenant, history) of all that a store has, of one tenant, or of these names. Raises NotFound
+    where there is none, or none of a name."""
     tenants = store.tenants() if tenant is None else [tenant]
     found = [(each, name) for each in tenants for name in store.histories(each)]
-    chosen = [(each, name) for each, name in found if history in (None, name)]
-    if not chosen:
-        raise NotFound("the store has no history to copy")
+    chosen = [(each, name) for each, name in found if not names or name in names]
+    missing = sorted(set(names).difference(name for _, name in chosen))
+    if missing or not chosen:
+        what = f"history {missing[0]!r}" if missing else "histories"
+        raise NotFound(f"the store has no {what}" + (f" of tenant {tenant!r}" if tenant else ""))
     return chosen
 
 

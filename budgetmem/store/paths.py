@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
 from budgetmem.errors import InvalidInput
 
+logger = logging.getLogger(__name__)
+
 SUFFIX = ".db"
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
+_WITHOUT_TEXT = "-shm"
+_WIPED_AT_ONCE = 1 << 20
 _LONGEST = 240
 """Bytes of a file name that leave room for the suffixes within the usual limit of 255."""
 
@@ -64,6 +69,22 @@ class Paths:
         side = [database.with_name(database.name + suffix) for suffix in _SIDE_FILES]
         return [path for path in [database, *side] if path.exists()]
 
+    def remove(self, database: Path) -> None:
+        """Unlinks the files of a history, and its tenant's folder if that was the last one. The
+        caller holds the exclusive lock."""
+        for file in self.files(database):
+            file.unlink()
+        folder = database.parent
+        with self._lock(_shard("tenants-", folder.name), fcntl.LOCK_EX):
+            if not folder.exists():
+                return
+            try:
+                folder.rmdir()
+            except OSError:  # there are other histories
+                sync_folder(folder)
+            else:
+                sync_folder(self._root)
+
     @contextmanager
     def shared(self, tenant: str, history: str) -> Iterator[Path]:
         """Holds off deletion: inside, the file at the path yielded stays the same file."""
@@ -77,18 +98,59 @@ class Paths:
             yield path
 
     @contextmanager
+    def creating(self, tenant: str, history: str) -> Iterator[Path]:
+        """As `exclusive`, and the folder for the file is there. Afterwards both are durable; if
+        something is raised, nothing is left of a file that was not there before."""
+        with self.exclusive(tenant, history) as path:
+            there = path.exists()
+            try:
+                # Nobody may take the folder away before the file is in it.
+                with self._lock(_shard("tenants-", path.parent.name), fcntl.LOCK_SH):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    yield path
+                    for folder in (path.parent, self._root, self._root.parent):
+                        sync_folder(folder)
+            except BaseException:
+                if not there:
+                    self.remove(path)
+                raise
+
+    @contextmanager
     def _locked(self, tenant: str, history: str, operation: int) -> Iterator[Path]:
         path = self.database(tenant, history)
-        # A few lock files for all histories: they outlive deletion without keeping names.
-        shard = hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).hexdigest()[:2]
+        with self._lock(_shard("", f"{path.parent.name}/{path.name}"), operation):
+            yield path
+
+    @contextmanager
+    def _lock(self, shard: str, operation: int) -> Iterator[None]:
         folder = self._root / ".locks"
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / shard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, operation)
-            yield path
+            yield
         finally:
             os.close(descriptor)
+
+
+def wipe(files: Iterable[Path]) -> None:
+    """Overwrites all that is in the files, where they lie on the disk: it needs no room there, save
+    where a file system copies what is written. What cannot be overwritten is left, and logged."""
+    for path in files:
+        if path.name.endswith(_WITHOUT_TEXT):
+            continue
+        try:
+            _overwrite(path)
+        except OSError:
+            logger.warning("%s was not overwritten before its deletion", path, exc_info=True)
+
+
+def _overwrite(path: Path) -> None:
+    with path.open("r+b", buffering=0) as file:
+        left = path.stat().st_size
+        while left:
+            left -= file.write(bytes(min(left, _WIPED_AT_ONCE)))
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -98,3 +160,8 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _shard(kind: str, name: str) -> str:
+    """One of a few lock files for all names: they outlive deletion without keeping names."""
+    return kind + hashlib.sha256(name.encode()).hexdigest()[:2]

@@ -41,6 +41,7 @@ def create(db: sqlite3.Connection, history: str) -> None:
         raise Conflict(f"history {history!r} was created meanwhile")
     for statement in [*rows.SCHEMA.split(";"), rows.WORDS]:
         db.execute(statement)
+    keep_totals(db)
     put_meta(db, "version", str(rows.VERSION))
     put_meta(db, "epoch", secrets.token_hex(8))
 
@@ -221,12 +222,16 @@ def count(db: sqlite3.Connection, table: str) -> int:
 
 
 def size(db: sqlite3.Connection) -> Size:
-    """How much the turns take."""
-    # SQLite's length() of a text counts characters, of a blob bytes.
-    texts = rows.TURN_COLUMNS.split(", ")
-    bytes_ = " + ".join(f"coalesce(length(CAST({each} AS BLOB)), 0)" for each in texts)
-    row = db.execute(f"SELECT count(*), coalesce(sum({bytes_}), 0) FROM turns").fetchone()
-    return Size(*row)
+    """How much the turns take. A file of before there were totals gets them."""
+    if one(db, "SELECT 1 FROM meta WHERE key = 'bytes'") is None:
+        keep_totals(db)
+    return Size(int(meta(db, "turns")), int(meta(db, "bytes")))
+
+
+def keep_totals(db: sqlite3.Connection) -> None:
+    """From now on the file keeps count of its turns itself, whoever writes to it."""
+    for statement in rows.TOTALS:
+        db.execute(statement)
 
 
 def settings(db: sqlite3.Connection) -> Settings:

@@ -44,6 +44,30 @@ TURN_COLUMNS = "id, speaker, text, time, session, caption, metadata"
 UNIT_COLUMNS = "id, session, first, focus, lines, tokens"
 
 
+def _bytes(row: str = "") -> str:
+    """How much a row of `turns` takes: SQLite's length() of a text counts characters, of a blob
+    bytes."""
+    columns = TURN_COLUMNS.split(", ")
+    return " + ".join(f"coalesce(length(CAST({row}{name} AS BLOB)), 0)" for name in columns)
+
+
+def _kept(name: str, event: str, sign: str, row: str) -> str:
+    return (
+        f"CREATE TRIGGER {name} AFTER {event} ON turns BEGIN"
+        f" UPDATE meta SET value = value {sign} 1 WHERE key = 'turns';"
+        f" UPDATE meta SET value = value {sign} ({_bytes(row)}) WHERE key = 'bytes'; END"
+    )
+
+
+TOTALS = (
+    f"INSERT INTO meta SELECT 'turns', count(*) FROM turns"
+    f" UNION ALL SELECT 'bytes', coalesce(sum({_bytes()}), 0) FROM turns",
+    _kept("turn_added", "INSERT", "+", "new."),
+    _kept("turn_removed", "DELETE", "-", "old."),
+)
+"""Counts the turns and their bytes once, and keeps the counts in `meta` right from then on."""
+
+
 class Row(Protocol):
     """A row of either database: values by the names of columns."""
 

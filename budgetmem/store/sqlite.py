@@ -8,22 +8,23 @@ its file is in.
 Within a history, transactions keep writers apart. A write creates, and a deletion removes, the
 file under an exclusive lock that every other operation holds as a shared one, so nobody writes
 into a file that has lost its name. A life of a history has an epoch; a write that was planned in
-an earlier life is refused.
+an earlier life is refused. A file that is damaged concerns its own history and no other.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetmem.errors import ConfigError, Conflict
+from budgetmem.errors import Conflict, StoreDamaged, StoreUnavailable
 from budgetmem.store import queries, rows
 from budgetmem.store.base import (
     Contents,
@@ -37,28 +38,27 @@ from budgetmem.store.base import (
     check_size,
     not_found,
 )
+from budgetmem.store.connection import connect, empty_log, faults, transaction
 from budgetmem.store.paging import Page, paged
-from budgetmem.store.paths import Paths, sync_folder
+from budgetmem.store.paths import Paths, wipe
 from budgetmem.types import Turn
-
-_WAIT_SECONDS = 30.0
 
 
 class SqliteStore:
-    """A `Store` (see `budgetmem.store.base`) in the folder `root`, which is made if need be."""
+    """A `Store` (see `budgetmem.store.base`) in the folder `root`, which is made if need be.
 
-    def __init__(self, root: Path) -> None:
+    `connect` opens the file of a history.
+    """
+
+    def __init__(self, root: Path, connect: Callable[[Path], sqlite3.Connection] = connect) -> None:
         self._paths = Paths(root)
+        self._connect = connect
 
     def tenants(self) -> list[str]:
         return [name for name in self._paths.tenants() if any(self.histories(name))]
 
     def histories(self, tenant: str) -> Iterator[str]:
-        for name in self._paths.histories(tenant):
-            with self._reading(tenant, name) as db:
-                there = db is not None and queries.holds_turns(db)
-            if there:
-                yield name
+        return (name for name in self._paths.histories(tenant) if self._is_there(tenant, name))
 
     def info(self, tenant: str, history: str) -> HistoryInfo:
         with self._existing(tenant, history) as db:
@@ -102,17 +102,17 @@ class SqliteStore:
         rebuild: bool = False,
         most: Size | None = None,
     ) -> None:
+        creates = epoch is None
         erases = any(change.erased for change in changes)
         # Nobody may read while what is erased is taken out of the write-ahead log.
-        lock = self._paths.exclusive if epoch is None or erases else self._paths.shared
-        with lock(tenant, history) as path:
-            if epoch is None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            elif not path.exists():
+        alone = self._paths.creating if creates else self._paths.exclusive
+        lock = alone if creates or erases else self._paths.shared
+        with faults(history), lock(tenant, history) as path:
+            if not creates and not path.exists():
                 raise Conflict(f"history {history!r} was deleted meanwhile")
-            with closing(_connect(path)) as db:
-                with _transaction(db):
-                    if epoch is None:
+            with closing(self._connect(path)) as db:
+                with transaction(db):
+                    if creates:
                         queries.create(db, history)
                     elif queries.meta(db, "epoch") != epoch:
                         raise Conflict(f"history {history!r} was deleted or rebuilt meanwhile")
@@ -127,12 +127,10 @@ class SqliteStore:
                     if erases:
                         queries.forget_words(db)
                 if erases:
-                    _empty_log(db)
+                    empty_log(db)
                 empty = erases and not queries.holds_turns(db)
             if empty:
-                self._unlink(path)
-            if epoch is None:
-                sync_folder(path.parent)
+                self._paths.remove(path)
 
     def search(
         self,
@@ -179,39 +177,60 @@ class SqliteStore:
             )
 
     def traces(self, tenant: str, history: str, turn_ids: Collection[str]) -> int:
-        with self._reading(tenant, history) as db:
-            return 0 if db is None else queries.traces(db, turn_ids)
+        with faults(history), self._paths.exclusive(tenant, history) as path:
+            if not path.exists():
+                return 0
+            with closing(self._connect(path)) as db:
+                # Another program that read when they were erased may have gone meanwhile.
+                log = 0 if empty_log(db) else 1
+                found = queries.traces(db, turn_ids) if queries.has_schema(db, path) else 0
+                return log + found
 
     def delete(self, tenant: str, history: str) -> DeletionProof:
-        with self._paths.exclusive(tenant, history) as path:
+        with faults(history), self._paths.exclusive(tenant, history) as path:
             if not path.exists():
                 raise not_found(history)
-            with closing(_connect(path)) as db:
-                with _transaction(db):
-                    if not queries.has_schema(db, path) or not queries.holds_turns(db):
-                        raise not_found(history)
-                    turns, units = queries.count(db, "turns"), queries.count(db, "units")
-                    queries.erase(db)
-                _empty_log(db)
-                remaining = sum(queries.count(db, table) for table in rows.ROW_TABLES)
-            self._unlink(path)
-            remaining += len(self._paths.files(path))
-            return DeletionProof(turns, units, units, remaining, histories=1)
+            try:
+                with faults(history):
+                    proof = self._erased(history, path)
+            except (sqlite3.Error, StoreDamaged, StoreUnavailable):
+                # What cannot be read, or has no room for its log, can be overwritten all the same.
+                wipe(self._paths.files(path))
+                proof = DeletionProof(0, 0, 0, 0, histories=1)
+            self._paths.remove(path)
+            left = len(self._paths.files(path))
+            return replace(proof, remaining=proof.remaining + left)
 
-    def _unlink(self, path: Path) -> None:
-        """Removes the files of a history. The caller holds the exclusive lock."""
-        for file in self._paths.files(path):
-            file.unlink()
-        sync_folder(path.parent)
+    def _erased(self, history: str, path: Path) -> DeletionProof:
+        """Removes every row, and the log of them."""
+        with closing(self._connect(path)) as db:
+            with transaction(db):
+                if not queries.has_schema(db, path) or not queries.holds_turns(db):
+                    raise not_found(history)
+                turns, units = queries.count(db, "turns"), queries.count(db, "units")
+                queries.erase(db)
+            emptied = empty_log(db)
+            remaining = sum(queries.count(db, table) for table in rows.ROW_TABLES)
+        if not emptied:
+            wipe(self._paths.files(path))
+        return DeletionProof(turns, units, units, remaining, histories=1)
+
+    def _is_there(self, tenant: str, history: str) -> bool:
+        """Whether it holds turns, or may: nobody knows of a file that cannot be read."""
+        try:
+            with self._reading(tenant, history) as db:
+                return db is not None and queries.holds_turns(db)
+        except (sqlite3.Error, StoreDamaged, StoreUnavailable):
+            return True
 
     @contextmanager
     def _reading(self, tenant: str, history: str) -> Iterator[sqlite3.Connection | None]:
         """A connection in a read transaction; None if there is no such history."""
-        with self._paths.shared(tenant, history) as path:
+        with faults(history), self._paths.shared(tenant, history) as path:
             if not path.exists():
                 yield None
                 return
-            with closing(_connect(path)) as db:
+            with closing(self._connect(path)) as db:
                 db.execute("BEGIN")
                 yield db if queries.has_schema(db, path) else None
 
@@ -221,23 +240,6 @@ class SqliteStore:
             if db is None or not queries.holds_turns(db):
                 raise not_found(history)
             yield db
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-    db.row_factory = sqlite3.Row
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError:
-        db.close()
-        raise
-    except sqlite3.DatabaseError as exc:
-        db.close()
-        raise ConfigError(f"{path}: not a history of BudgetMem: {exc}") from exc
-    # A turn that was acknowledged survives a power cut; NORMAL would lose the last commits.
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA secure_delete = ON")
-    return db
 
 
 def _forget_all(db: sqlite3.Connection, history: str, changes: Sequence[SessionChange]) -> None:
@@ -252,22 +254,3 @@ def _apply_all(db: sqlite3.Connection, history: str, changes: Sequence[SessionCh
             queries.apply(db, change)
     except sqlite3.IntegrityError as exc:
         raise Conflict(f"history {history!r}: a turn was added meanwhile") from exc
-
-
-def _empty_log(db: sqlite3.Connection) -> None:
-    """Moves the write-ahead log into the file: what was deleted would stay readable there."""
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    try:
-        db.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as exc:
-        raise Conflict(f"the history is busy: {exc}") from exc
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from budgetmem.backbone import Completion, GenerationRequest, TokenCounter
-from budgetmem.errors import BackboneError
-from budgetmem.triton.channel import Channel
+from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.triton.channel import LONGEST_S, Channel
 from budgetmem.triton.dialects import VLLM, Delta, Dialect
 from budgetmem.triton.pulse import Pulse
+from budgetmem.triton.reading import reading
 
 FINISHED = frozenset({"stop", "length"})
 PATIENCE_S = 5.0
@@ -25,6 +26,7 @@ class TritonBackbone:
 
     A reply that is silent for `patience_s` seconds makes it send a one-token request of its own: to
     a model whose process died, Triton answers new requests with an error, but the old ones never.
+    One that is silent for `longest_s` seconds is given up, whatever the model says to others.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class TritonBackbone:
         *,
         dialect: Dialect = VLLM,
         patience_s: float = PATIENCE_S,
+        longest_s: float = LONGEST_S,
     ) -> None:
         self._channel = channel
         self._model = model
         self._tokens = tokens
         self._dialect = dialect
         self._patience_s = patience_s
+        self._longest_s = longest_s
         self._pulse = Pulse(lambda: self._read(PROBE, _Reply(), None))
 
     @property
@@ -56,15 +60,20 @@ class TritonBackbone:
     ) -> Completion:
         """See `budgetmem.backbone.Backbone`. The time limit is the caller's, by cancellation."""
         reply = _Reply()
-        reading = asyncio.ensure_future(self._read(request, reply, on_first_token))
+        responses = asyncio.ensure_future(self._read(request, reply, on_first_token))
         try:
-            while not (await asyncio.wait((reading,), timeout=self._patience_s))[0]:
+            while not (await asyncio.wait((responses,), timeout=self._patience_s))[0]:
                 if reply.silence_s >= self._patience_s:
-                    await self._pulse.check(reading)
-            await reading
+                    await self._pulse.check(responses)
+                if reply.silence_s >= self._longest_s:
+                    raise BackboneUnavailable(
+                        f"{self._model} at {self._channel.url} said nothing for "
+                        f"{self._longest_s:g} s: if it hangs, Triton has to be started anew"
+                    )
+            await responses
         finally:
-            reading.cancel()
-            await asyncio.wait((reading,))
+            responses.cancel()
+            await asyncio.wait((responses,))
         reason = reply.finish_reason
         if reason is None and reply.first_token is not None:
             reason = self._dialect.ended(request, reply.output_tokens)
@@ -85,8 +94,9 @@ class TritonBackbone:
         responses = self._channel.stream(self._model, dialect.request(request), dialect.outputs)
         async with contextlib.aclosing(responses):
             async for response in responses:
-                # One without tensors only ends the stream.
-                delta = dialect.delta(response) if response else None
+                with reading(self._model, self._channel.url):
+                    # One without tensors only ends the stream.
+                    delta = dialect.delta(response) if response else None
                 if reply.add(delta) and on_first_token is not None:
                     on_first_token()
 
@@ -130,7 +140,7 @@ class _Reply:
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             finish_reason=finish_reason,
-            cumulative_logprob=None if math.isnan(self.logprob) else self.logprob,
+            cumulative_logprob=self.logprob if math.isfinite(self.logprob) else None,
             first_token_ms=1000 * (first_token - self.started),
             milliseconds=1000 * (time.perf_counter() - self.started),
         )

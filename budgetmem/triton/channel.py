@@ -19,6 +19,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tracing import trace_headers
+from budgetmem.triton.reading import reading
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -33,6 +34,14 @@ CHANNEL_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
+LONGEST_S = 1800.0
+"""For how long a model may say nothing to a request. Only a caller without a deadline waits so
+long, and a model that hangs would else keep it, and all that it holds, for ever. Where dozens of
+prompts are sent at once to a slow CPU, the last of them is read after some ten minutes."""
+
+ABOUT_S = 60.0
+"""How long is waited for what a server says of itself, for which no model has to work."""
+
 ERRORS_AS_STATUS = {"triton_grpc_error": "true"}
 """Ends a stream with the status of its error; otherwise only the message of the error comes."""
 
@@ -71,11 +80,13 @@ class ServerInfo:
 class Channel:
     """A connection to `url` (host:port, or grpcs://host:port for TLS), opened on first use.
 
-    Requests take the current trace along, in W3C headers, for a Triton that traces.
+    Requests take the current trace along, in W3C headers, for a Triton that traces. Those for one
+    response wait for it `longest_s` seconds.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, longest_s: float = LONGEST_S) -> None:
         self.url = url
+        self._longest_s = longest_s
         self._client = InferenceServerClient(
             url.removeprefix(SECURE_SCHEME).removeprefix(PLAIN_SCHEME),
             ssl=url.startswith(SECURE_SCHEME),
@@ -88,7 +99,9 @@ class Channel:
     async def infer(self, model: str, inputs: Tensors, output: str) -> Array:
         """One request, one response: the tensor `output` of `model`."""
         with self._translated(model):
-            result = await self._client.infer(model, _as_inputs(inputs), headers=trace_headers())
+            result = await self._client.infer(
+                model, _as_inputs(inputs), headers=trace_headers(), client_timeout=self._longest_s
+            )
         return self._tensor(model, result, output)
 
     async def stream(
@@ -108,7 +121,9 @@ class Channel:
                 async for result, error in responses:
                     if error is not None:
                         raise error
-                    yield _tensors(result, outputs)
+                    with reading(model, self.url):
+                        tensors = _tensors(result, outputs)
+                    yield tensors
             finally:
                 responses.cancel()
 
@@ -122,7 +137,7 @@ class Channel:
 
     async def contract(self, model: str) -> ModelContract:
         with self._translated(model):
-            config = (await self._client.get_model_config(model)).config
+            config = (await self._client.get_model_config(model, client_timeout=ABOUT_S)).config
         return ModelContract(
             inputs=frozenset(tensor.name for tensor in config.input),
             outputs=frozenset(tensor.name for tensor in config.output),
@@ -132,11 +147,14 @@ class Channel:
 
     async def server_info(self) -> ServerInfo:
         with self._translated("the server"):
-            metadata: service_pb2.ServerMetadataResponse = await self._client.get_server_metadata()
+            metadata: service_pb2.ServerMetadataResponse = await self._client.get_server_metadata(
+                client_timeout=ABOUT_S
+            )
         return ServerInfo(metadata.name, metadata.version, tuple(metadata.extensions))
 
     def _tensor(self, model: str, result: InferResult, name: str) -> Array:
-        tensor: Array | None = result.as_numpy(name)
+        with reading(model, self.url):
+            tensor: Array | None = result.as_numpy(name)
         if tensor is None:
             raise BackboneError(f"{model} at {self.url} sent no {name!r}")
         return tensor

@@ -17,6 +17,7 @@ import numpy as np
 
 from budgetmem.backbone import GenerationRequest
 from budgetmem.triton.channel import Array, Tensors, text_tensor
+from budgetmem.triton.reading import count_in, number_in, text_in
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Delta:
 class Dialect:
     """One backend's contract. A model of it has all of `inputs` and `outputs`.
 
-    `ended` tells why a reply of so many tokens ended, where the backend does not.
+    `delta` raises one of `reading.MALFORMED` for a response that is none of this contract. `ended`
+    tells why a reply of so many tokens ended, where the backend does not.
     """
 
     inputs: frozenset[str]
@@ -85,11 +87,11 @@ def sampling_parameters(request: GenerationRequest) -> dict[str, Any]:
 
 def _vllm_delta(response: Tensors) -> Delta:
     return Delta(
-        text=_text(response["text_output"]),
-        input_tokens=int(_number(response["num_input_tokens"])),
-        output_tokens=int(_number(response["num_output_tokens"])),
-        finish_reason=_text(response["finish_reason"]),
-        cumulative_logprob=_number(response["cumulative_logprob"]),
+        text=text_in(response["text_output"]),
+        input_tokens=count_in(response["num_input_tokens"]),
+        output_tokens=count_in(response["num_output_tokens"]),
+        finish_reason=text_in(response["finish_reason"]),
+        cumulative_logprob=number_in(response["cumulative_logprob"]),
     )
 
 
@@ -150,11 +152,11 @@ def _tensorrt_request(request: GenerationRequest) -> Tensors:
 
 def _tensorrt_delta(response: Tensors) -> Delta:
     return Delta(
-        text=_text(response["text_output"]),
-        input_tokens=int(_number(response["num_input_tokens"])),
-        output_tokens=int(_number(response["num_output_tokens"])),
+        text=text_in(response["text_output"]),
+        input_tokens=count_in(response["num_input_tokens"]),
+        output_tokens=count_in(response["num_output_tokens"]),
         finish_reason=None,
-        cumulative_logprob=_number(response.get("cum_log_probs", np.array([math.nan]))),
+        cumulative_logprob=number_in(response.get("cum_log_probs", np.array([math.nan]))),
     )
 
 
@@ -177,13 +179,3 @@ DIALECTS: Mapping[str, Dialect] = {"tensorrtllm": TENSORRT_LLM}
 def _row(*texts: str) -> Array:
     """BYTES [1, len(texts)]."""
     return text_tensor(*texts).reshape(1, -1)
-
-
-def _number(tensor: Array) -> float:
-    """The only element: vLLM's backend sends some outputs as [1], others as scalars."""
-    return float(tensor.reshape(-1)[0])
-
-
-def _text(tensor: Array) -> str:
-    value = tensor.reshape(-1)[0]
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -15,7 +15,8 @@ from tokenizers import Encoding
 
 from budgetmem.backbone import TokenCounter, Vectors
 from budgetmem.tokens import FileTokens, load_tokenizer
-from budgetmem.triton.channel import Channel, Tensors
+from budgetmem.triton.channel import Array, Channel, Tensors
+from budgetmem.triton.reading import NUMBERS, reading
 
 REQUIRED_INPUTS = frozenset({"input_ids", "attention_mask"})
 TYPE_IDS = "token_type_ids"
@@ -62,7 +63,10 @@ class TritonEncoder:
         return self._tokens
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """float32 [len(texts), dimension], rows L2-normalised."""
+        """float32 [len(texts), dimension], rows L2-normalised.
+
+        Raises BackboneError for vectors that are none: a NaN would spoil what it is stored with.
+        """
         if not texts:
             return np.zeros((0, self._dimension), dtype=np.float32)
         encodings = await asyncio.to_thread(self._tokenizer.encode_batch, list(texts))
@@ -72,13 +76,33 @@ class TritonEncoder:
         for start in range(0, len(order), self._batch_size):
             batch = order[start : start + self._batch_size]
             inputs = padded([encodings[i] for i in batch], self._with_type_ids)
-            rows[batch] = await self._channel.infer(self._model, inputs, OUTPUT)
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+            embedded = await self._channel.infer(self._model, inputs, OUTPUT)
+            with reading(self._model, self._channel.url):
+                rows[batch] = _of_shape(embedded, (len(batch), self._dimension))
+        with reading(self._model, self._channel.url):
+            norms = _lengths(rows)
         return np.divide(rows, norms, out=rows, where=norms > 0)
 
     def remembered(self, texts: Sequence[str]) -> int:
         """It has no memory."""
         return 0
+
+
+def _of_shape(embedded: Array, shape: tuple[int, int]) -> Array:
+    if embedded.dtype.kind not in NUMBERS:
+        raise TypeError(f"{embedded.dtype} where numbers are due")
+    if embedded.shape != shape:
+        raise ValueError(f"embeddings of the shape {embedded.shape}, not {shape}")
+    return embedded
+
+
+def _lengths(rows: Vectors) -> Vectors:
+    # What is not finite is told by the error below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths: Vectors = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        raise ValueError("embeddings that are not finite")
+    return lengths
 
 
 def padded(encodings: Sequence[Encoding], with_type_ids: bool) -> Tensors:

@@ -42,6 +42,7 @@ def encode_history(info: HistoryInfo) -> pb.HistoryInfo:
         first_time=encode_time(info.first),
         last_time=encode_time(info.last),
         settings=encode_scalars(info.settings, pb.IndexSettings),
+        damaged=info.damaged,
     )
 
 
@@ -60,4 +61,5 @@ def decode_history(message: pb.HistoryInfo) -> HistoryInfo:
         units=message.chunks,
         first=decode_time(message.first_time, "first_time"),
         last=decode_time(message.last_time, "last_time"),
+        damaged=message.damaged,
     )

@@ -17,6 +17,7 @@ from budgetmem.client import Client
 from budgetmem.config import load_profile
 from budgetmem.errors import BackboneUnavailable, InvalidInput
 from budgetmem.importers import jsonl
+from budgetmem.interpreter import module_command
 from budgetmem.tiers import STRATEGIES
 from server.demo.asking import HISTORY, ask, choose_strategy, cost_weights, plan, read_questions
 from server.demo.command import DemoOptions
@@ -60,7 +61,7 @@ def run(options: DemoOptions) -> None:
 @contextlib.contextmanager
 def _server(profile: str, routers: Sequence[Path], folder: Path) -> Iterator[tuple[str, float]]:
     """A `budgetmem serve` of our own on a free port, stopped at the end."""
-    command = [sys.executable, "-m", "server", "--profile", profile, "--port", "0"]
+    command = module_command("server", "--profile", profile, "--port", "0")
     command += ["--data-dir", str(folder)]
     for router in routers:
         command += ["--router", str(router)]

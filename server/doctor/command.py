@@ -26,13 +26,21 @@ def doctor(
     \b
     budgetmem doctor
     budgetmem doctor --profile gpu --triton-url triton:8001 --json
+    budgetmem doctor --store postgresql://budgetmem@db.example.com/budgetmem
     """
     # Imported here, so that `budgetmem --help` stays fast.
     from budgetmem.config import load_profile
-    from server.doctor.checks import Level, Wanted, examine
+    from server.doctor.checks import examine
+    from server.doctor.findings import Level, Wanted
 
     wanted = Wanted(
-        load_profile(place.profile), place.data_folder, place.host, place.port, place.triton_url
+        load_profile(place.profile),
+        place.data_folder,
+        place.host,
+        place.port,
+        triton_url=place.triton_url,
+        bundle=place.profile if place.bundled_routers else None,
+        store=place.store,
     )
     findings = examine(wanted)
     if as_json:

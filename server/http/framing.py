@@ -36,7 +36,7 @@ SSE = Framing(
     lambda name, line: f"event: {name}\ndata: {line}\n\n".encode(),
     b": still there\n\n",
 )
-LINES = Framing("application/x-ndjson", lambda name, line: f"{line}\n".encode(), b"")
+LINES = Framing("application/x-ndjson", lambda name, line: f"{line}\n".encode(), b"\n")
 FRAMINGS = (SSE, LINES)
 
 

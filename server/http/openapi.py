@@ -29,7 +29,10 @@ service of budgetmem/proto over HTTP: the same messages in protobuf's canonical 
 text), the same credentials, limits and errors. Budgets are in USD and milliseconds, times are \
 ISO 8601 text."""
 
-STREAM = "One such object an event, or a line. One with `error` is the last of a stream that fails."
+STREAM = (
+    "One such object an event, or a line. One with `error` is the last of a stream that fails. "
+    "A comment, or an empty line, is a sign of life: pass over it."
+)
 
 ERROR: Schema = {
     "type": "object",

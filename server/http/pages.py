@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 INDEX = "index.html"
 SCRIPTS = (
     *("api", "app", "budgets", "conversations", "dom"),
-    *("frontier", "histories", "metrics", "numbers", "run"),
+    *("frontier", "histories", "metrics", "numbers", "run", "transcript"),
 )
 FILES: Mapping[str, str] = {
     INDEX: "text/html",

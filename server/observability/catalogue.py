@@ -51,7 +51,7 @@ FALLBACKS = Family(
 MASKED_TIERS = Family(
     "budgetmem_masked_tiers_total",
     "counter",
-    "Tiers that a ceiling, or the model's context, forbade to a module.",
+    "Tiers forbidden to a module: by a ceiling, the deadline, its model's context, or an outage.",
     ("module", "tier", "reason"),
 )
 TOKENS = Family(

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 from prometheus_client import CollectorRegistry
 
 from budgetmem.history import IngestReport
+from budgetmem.reasons import REASONS
 from budgetmem.types import Receipt, Step, Usage
 from server.observability import catalogue
 
 RETRIEVAL, ANSWER, INGEST = "retrieval", "answer", "ingest"
 """Parts of a request beside its modules."""
-
-REASONS = ("max_cost_usd", "max_latency_ms", "context", "reply")
-"""How the reasons of receipts begin. What follows may quote a reply, and is no label."""
 
 
 class ReceiptMetrics:
@@ -72,7 +70,8 @@ class ReceiptMetrics:
 
 
 def reason_of(text: str) -> str:
-    """The kind of a reason that a receipt gives; `other` if it is none of REASONS."""
+    """The kind of a reason that a receipt gives; `other` if it is none of REASONS. What follows it
+    may quote a reply, and is no label."""
     kind = text.partition(":")[0]
     return kind if kind in REASONS else "other"
 

@@ -79,8 +79,9 @@ def read_keys(path: Path) -> Keys:
 def change_keys(path: Path, change: Callable[[Keys], Keys]) -> Keys:
     """Replaces the records by what `change` makes of them, whole or not at all; returns them.
 
-    Processes take turns. The file is the owner's alone. Raises what `read_keys` and `change` raise,
-    and ConfigError where it cannot be written.
+    Processes take turns. A new file is the owner's alone, one that was there keeps its owner and
+    its mode. Raises what `read_keys` and `change` raise, and ConfigError where it cannot be
+    written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +98,7 @@ def _write(path: Path, content: bytes) -> None:
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _keep_readers(descriptor, path)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -105,6 +107,24 @@ def _write(path: Path, content: bytes) -> None:
         os.unlink(partial)
         raise
     sync_folder(path.parent)
+
+
+def _keep_readers(descriptor: int, path: Path) -> None:
+    """Who could read the file before still can: a server that cannot goes on with its old keys, of
+    which one may just have been revoked."""
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        return
+    mode = stat.S_IMODE(old.st_mode)
+    try:
+        os.fchown(descriptor, old.st_uid, old.st_gid if mode & stat.S_IRWXG else -1)
+    except PermissionError as exc:
+        raise ConfigError(
+            f"{path} belongs to the user with the number {old.st_uid}, as whom a server reads it: "
+            "run this as that user, or as root"
+        ) from exc
+    os.fchmod(descriptor, mode)
 
 
 @contextmanager

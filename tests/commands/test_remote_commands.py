@@ -54,6 +54,21 @@ def test_ingest_list_export_delete(run, chat, tmp_path):
     assert result.stdout == ("deleted 3 turns, 3 chunks and 3 vectors; a scan found 0 left\n")
 
 
+def test_a_damaged_history_is_named_beside_the_others(run, chat, server):
+    for history in ("trip", "work"):
+        run("ingest", history, chat)
+    server.histories.damaged.add("trip")
+    result = run("histories")
+    assert (result.exit_code, result.stderr) == (0, "damaged, restore or delete it: trip\n")
+    assert "work" in result.stdout
+    told = json.loads(run("histories", "--json").stdout)
+    assert [(h["history"], h["turns"], h["damaged"]) for h in told] == [
+        ("trip", 0, True),
+        ("work", 3, False),
+    ]
+    assert run("delete", "trip", "--yes").exit_code == 0
+
+
 def test_delete_asks_first(run, chat):
     run("ingest", "trip", chat)
     refused = run("delete", "trip", input="n\n")

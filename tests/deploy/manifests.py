@@ -45,6 +45,18 @@ def containers(pod: Document) -> list[Document]:
     return [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
 
 
+def environment(container: Document) -> dict[str, str]:
+    """A container's variables that are written down."""
+    return {each["name"]: each["value"] for each in container.get("env", ()) if "value" in each}
+
+
+def mounted_at(pod: Document, container: Document, path: str) -> str:
+    """The claim whose volume a container has at this path."""
+    [name] = [each["name"] for each in container["volumeMounts"] if each["mountPath"] == path]
+    [volume] = [each for each in pod["spec"]["volumes"] if each["name"] == name]
+    return str(volume["persistentVolumeClaim"]["claimName"])
+
+
 def ports(container: Document) -> dict[str, int]:
     """A container's ports by name."""
     return {each["name"]: each["containerPort"] for each in container.get("ports", ())}
@@ -67,5 +79,5 @@ def serve_commands() -> Iterator[tuple[str, list[str]]]:
     """Where a server is started, and its arguments."""
     [mesh] = documents("kubernetes/mesh/service.yaml")
     yield "compose", SERVICES["service"]["command"]
-    yield "kubernetes", containers(pods()["budgetmem"])[0]["args"]
-    yield "mesh", containers(mesh["spec"]["template"])[0]["args"]
+    yield "kubernetes", pods()["budgetmem"]["spec"]["containers"][0]["args"]
+    yield "mesh", mesh["spec"]["template"]["spec"]["containers"][0]["args"]

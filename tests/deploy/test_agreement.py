@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from itertools import chain
 
 import pytest
@@ -19,7 +18,9 @@ from tests.deploy.manifests import (
     SERVICES,
     containers,
     documents,
+    environment,
     given,
+    mounted_at,
     pods,
     ports,
     resource,
@@ -27,11 +28,6 @@ from tests.deploy.manifests import (
     serve_options,
 )
 from tests.deploy.queries import LABELS, series_of, unknown_labels
-
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
 
 ROOT = DEPLOY.parent
 DOCS = ROOT / "docs"
@@ -141,6 +137,34 @@ def test_a_pod_has_the_gpus_of_the_profile():
     assert triton["resources"]["limits"]["nvidia.com/gpu"] == str(count)
     [device] = SERVICES["triton"]["deploy"]["resources"]["reservations"]["devices"]
     assert device["count"] == count
+
+
+def test_the_service_has_the_tokenizers_of_its_models():
+    """Else it counts prompts in bytes, and a ceiling forbids tiers at a quarter of what it says."""
+    compose = SERVICES["service"]
+    hub = compose["environment"]["HF_HOME"]
+    assert f"hub:{hub}:ro" in compose["volumes"]
+    assert f"hub:{SERVICES['triton']['environment']['HF_HOME']}" in SERVICES["triton"]["volumes"]
+
+    [service] = PODS["budgetmem"]["spec"]["containers"]
+    [filling] = [c for c in containers(PODS["triton"]) if c["name"] == "tokenizers"]
+    claims = [
+        mounted_at(pod, container, environment(container)["HF_HOME"])
+        for pod, container in ((PODS["budgetmem"], service), (PODS["triton"], filling))
+    ]
+    assert claims == ["tokenizers", "tokenizers"]
+    assert resource("PersistentVolumeClaim", "tokenizers")["spec"]["accessModes"] == [
+        "ReadWriteMany"
+    ]
+    models = {each.hub for each in load_profile("gpu").on_triton.values()}
+    assert set(re.findall(r"[\w-]+/[\w.-]+-Instruct", filling["args"][0])) == models
+
+
+def test_replicas_wait_for_triton_where_they_will_ask_it():
+    [waiting] = PODS["budgetmem"]["spec"]["initContainers"]
+    host, _, port = given(COMMANDS["kubernetes"])["--triton-url"].partition(":")
+    assert f'("{host}", {port})' in waiting["args"][0]
+    compile(waiting["args"][0], "service.yaml", "exec")
 
 
 def test_tritons_release_is_the_one_of_the_documentation():

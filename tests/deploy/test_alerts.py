@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from budgetmem.breakers import BreakerState
+from server.observability.state import BREAKER_VALUES
 from tests.deploy.queries import FOREIGN, LABELS, series_of, unknown_labels
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -33,3 +35,14 @@ def test_every_alert_says_what_is_wrong_and_how_urgent_it_is(rule):
 def test_the_example_scrapes_the_port_of_the_documentation():
     [job] = CONFIG["scrape_configs"]
     assert job["static_configs"] == [{"targets": ["127.0.0.1:9464"]}]
+
+
+def test_a_breaker_that_is_probed_is_not_taken_for_closed():
+    """While its model stays away, a breaker is half open at every rest, which ends an `== 2`."""
+    [rule] = [rule for rule in RULES if rule["alert"] == "BudgetMemBreakerOpen"]
+    assert rule["expr"] == "budgetmem_breaker_state > 0"
+    assert (
+        BREAKER_VALUES[BreakerState.CLOSED]
+        == 0
+        < min(BREAKER_VALUES[BreakerState.HALF_OPEN], BREAKER_VALUES[BreakerState.OPEN])
+    )

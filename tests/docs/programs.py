@@ -25,6 +25,10 @@ else:
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+INSTALLED = re.compile(
+    r"(?:budgetmem|\.|(?:[\w./-]+/)?budgetmem-[\w.-]+\.whl)(?:\[(?P<extras>[^\[\]]+)\])?"
+)
+"""What a page tells pip to install: the package, a clone, or a wheel's file."""
 
 
 class Parsed(Exception):
@@ -74,9 +78,14 @@ def make(words: Sequence[str], monkeypatch) -> None:
 
 
 def pip(words: Sequence[str], monkeypatch) -> None:
-    for word in words:
-        named = re.fullmatch(r"(budgetmem|\.)\[(.+)\]", word)
-        extras = named[2].split(",") if named else []
+    command, *rest = words or [""]
+    named = [word for word in rest if not word.startswith("-")]
+    assert command == "install", command
+    assert named, "nothing to install"
+    for word in named:
+        known = INSTALLED.fullmatch(word)
+        assert known, f"{word} is neither budgetmem, this folder nor a wheel of it"
+        extras = known["extras"].split(",") if known["extras"] else []
         assert set(extras) <= PROJECT["optional-dependencies"].keys(), word
 
 
@@ -93,6 +102,7 @@ def other(words: Sequence[str], monkeypatch) -> None:
 PROGRAMS: Mapping[str, Callable[..., None]] = {
     "budgetmem": budgetmem,
     "python": python,
+    "python3": python,
     "make": make,
     "pip": pip,
     "pytest": pytest,

@@ -17,17 +17,12 @@ from budgetmem.types import Turn
 from tests.docs.blocks import ALL, PAGES, ROOT, SHELL
 from tests.docs.programs import PROGRAMS, PROJECT, tomllib
 from tests.docs.shell import commands
-from tests.served import served
 
 # Most of it is the imports of frameworks and of torch.
 pytestmark = pytest.mark.timeout(600)
 
 SERVER = "127.0.0.1:50051"
 """Where examples find a server; it stands for that of the tests."""
-
-NAMED = ("chat.jsonl", "locomo10.json", "meeting.txt", "longmemeval_oracle.json", "s_index.tsv")
-NAMED += ("longmemeval_s_splits.json", "train.jsonl.gz", "validation.jsonl.gz")
-"""Files of the reader that pages name; empty here."""
 
 TURNS = [Turn("t1", "Ana", "I moved to Lisbon in May."), Turn("t2", "Bo", "Rex came along.")]
 BASES = ("examples/endpoint.toml", *(f"budgetmem/profiles/{n}.toml" for n in ("small", "gpu")))
@@ -45,23 +40,11 @@ def of(*languages):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("data")) as address:
-        with Client(address) as client:
-            client.ingest("trip", TURNS)
-        yield address
-
-
-@pytest.fixture
-def desk(tmp_path, monkeypatch):
-    """A folder to work in, where the repository's files are, and those that pages name."""
-    for name in ("examples", "budgetmem", "training", "benchmarks", "docs", "server"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for name in NAMED:
-        (tmp_path / name).touch()
-    (tmp_path / "hotpotqa").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def trip(address):
+    """The address of a server that has the history that pages ask."""
+    with Client(address) as client:
+        client.ingest("trip", TURNS)
+    return address
 
 
 @pytest.fixture
@@ -77,11 +60,11 @@ def declared(monkeypatch):
     [page for page in PAGES if any(b.page == page and b.language == "python" for b in ALL)],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
-def test_python_runs_from_the_top_of_a_page_to_its_end(page, address, desk):
+def test_python_runs_from_the_top_of_a_page_to_its_end(page, trip, desk):
     names = {"__name__": "documentation"}
     for block in ALL:
         if block.page == page and block.language == "python" and not block.reason:
-            source = "\n" * (block.line - 1) + block.text.replace(SERVER, address)
+            source = "\n" * (block.line - 1) + block.text.replace(SERVER, trip)
             code = compile(source, page, "exec", dont_inherit=True)
             exec(code, names)  # noqa: S102 - our own pages
 

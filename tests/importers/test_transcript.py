@@ -6,6 +6,7 @@ import pytest
 
 from budgetmem.errors import InvalidInput
 from budgetmem.importers.transcript import read
+from tests.importers.transcripts import CASES
 
 TEXT = """\
 # 8 May 2023
@@ -38,6 +39,21 @@ def test_a_transcript(tmp_path):
         ("4:0", "Ana", "4", None),
     ]
     assert turns[1].text == "at 10:30\nsee https://example.org"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["about"])
+def test_cases_that_the_console_reads_too(tmp_path, case):
+    path = tmp_path / "talk.txt"
+    path.write_text(case["text"], encoding="utf-8", newline="")
+    if "fault" in case:
+        with pytest.raises(InvalidInput, match=f"line {case['fault']}:"):
+            read(path)
+        return
+    found = [
+        [turn.session, turn.time and turn.time.isoformat(), turn.speaker, turn.text]
+        for turn in read(path)["talk"]
+    ]
+    assert found == case["turns"]
 
 
 def test_a_line_without_a_name_continues_the_turn(tmp_path):

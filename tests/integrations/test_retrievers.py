@@ -9,12 +9,18 @@ import pytest
 
 from budgetmem import errors
 from budgetmem.client import AsyncClient
+from budgetmem.evidence import evidence_of
 from budgetmem.plain import plain
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget
 from tests.server.fake_engine import MEMORY
 
-METADATA = {"history": "trip", "turn_ids": ["t1", "t2"], "receipt": plain(MEMORY.receipt)}
+METADATA = {
+    "history": "trip",
+    "turn_ids": ["t1", "t2"],
+    "evidence": plain(evidence_of(MEMORY)),
+    "receipt": plain(MEMORY.receipt),
+}
 CHEAP = Budget(max_cost_usd=1e-5)
 
 # Most of it is the frameworks' imports.

@@ -9,8 +9,11 @@ from datetime import datetime, timezone
 import pytest
 
 from budgetmem import errors
+from budgetmem.client import AsyncClient
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget
+from budgetmem.wire.faults import REASONS, reason_of
+from tests.served import served
 from tests.server.fake_engine import running
 
 TURNS = [
@@ -18,6 +21,7 @@ TURNS = [
     {"speaker": "Bo", "text": "Fine", "caption": "a ticket"},
 ]
 ASKED = {"history": "trip", "question": "When?"}
+SAID = "2023-05-08T13:56:00"
 
 
 def failed(result):
@@ -76,7 +80,10 @@ async def test_memory_comes_with_evidence_and_a_receipt(session):
         result = await client.call_tool("extract", ASKED)
     assert result.structured_content == {
         "memory": "Ana booked in May.",
-        "evidence": [{"turn_ids": ["t1", "t2"], "time": "2023-05-08T13:56:00"}],
+        "evidence": [
+            {"turn_ids": ["t1"], "speaker": "Ana", "text": "hi", "time": SAID, "quoted": False},
+            {"turn_ids": ["t2"], "speaker": "Bo", "text": "hi", "time": SAID, "quoted": False},
+        ],
         "receipt": {
             "cost_usd": 3e-6,
             "milliseconds": 12.0,
@@ -92,6 +99,33 @@ async def test_memory_comes_with_evidence_and_a_receipt(session):
         },
     }
     assert json.loads(result.content[0].text) == result.structured_content
+
+
+async def test_a_model_forgets_what_the_memory_quotes_and_nothing_beside_it(session, tmp_path):
+    turns = [
+        {"id": "t1", "speaker": "Ana", "text": "I moved to Lisbon in May."},
+        # A memory of the tier low has 60 words, so this one does not fit beside the other.
+        {"id": "t2", "speaker": "Bo", "text": " ".join(f"w{i}" for i in range(58))},
+    ]
+    asked = {**ASKED, "question": "Where did Ana move?", "budget": {"tier": "low"}}
+    with served(tmp_path) as address:
+        async with session(address=address) as client:
+            await client.call_tool("ingest", {"history": "trip", "turns": turns})
+            [found] = (await client.call_tool("extract", asked)).structured_content["evidence"]
+            named = {"history": "trip", "turn_ids": found["turn_ids"]}
+            forgotten = (await client.call_tool("forget", named)).structured_content
+        async with AsyncClient(address, timeout_s=60) as kept:
+            assert [turn.id async for turn in kept.export("trip")] == ["t2"]
+    assert found["text"] == "I moved to Lisbon in May."
+    assert (found["speaker"], found["quoted"]) == ("Ana", True)
+    assert (forgotten["turns"], forgotten["remaining"]) == (1, 0)
+
+
+async def test_what_may_be_forgotten_is_told_where_it_is_read(session):
+    async with session() as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert "`evidence` names the turns for `forget`" not in tools["extract"].description
+    assert "is what the user wants gone" in " ".join(tools["forget"].description.split())
 
 
 async def test_an_answer_comes_with_its_memory(session):
@@ -163,7 +197,9 @@ async def test_what_is_to_be_forgotten_must_be_plain(session, server, which):
         (errors.BackboneUnavailable("backbone_high is gone"), 'tier "low"'),
         (errors.Overloaded("busy", 250.0), "after 250 ms"),
         (errors.InvalidInput("query", "is bad"), "correct this field"),
-        (errors.BackboneError("it broke"), "it broke"),
+        (errors.BackboneError("it broke"), "tell the user"),
+        (errors.StoreUnavailable("no database"), "whether the database runs"),
+        (errors.ServerError("of another version"), "do not try again"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -172,7 +208,20 @@ async def test_errors_say_what_is_wrong_and_what_to_do(session, server, error, a
     async with session() as client:
         said = failed(await client.call_tool("extract", ASKED))
     assert str(error) in said
-    assert advice in said
+    assert advice in said.split("What to do: ")[1]
+
+
+# The root is never raised itself, and a reply that does not parse falls one rung on the server.
+SENT = sorted(set(REASONS.values()) - {errors.BudgetMemError, errors.ReplyError}, key=reason_of)
+
+
+@pytest.mark.parametrize("error", SENT, ids=reason_of)
+async def test_every_error_that_the_server_sends_comes_with_advice(session, server, error):
+    given = ("turns", "it broke") if issubclass(error, errors.InvalidInput) else ("it broke",)
+    server.pipeline.failure = error(*given)
+    async with session() as client:
+        said = failed(await client.call_tool("extract", ASKED))
+    assert "it broke. What to do: " in said
 
 
 async def test_no_server_is_said_to_the_model(session):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from budgetmem.errors import BudgetMemError, NotFound
+from budgetmem.errors import BudgetMemError, NotFound, StoreDamaged
 from budgetmem.history import IngestReport
 from budgetmem.info import (
     BackboneInfo,
@@ -118,6 +118,7 @@ SAMPLES = (Sample("budgetmem_requests_total", {"method": "Extract", "code": "OK"
 class FakeHistories:
     kept: dict[tuple[str, str], list[Turn]] = field(default_factory=dict)
     failure: BudgetMemError | None = None
+    damaged: set[str] = field(default_factory=set)
 
     async def ingest(self, tenant, history, turns):
         if self.failure is not None:
@@ -132,6 +133,8 @@ class FakeHistories:
 
     async def info(self, tenant, history):
         turns = self._turns(tenant, history)
+        if history in self.damaged:
+            raise StoreDamaged(f"the file of history {history!r} is damaged")
         times = [turn.time for turn in turns if turn.time is not None] or [None]
         settings = Settings("minilm", 384, "{}")
         return HistoryInfo(history, settings, 1, len(turns), len(turns), times[0], times[-1])
@@ -151,10 +154,13 @@ class FakeHistories:
         self.kept[tenant, history] = kept
         return DeletionProof(count, count, count, 0, record="r1")
 
-    async def delete_tenant(self, tenant):
-        gone = [self.kept.pop(key) for key in list(self.kept) if key[0] == tenant]
-        count = sum(map(len, gone))
-        return DeletionProof(count, count, count, 0, histories=len(gone))
+    async def delete_tenant(self, tenant, on_deleted=lambda proof: None):
+        proof = DeletionProof(0, 0, 0, 0)
+        for history in await self.list(tenant):
+            one = replace(await self.delete(tenant, history), histories=1)
+            on_deleted(one)
+            proof += one
+        return proof
 
     def _turns(self, tenant, history):
         if (tenant, history) not in self.kept:
@@ -168,6 +174,7 @@ class FakePipeline:
     failure: BudgetMemError | Exception | None = None
     takes_s: float = 0.0
     cancelled: threading.Event = field(default_factory=threading.Event)
+    memory: Memory = MEMORY
 
     async def extract(self, request, observe=None):
         self.requests.append(request)
@@ -179,7 +186,7 @@ class FakePipeline:
             await self._work()
         if self.failure is not None:
             raise self.failure
-        return MEMORY
+        return self.memory
 
     async def answer(self, request, observe=None):
         await self.extract(request, observe)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+
 import pytest
 
 from budgetmem.backbone import Caller, HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import load_profile
 from budgetmem.errors import NotFound
+from budgetmem.modules import MODULES
 from budgetmem.pipeline import ExtractRequest
 from budgetmem.router import FixedRouter
 from budgetmem.scheduling.models import ScheduledModels
@@ -59,6 +63,34 @@ async def test_deleting_a_history_empties_the_models_memories_too(tmp_path):
     assert (proof.turns, proof.remaining, forgotten) == (1, 0, ["acme"])
     with pytest.raises(NotFound):
         await engine.histories.delete("acme", "trip")
+
+
+@dataclass
+class HangsOn(HashEncoder):
+    """Never embeds this text."""
+
+    text: str = ""
+
+    async def embed(self, texts):
+        if self.text in texts:
+            await asyncio.sleep(600)
+        return await super().embed(texts)
+
+
+async def test_a_request_that_is_in_a_hurry_is_not_held_up_by_an_encoder_that_hangs(tmp_path):
+    async with open_scheduler(PROFILE) as scheduler:
+        encoder = HangsOn(name=MODELS.encoder.name, text="Which cat?")
+        inner = ModelSet(MODELS.backbones, encoder, MODELS.tagger)
+        models = ScheduledModels(inner, scheduler)
+        engine = build_engine(PROFILE, models, tmp_path, models.forget)
+        await engine.histories.ingest("acme", "trip", [Turn("t1", "Ana", "I adopted a cat.")])
+        hurry = Budget(dict.fromkeys(MODULES, Tier.LOW), max_latency_ms=500.0)
+        asked = engine.pipeline.extract(ExtractRequest("acme", "trip", "Which cat?", budget=hurry))
+        memory = await asyncio.wait_for(asked, 30)
+        assert memory.receipt.notes[0] == "retrieval: by keywords alone (max_latency_ms)"
+        assert "cat" in memory.text
+        # It left nothing behind that others would wait for.
+        assert scheduler.stats().backbones["encoder"]["credits_in_use"] == 0
 
 
 async def test_all_work_of_a_request_goes_through_the_scheduler(tmp_path):

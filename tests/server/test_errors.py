@@ -27,6 +27,7 @@ EXPECTED = {
     "ReplyError": "INTERNAL",
     "ServerError": "INTERNAL",
     "ServerUnavailable": "UNAVAILABLE",
+    "StoreDamaged": "DATA_LOSS",
     "StoreUnavailable": "UNAVAILABLE",
     "Unauthenticated": "UNAUTHENTICATED",
 }

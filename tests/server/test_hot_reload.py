@@ -39,11 +39,11 @@ class Gate(FixedRetriever):
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
 
-    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True):
+    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True, **time):
         if "slow" in query:
             self.waiting += 1
             await self.opened.wait()
-        return await super().retrieve(tenant, history, query, max_tokens, embed=embed)
+        return await super().retrieve(tenant, history, query, max_tokens, embed=embed, **time)
 
 
 @asynccontextmanager

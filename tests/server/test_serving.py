@@ -8,6 +8,7 @@ import signal
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from budgetmem.client import AsyncClient
 from budgetmem.config import load_profile
 from budgetmem.errors import (
     AssetError,
+    BackboneError,
     BackboneUnavailable,
     ConfigError,
     InvalidInput,
@@ -33,6 +35,7 @@ from budgetmem.info import Limits
 from budgetmem.scheduling.tier_scheduler import SchedulerStats
 from budgetmem.tiers import Tier
 from server import serving
+from server.canary import Canaries
 from server.engine import Engine
 from server.observability.options import ObservabilityOptions
 from server.security.api_keys import new_key
@@ -68,6 +71,10 @@ class FakeTriton:
     async def wait_exit(self):
         await self.dead.wait()
         return -9
+
+    def give_up(self, model):
+        self.log.append(f"{model} given up")
+        self.dead.set()
 
     async def restart(self):
         self.loaded.clear()
@@ -137,7 +144,7 @@ async def health_becomes(address, wanted):
         while await status(address) != wanted:
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(poll(), 5)
+    await asyncio.wait_for(poll(), 30)
 
 
 async def status(address):
@@ -180,16 +187,74 @@ async def test_a_triton_that_dies_is_started_anew(house):
     await life
 
 
-async def scraped(house):
+def with_hasty_canaries(monkeypatch):
+    hasty = partial(Canaries, idle_s=0.0, every_s=0.01, patience_s=0.2)
+    monkeypatch.setattr(serving, "Canaries", hasty)
+
+
+async def test_a_model_that_answers_no_more_has_triton_started_anew(house, monkeypatch):
+    """Its process is there, and stopped or in a deadlock: nothing else would end."""
+    with_hasty_canaries(monkeypatch)
+    house.triton.loaded.set()
+    life = house.start()
+    address = await house.address()
+    await health_becomes(address, "SERVING")
+    answers, house.backbone.generate = house.backbone.generate, never
+    await health_becomes(address, "NOT_SERVING")
+    assert [line for line in house.log if "given up" in line] == ["all given up"]
+    house.backbone.generate = answers
+    house.triton.loaded.set()
+    await health_becomes(address, "SERVING")
+    assert house.log[-1] == "restarted"
+    os.kill(os.getpid(), signal.SIGINT)
+    await life
+
+
+async def never(request, on_first_token=None):
+    await asyncio.sleep(600)
+
+
+async def garble(request, on_first_token=None):
+    raise BackboneError("low at 127.0.0.1:9 sent what cannot be read")
+
+
+async def empty(request, on_first_token=None):
+    raise BackboneError("low at 127.0.0.1:9 ended a reply with the reason None and 0 tokens")
+
+
+@pytest.mark.parametrize("fault", [garble, empty])
+async def test_a_model_that_answers_garbage_or_nothing_ends_nobody(house, monkeypatch, fault):
+    with_hasty_canaries(monkeypatch)
+    watched = replace(house.options, observability=ObservabilityOptions(metrics_port=0))
+    house.triton.loaded.set()
+    life = house.start(watched)
+    address = await house.address()
+    await health_becomes(address, "SERVING")
+    house.backbone.generate = fault
+    while await worst_breaker(house) == 0:
+        await asyncio.sleep(0.01)
+    assert not life.done()
+    assert await status(address) == "SERVING"
+    async with AsyncClient(address, timeout_s=5) as client:
+        assert (await client.extract("trip", "When?")).text
+    os.kill(os.getpid(), signal.SIGINT)
+    await life
+
+
+async def samples(house):
     """What /metrics says, by the address that was announced."""
     [address] = [line.removeprefix("metrics on ") for line in house.log if "metrics" in line]
     async with httpx.AsyncClient() as client:
         text = (await client.get(address)).text
-    return {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+    return [each for family in text_string_to_metric_families(text) for each in family.samples]
+
+
+async def scraped(house):
+    return {sample.name: sample.value for sample in await samples(house)}
+
+
+async def worst_breaker(house):
+    return max(each.value for each in await samples(house) if "breaker_state" in each.name)
 
 
 async def test_metrics_are_served_from_the_start_and_tell_of_restarts(house):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.triton_process import SUPERVISOR
+from server.triton_launch import SUPERVISOR
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The life and death of the embedded Triton: crashes, restarts, and nothing left behind."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from budgetmem.backbone import GenerationRequest
+from budgetmem.backbone import GenerationRequest, HashEncoder, ModelSet, ScriptedTagger
 from budgetmem.errors import BackboneUnavailable
+from budgetmem.guarded import GuardedModels, Outage, breakers_of
 from budgetmem.triton import ByteCounter, Channel, TritonBackbone
+from server.canary import Canaries
 from server.triton_process import EmbeddedTriton
 from tests.services.conftest import FAKE_MODEL
 from tests.services.processes import command, descendants, exists, traces, until
@@ -100,6 +103,41 @@ async def test_a_dead_model_process_fails_what_it_was_doing_and_ends_triton(
         await channel.close()
 
 
+async def test_a_model_process_that_is_stopped_is_found_and_nobody_waits_for_it_for_ever(
+    fake_repository, caplog
+):
+    """Nothing ends then, and Triton calls the model ready: only its callers can tell."""
+    others, outage = descendants(os.getpid()), Outage()
+    async with EmbeddedTriton(fake_repository, stop_timeout_s=1, on_trouble=outage.begin) as triton:
+        channel = Channel(triton.url)
+        backbone = TritonBackbone(channel, FAKE_MODEL, ByteCounter(), patience_s=0.5)
+        models = ModelSet({"fake": backbone}, HashEncoder(), ScriptedTagger())
+        breakers = breakers_of(models.backbones)
+        guarded = GuardedModels(models, breakers, outage)
+        canaries = Canaries(
+            guarded, breakers, idle_s=0.0, every_s=0.1, patience_s=2.0, give_up=triton.give_up
+        )
+        await canaries.send_all()
+        [stub] = [
+            pid
+            for pid in descendants(os.getpid()) - others
+            if "triton_python_backend_stub" in command(pid)
+        ]
+        os.kill(stub, signal.SIGSTOP)
+        asked = asyncio.create_task(guarded.backbones["fake"].generate(HELLO))
+        asking = asyncio.create_task(canaries.run())
+        await asyncio.wait_for(triton.wait_exit(), 60)
+        assert "fake does not answer: stopping Triton" in caplog.text
+        await triton.restart()
+        breakers.reset()
+        outage.end()
+        with contextlib.suppress(BackboneUnavailable):  # worth a retry, and said so
+            assert (await asyncio.wait_for(asked, 60)).text == "hello "
+        assert (await guarded.backbones["fake"].generate(HELLO)).text == "hello "
+        asking.cancel()
+        await channel.close()
+
+
 async def test_nothing_outlives_an_owner_that_is_killed(fake_repository, tmp_path):
     log = tmp_path / "owner.log"
     with log.open("w") as errors:
@@ -174,6 +212,26 @@ async def test_a_model_that_does_not_load_is_reported_with_its_cause(
     assert "the weights are missing" in str(caught.value)
     assert f"models not loaded: {FAKE_MODEL}" in str(caught.value)
     assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("name", ["server", "asyncio", "triton_python_backend_utils"])
+async def test_models_are_not_made_of_files_in_the_current_folder(
+    fake_repository, tmp_path, monkeypatch, name
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / f"{name}.py").write_text("raise ValueError('the wrong one')\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("BUDGETMEM_ASSETS", "weights")
+    needs = (
+        "import triton_python_backend_utils, asyncio, server.triton_models.parameters\n"
+        "from budgetmem.assets import cache_root\n"
+        f"assert str(cache_root()) == {str(here / 'weights')!r}\n"
+    )
+    source = (fake_repository / FAKE_MODEL / "1" / "model.py").read_text()
+    repository = repository_with(needs + source, fake_repository, tmp_path)
+    async with EmbeddedTriton(repository, start_timeout_s=120, stop_timeout_s=4) as triton:
+        assert triton.running
 
 
 async def test_a_start_that_takes_too_long_is_given_up(fake_repository, tmp_path):

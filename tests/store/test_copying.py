@@ -91,6 +91,6 @@ def test_histories_are_chosen_by_tenant_and_name(source):
     everything = [("ana", "home"), ("ana", "trip"), ("ben", "trip")]
     assert histories_of(source) == everything
     assert histories_of(source, tenant="ana") == everything[:2]
-    assert histories_of(source, history="trip") == everything[1:]
-    with pytest.raises(NotFound, match="no history to copy"):
+    assert histories_of(source, names=["trip"]) == everything[1:]
+    with pytest.raises(NotFound, match="no histories of tenant 'cleo'"):
         histories_of(source, tenant="cleo")

@@ -186,6 +186,33 @@ async def test_a_replica_that_did_not_hear_forgets_everybody(url, sql):
         assert await anext(heard) is None
 
 
+async def test_a_standby_is_waited_for_and_listens_by_the_settings_of_all(url, caplog):
+    asked = []
+
+    class Standby:
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            return None
+
+        async def execute(self, statement):
+            raise psycopg.errors.ReadOnlySqlTransaction("cannot execute LISTEN during recovery")
+
+    async def connect(conninfo, **options):
+        asked.append(psycopg.conninfo.conninfo_to_dict(conninfo))
+        if len(asked) == 1:
+            return Standby()
+        return await psycopg.AsyncConnection.connect(conninfo, **options)
+
+    async with aclosing(erased(url, patience_s=0, connect=connect)) as heard:
+        assert await anext(heard) is None
+    assert len(asked) == 2
+    assert asked[0]["connect_timeout"] == "10"
+    assert asked[0]["keepalives_idle"] == "30"
+    assert "during recovery" in caplog.text
+
+
 def test_a_history_that_somebody_holds_is_a_conflict_and_can_be_read(store, url):
     store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
     epoch = store.snapshot("t", "h", [], []).epoch

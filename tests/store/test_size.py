@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -10,7 +12,9 @@ from budgetmem.backbone import HashEncoder
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import HistoryFull
 from budgetmem.history import Histories
+from budgetmem.store import connection
 from budgetmem.store.base import Size
+from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 
 PLENTY = 10**9
@@ -113,3 +117,50 @@ async def test_writers_side_by_side_never_pass_the_limit_together(histories):
     )
     assert sum(isinstance(each, HistoryFull) for each in results) == 7
     assert len(await kept(bounded)) == 5
+
+
+TOTALS = "SELECT value FROM meta WHERE key IN ('turns', 'bytes') ORDER BY key DESC"
+
+
+def size_of(file):
+    """Turns and bytes by the totals that the file keeps."""
+    with closing(sqlite3.connect(file)) as db:
+        return tuple(int(value) for (value,) in db.execute(TOTALS))
+
+
+async def test_the_totals_follow_every_change(tmp_path):
+    kept = Histories(SqliteStore(tmp_path), HashEncoder(), RetrievalProfile())
+    file = tmp_path / "acme" / "trip.db"
+    turns = [turn(0, "héllo"), turn(1, "日本語"), Turn("t9", "Ana", "hi", caption="🙂")]
+    await kept.ingest("acme", "trip", turns)
+    await kept.ingest("acme", "trip", [turn(2), *turns])
+    bare = len("t9Anahi🙂".encode()) + len("{}")
+    assert size_of(file) == (4, held(turn(2), *turns[:2]) + bare)
+    await kept.reindex("acme", "trip")
+    await kept.delete_turns("acme", "trip", ["t9", "t001"])
+    assert size_of(file) == (2, held(turn(0, "héllo"), turn(2)))
+
+
+async def test_a_file_without_totals_gets_them_and_is_not_scanned_again(tmp_path):
+    statements = []
+
+    def watched(path):
+        db = connection.connect(path)
+        db.set_trace_callback(statements.append)
+        return db
+
+    store = SqliteStore(tmp_path, watched)
+    kept = Histories(store, HashEncoder(), RetrievalProfile(), most=Size(3, PLENTY))
+    await kept.ingest("acme", "trip", [turn(0)])
+    file = tmp_path / "acme" / "trip.db"
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("DROP TRIGGER turn_added")
+        db.execute("DROP TRIGGER turn_removed")
+        db.execute("DELETE FROM meta WHERE key IN ('turns', 'bytes')")
+    for number, scans in ((1, 1), (2, 0)):
+        statements.clear()
+        await kept.ingest("acme", "trip", [turn(number)])
+        assert sum("sum(" in each for each in statements) == scans
+    assert size_of(file) == (3, held(turn(0), turn(1), turn(2)))
+    with pytest.raises(HistoryFull, match="would hold 4 turns"):
+        await kept.ingest("acme", "trip", [turn(3)])

@@ -1,7 +1,5 @@
 """The ways of answering that an evaluation compares."""
 
-from pathlib import Path
-
 import pytest
 
 from budgetmem.errors import ConfigError
@@ -9,7 +7,7 @@ from budgetmem.router import FixedRouter
 from budgetmem.tiers import Tier
 from tests.fakes import CHUNKS
 from tests.training.rollouts.test_walks import QUESTION, Listening, fakes, walker
-from training.arms import BASELINES, Pinned, Plain, Routed, baseline, baselines, named_folder
+from training.arms import BASELINES, Pinned, Plain, Routed, baseline, baselines
 from training.rollouts.paths import parse
 
 
@@ -49,6 +47,16 @@ async def test_plain_retrieval_gives_the_chunks_as_they_are_to_the_answerer():
     assert receipt.total.cost_usd == receipt.retrieval.cost_usd + receipt.answer.cost_usd > 0
 
 
+async def test_plain_retrieval_in_the_pipelines_own_budget():
+    for budget in (None, 300):
+        retriever = Listening()
+        found = await Plain(None).answer(walker(retriever=retriever, max_tokens=budget), QUESTION)
+        assert [asked[3] for asked in retriever.asked] == [budget]
+        assert found.receipt.total.cost_usd > 0
+    assert Plain(None).name == "plain"
+    assert Plain(None) in BASELINES
+
+
 async def test_without_memory_nothing_is_retrieved():
     retriever = Listening()
     found = await Plain(0).answer(walker(retriever=retriever), QUESTION)
@@ -61,16 +69,15 @@ async def test_without_memory_nothing_is_retrieved():
 def test_baselines_by_name():
     assert baselines("all") == BASELINES
     assert baselines("none") == ()
-    names = ("no-memory", "plain-5", "plain-37", "HHHHH", "LMHLM")
+    names = ("no-memory", "plain", "plain-5", "plain-37", "HHHHH", "LMHLM")
     assert tuple(arm.name for arm in baselines(",".join(names))) == names
 
 
-@pytest.mark.parametrize("name", ["", "plain", "plain-0", "plain--1", "LMH", "LMHLX", "everything"])
+@pytest.mark.parametrize(
+    "name", ["", "plains", "plain-0", "plain--1", "LMH", "LMHLX", "everything"]
+)
 def test_another_name_is_refused(name):
-    with pytest.raises(ConfigError, match=r"--baselines: .* is not one of no-memory, plain-2"):
+    with pytest.raises(
+        ConfigError, match=r"--baselines: .* is not one of no-memory, plain, plain-2"
+    ):
         baseline(name)
-
-
-def test_a_router_has_a_name_of_its_own_or_none():
-    assert named_folder("small/capacity") == ("router", Path("small/capacity"))
-    assert named_folder("blind=build/runs/a=b") == ("blind=build/runs/a", Path("b"))

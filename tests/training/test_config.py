@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.errors import ConfigError
-from training.config import PAPER_COST_WEIGHTS, add_options, differences, read
+from training.config import PAPER_COST_WEIGHTS, add_options, read
+from training.differences import differences
 
 FILES = ["--outcomes", "a", "--validation", "b", "--data", "c", "--out", "d"]
 

@@ -10,9 +10,12 @@ import torch
 from budgetmem.errors import ConfigError
 from budgetmem.features import NAMES
 from budgetmem.router_artifact import encoder_sha256, load
+from budgetmem.router_frontier import frontier_of
+from tests.training.reporting.toy_figures import toy_figures
 from training import export_onnx
 from training.export_onnx import OPSET, PARITY, export, parity, read_checkpoint
 from training.policies import ConditionedPolicy, PolicyShape
+from training.reporting.trained import Trained
 
 SHAPE = PolicyShape(dimension=6, features=5, projection=4, hidden=8)
 CARD = {
@@ -69,6 +72,31 @@ def test_the_folder_is_what_a_server_loads(tmp_path):
     assert (card.opset, card.strategy, card.licence) == (OPSET, "reasoning", "Apache-2.0")
     assert card.version == f"reasoning-{card.onnx_sha256[:8]}"
     assert card.training["questions"] == 60
+
+
+def test_the_card_tells_what_the_router_came_to_when_it_ran(tmp_path):
+    version = export(policy(), CARD, tmp_path).card.version
+    figures = toy_figures(arms=("LLLLL", "router@0", "router@0.5"))
+    routers = {"router": [Trained(version, (0.0, 0.3)), Trained("another", (0.5, 0.5))]}
+    ran = replace(figures, head=replace(figures.head, routers=routers))
+    card = export(policy(), CARD, tmp_path, ran).card
+    assert card.version == version
+    found = ran.found["router@0"]
+    (row,) = card.metrics["by_cost_weight"]
+    assert (row["cost_weight"], row["questions"]) == (0.0, len(found))
+    assert row["score"]["mean"] == pytest.approx(np.mean([each.score for each in found]))
+    assert row["cost_usd"]["mean"] == pytest.approx(np.mean([e.costs_usd.total for e in found]))
+    taken = [each.tiers[0] for each in found]
+    assert row["tiers"]["filter"]["low"] == pytest.approx(taken.count("L") / len(taken))
+    assert frontier_of(card).questions == len(ran.head.questions)
+    assert "live Triton" in (tmp_path / "README.md").read_text()
+
+
+def test_figures_of_another_router_are_refused(tmp_path):
+    version = export(policy(), CARD, tmp_path).card.version
+    with pytest.raises(ConfigError, match=f"no results of the router {version}"):
+        export(policy(), CARD, tmp_path, toy_figures())
+    assert load(tmp_path).card.metrics == CARD["metrics"]
 
 
 def test_the_readme_tells_the_card(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.backbone import Completion, ScriptedBackbone, WordCounter
+from budgetmem.config import load_profile
 from budgetmem.errors import (
     BackboneError,
     BackboneUnavailable,
@@ -18,6 +19,7 @@ from budgetmem.errors import (
     Overloaded,
     ReplyError,
 )
+from training import judge
 from training.judge import (
     SCHEMA,
     SCORES,
@@ -26,6 +28,7 @@ from training.judge import (
     JudgeErrors,
     JudgeReport,
     Verdict,
+    judge_name,
     parse_reply,
     render,
 )
@@ -241,6 +244,17 @@ async def test_a_mean_over_nothing_is_none():
 async def test_other_errors_are_not_swallowed():
     with pytest.raises(ZeroDivisionError):
         await Judge(Answering({"a": ZeroDivisionError()})).report(cases("a"))
+
+
+def test_a_judge_is_named_by_its_weights_and_what_it_is_asked(monkeypatch):
+    small = load_profile("small")
+    name = judge_name("low", small)
+    assert name.startswith(f"{small.backbones['low'].identity}, prompt ")
+    assert judge_name("low", small) == name != judge_name("high", small)
+    monkeypatch.setattr(judge, "SCHEMA", {})
+    assert judge_name("low", small) != name
+    with pytest.raises(ConfigError, match="--judge: 'huge' is not one of low, mid, high"):
+        judge_name("huge", small)
 
 
 async def test_so_many_calls_are_under_way_at_once():

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,10 @@ import pytest
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedTagger
 from budgetmem.config import load_profile
 from budgetmem.errors import BackboneUnavailable, ConfigError
+from budgetmem.types import Turn
 from tests.fakes import scripted
 from training import models
+from training.datasets.base import Question
 from training.models import (
     PATIENCE_S,
     LiveOptions,
@@ -20,6 +24,7 @@ from training.models import (
     open_walker,
     patient_profile,
 )
+from training.rollouts.paths import parse
 
 
 def parsed(*options: str):
@@ -75,35 +80,51 @@ class Dying:
         self.dead.clear()
 
 
+@dataclass(frozen=True)
+class Talk:
+    """A dataset of one history, `chat`."""
+
+    turns: Sequence[Turn] = ()
+    name: str = "talk"
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sha256(self):
+        return repr(self.turns)
+
+    def histories(self):
+        return {"chat": self.turns}
+
+
+NOTHING = Talk()
+
+
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
     """Opens a walker on fakes, and on a Triton or none."""
 
-    def walker(own):
+    def walker(own=None, dataset=NOTHING, questions=()):
         @asynccontextmanager
         async def loaded(profile, triton_url, *, show_progress):
-            yield ModelSet(scripted(), HashEncoder(), ScriptedTagger()), own
+            encoder, tagger = (
+                HashEncoder(name="minilm-l6-v2"),
+                ScriptedTagger(name="en-core-web-sm"),
+            )
+            yield ModelSet(scripted(), encoder, tagger), own
             assert not [task for task in asyncio.all_tasks() if "_restarted" in repr(task)]
 
         monkeypatch.setattr(models, "loaded", loaded)
         options = LiveOptions(None, tmp_path / "histories", tmp_path / "r.sqlite", 2)
         return open_walker(
             options,
-            [],
+            questions,
             profile=load_profile("small"),
-            dataset=Nothing(),
+            dataset=dataset,
             strategy="capacity",
             max_tokens=None,
         )
 
     return walker
-
-
-class Nothing:
-    """A dataset without histories."""
-
-    def histories(self):
-        return {}
 
 
 async def test_a_triton_that_dies_is_started_anew_while_walks_go_on(opened):
@@ -130,8 +151,37 @@ async def test_one_that_does_not_come_up_again_is_told_and_left(opened, caplog):
 
 
 async def test_a_triton_elsewhere_is_not_watched(opened):
-    async with opened(None) as (walker, tally):
-        assert (walker.tenant, tally.made) == ("training", 0)
+    async with opened(None) as (_, tally):
+        assert tally.made == 0
+
+
+def turn(number, text):
+    return Turn(f"t{number}", "Ana", text, session="1")
+
+
+ASKED = [Question("q", "chat", "Who has a cat?", "Ana", "c", ())]
+SAID = (turn(0, "I have a cat."), turn(1, "And a dog."))
+
+
+async def test_forms_of_a_dataset_do_not_mix_their_histories_in_one_store(opened, capsys):
+    for said in (SAID, SAID[:1]):
+        async with opened(dataset=Talk(said), questions=ASKED) as (walker, _):
+            found = await walker.retriever.retrieve(walker.tenant, "chat", "Who has a cat?", 400)
+            names = {name for chunk in found.chunks for name in chunk.turn_ids}
+            assert names == {each.id for each in said}
+    assert "histories" in capsys.readouterr().err  # a bar over them
+
+
+async def test_neither_chunks_nor_replies_depend_on_the_tenant(opened):
+    found = []
+    for name in ("one", "other"):
+        async with opened(dataset=Talk(SAID, name), questions=ASKED) as (walker, tally):
+            answer, _ = await walker.walk(ASKED[0], parse("LMHLM"))
+            found.append((walker.tenant, answer.receipt.retrieved_chunk_ids, tally.made))
+    (one, chunks, made), (other, again, nothing) = found
+    assert one != other
+    assert chunks == again != ()
+    assert made > nothing == 0
 
 
 async def test_a_folder_is_no_recording(opened, tmp_path):

@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
-import torch
 
 from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier
 from tests.training import toy_outcomes as toys
 from training import neighbours
 from training.evaluation import evaluate, yardstick
-from training.neighbours import NeighbourPolicy, fitted, nearest_router
-from training.policies import Observation
+from training.neighbours import fitted, nearest_router
+from training.rollouts.effects import Effects
 from training.rollouts.environment import Embedded, RecordedEnvironment
+from training.rollouts.paths import EVERY_PATH, numbers, parse
+
+UNIFORM = ("LLLLL", "MMMMM", "HHHHH")
 
 
 def told(file) -> Embedded:
@@ -46,19 +48,18 @@ def test_a_greater_lambda_spends_less(environment):
     assert costs[0] > costs[1] >= costs[2]
 
 
-def test_what_no_neighbour_tried_is_no_better_and_no_worse():
-    task = torch.full((2, 5, 3), torch.nan)
-    task[0, 0, Tier.HIGH] = 0.4
-    task[1, 0, Tier.HIGH] = 0.2
-    task[1, 0, Tier.LOW] = -0.1
-    policy = NeighbourPolicy(torch.eye(2), task, torch.zeros(2, 5, 3))
-    seen = Observation(
-        torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2), torch.zeros(1, 0), torch.tensor([0]),
-        torch.tensor([0.5]),
-    )  # fmt: skip
-    logits, values = policy.evaluate(seen)
-    assert logits.tolist()[0] == pytest.approx([-0.1, 0.0, 0.3])
-    assert values.tolist() == [0.0]
+def test_a_module_that_does_nothing_has_no_effect_however_paths_were_chosen():
+    """Uniform paths beside others put all modules on one tier: a mean over recorded paths would
+    take the summary's effect for everybody's."""
+    scores = np.full((40, len(EVERY_PATH)), np.nan)
+    for row in scores:
+        planned = ["LMHLL", "LMHLH", "HMLML", "HMLMH", *UNIFORM]
+        for path in planned:
+            row[numbers(np.array([parse(path)]))] = 0.3 * (path[-1] == "H")
+    filled = Effects.fit(scores).estimate(scores)
+    task = neighbours._effects(filled)
+    assert task[:, -1, Tier.HIGH] == pytest.approx(0.2, abs=0.02)
+    assert task[:, :-1].abs().max() < 0.02
 
 
 def test_outcomes_of_something_else_make_no_router(tmp_path, monkeypatch):

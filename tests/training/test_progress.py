@@ -7,7 +7,7 @@ from rich.console import Console
 from training.evaluation import Walked
 from training.progress import Progress
 
-FOUND = [Walked("policy", 0.3, np.ones(1), np.ones(1), np.ones(1), np.ones((5, 3)) / 3)]
+FOUND = [Walked("policy", 0.3, np.ones(1), np.ones(1), np.ones(1), np.ones((5, 3)) / 3, 1.0)]
 
 
 def metrics(failed: float) -> dict[str, float]:

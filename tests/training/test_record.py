@@ -57,10 +57,11 @@ def questions(count):
     return [Question(f"q{number}", "h", "?", "gold", "c", ()) for number in range(count)]
 
 
-def recorder(path, walker, slots=2, constants=False):
+def recorder(path, walker, slots=2, count=9):
     console = Console(file=io.StringIO(), width=200)
     writer = Writer(path, {}, NAMES)
-    return Recorder(walker, writer, Tally(made=7), constants, asyncio.Semaphore(slots), console)
+    plans = {each.id: planned(each.id) for each in questions(count)}
+    return Recorder(walker, writer, Tally(made=7), plans, asyncio.Semaphore(slots), console)
 
 
 async def test_every_question_is_walked_by_its_own_plan_and_written(tmp_path):
@@ -84,12 +85,6 @@ async def test_a_question_that_fails_is_told_and_not_written_and_the_others_go_o
     assert {found.question for found in read(path).outcomes} == {"q0", "q3"}
     assert "q1: no [model] for q1" in each.console.file.getvalue()
     assert "q0: 7 replies made, 0 known" in each.console.file.getvalue()
-
-
-async def test_constant_paths_are_walked_if_asked_for(tmp_path):
-    walker = FakeWalker()
-    await recorder(tmp_path / "o.jsonl", walker, constants=True).walk_all(questions(1))
-    assert walker.walked == [("q0", planned("q0", constants=True))]
 
 
 @pytest.mark.parametrize("failure", [DeadlineExceeded("late"), Overloaded("full")])
@@ -148,6 +143,22 @@ def test_datasets_with_options_can_be_recorded(command, tmp_path):
     assert found.setting["data_options"] == facts
     assert str(tmp_path) not in json.dumps(dict(found.setting))
     assert command(*wanted, "--questions", 3) == 0
+    assert len(command.walked) == 3
+
+
+def test_paths_of_one_tier_may_be_asked_for_later(command, tmp_path):
+    data, output = hotpot(tmp_path / "data"), tmp_path / "o.jsonl"
+    options = ("--data-option", "train=a.jsonl", "--data-option", "validation=b.jsonl")
+    wanted = ("--dataset", "hotpotqa", "--data", data, *options, "--output", output)
+    assert command(*wanted, "--questions", 1) == 0
+    assert command(*wanted, "--questions", 2, "--constants") == 0
+    walked = [name for name, _ in command.walked]
+    assert walked[0] == walked[1] != walked[2]
+    found = read(output).outcomes
+    assert [each.question for each in found] == [walked[0], walked[2]]
+    for each in found:
+        assert set(each.leaves) == set(map(spell, planned(each.question, constants=True)))
+    assert command(*wanted, "--questions", 2, "--constants") == 0
     assert len(command.walked) == 3
 
 

@@ -14,6 +14,8 @@ from training.reporting.figures import FILE, write_figures
 QUIET = Console(file=io.StringIO())
 
 
+# A chart takes seconds to draw, and many of them where others work too.
+@pytest.mark.timeout(900)
 def test_one_command_makes_the_page_and_its_charts(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     write_figures(tmp_path / "run" / FILE, toy_figures())
@@ -25,6 +27,7 @@ def test_one_command_makes_the_page_and_its_charts(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", argv)
         report.main()
         pages.append((tmp_path / out / report.PAGE).read_bytes())
+        monkeypatch.setattr(report, "save", lambda chart, stem: None)  # once will do
     assert pages[0] == pages[1]
     text = pages[0].decode()
     assert "| router@0 |" in text
@@ -35,6 +38,19 @@ def test_one_command_makes_the_page_and_its_charts(tmp_path, monkeypatch):
         assert (tmp_path / "a" / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
         html = (tmp_path / "a" / f"{stem}.html").read_text()
         assert "<script src=" not in html  # works without a network
+
+
+def test_what_differs_in_strategy_or_budget_alone_is_drawn_together(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report, "save", lambda chart, stem: drawn.append(stem.name))
+    others = [toy_figures(strategy="reasoning"), toy_figures(max_tokens=800)]
+    report.report([toy_figures(), *others], tmp_path, QUIET)
+    text = (tmp_path / report.PAGE).read_text()
+    joint = ["toy-test-400-tokens-over-strategy", "toy-test-capacity-over-max-tokens"]
+    assert [stem for stem in drawn if "-over-" in stem] == joint
+    assert all(f"({stem}.png)" in text for stem in joint)
+    assert "## toy, test, capacity, 800 tokens" in text
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_figures_of_one_thing_twice_are_refused(tmp_path):

@@ -98,7 +98,6 @@ def config(out, **values: object) -> TrainConfig:
         "batch": 8,
         "evaluate_every": 4,
         "checkpoint_every": 3,
-        "orders": 1,
         "policy": {"hidden": 8, "projection": 4},
     }
     paths = {name: f"{name}.file" for name in ("outcomes", "validation", "data")}

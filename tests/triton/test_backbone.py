@@ -9,6 +9,7 @@ import pytest
 from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tokens import ByteCounter
+from budgetmem.triton import pulse
 from budgetmem.triton.backbone import TritonBackbone
 from tests.triton.fakes import FakeChannel
 
@@ -40,8 +41,9 @@ async def test_output_tokens_add_up_and_the_logprob_is_the_last():
     assert completion.cumulative_logprob == -4
 
 
-async def test_nan_is_no_logprob():
-    channel = FakeChannel(responses=(delta("a", "stop", logprob=math.nan),))
+@pytest.mark.parametrize("logprob", [math.nan, math.inf, -math.inf])
+async def test_what_is_not_finite_is_no_logprob(logprob):
+    channel = FakeChannel(responses=(delta("a", "stop", logprob=logprob),))
     assert (await backbone_on(channel).generate(REQUEST)).cumulative_logprob is None
 
 
@@ -49,6 +51,42 @@ async def test_nan_is_no_logprob():
 async def test_a_reply_without_a_proper_end_is_an_error(responses):
     with pytest.raises(BackboneError, match="low at fake:1 ended a reply with the reason"):
         await backbone_on(FakeChannel(responses=responses)).generate(REQUEST)
+
+
+def spoiled(**outputs):
+    return {**delta("a", "stop"), **outputs}
+
+
+def lacking(output):
+    return {name: tensor for name, tensor in delta("a", "stop").items() if name != output}
+
+
+@pytest.mark.parametrize("output", delta("a"))
+async def test_a_response_that_lacks_an_output_is_an_error_of_its_model(output):
+    channel = FakeChannel(responses=(lacking(output),))
+    with pytest.raises(BackboneError, match=f"low at fake:1 sent what cannot be read.*{output}"):
+        await backbone_on(channel).generate(REQUEST)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"text_output": np.array([b"\xff\xfe"], dtype=np.object_)},
+        {"text_output": np.array([], dtype=np.object_)},
+        {"text_output": np.array([1.0])},
+        {"finish_reason": np.array([None], dtype=np.object_)},
+        {"num_input_tokens": np.array([b"seven"], dtype=np.object_)},
+        {"num_input_tokens": np.array([], dtype=np.uint32)},
+        {"num_output_tokens": np.array([math.nan])},
+        {"num_output_tokens": np.array([math.inf])},
+        {"num_output_tokens": np.array([-1])},
+        {"cumulative_logprob": np.array([b"?"], dtype=np.object_)},
+    ],
+)
+async def test_a_response_that_cannot_be_read_is_an_error_of_its_model(outputs):
+    channel = FakeChannel(responses=(delta("a"), spoiled(**outputs)))
+    with pytest.raises(BackboneError, match="low at fake:1 sent what cannot be read"):
+        await backbone_on(channel).generate(REQUEST)
 
 
 class DeadAfterFirst(FakeChannel):
@@ -76,6 +114,34 @@ async def test_a_silent_request_to_a_dead_model_fails():
     channel = DeadAfterFirst()
     with pytest.raises(BackboneUnavailable, match="dead"):
         await asyncio.wait_for(backbone_on(channel, patience_s=0.05).generate(REQUEST), 5)
+
+
+class Loses(FakeChannel):
+    """Answers probes, and nothing else ever."""
+
+    async def stream(self, model, inputs, outputs):
+        self.calls.append(inputs)
+        if len(self.calls) == 1:
+            yield delta("a")
+            await asyncio.sleep(600)
+        yield delta("a", "stop")
+
+
+class Hangs(FakeChannel):
+    """Answers nothing ever, as a process that was stopped."""
+
+    async def stream(self, model, inputs, outputs):
+        self.calls.append(inputs)
+        await asyncio.sleep(600)
+        yield delta("a", "stop")
+
+
+@pytest.mark.parametrize("channel", [Loses(), Hangs()])
+async def test_a_request_is_not_waited_for_for_ever(channel, monkeypatch):
+    monkeypatch.setattr(pulse, "PROBE_TIMEOUT_S", 0.05)
+    backbone = backbone_on(channel, patience_s=0.05, longest_s=0.2)
+    with pytest.raises(BackboneUnavailable, match=r"low at fake:1 said nothing for 0\.2 s"):
+        await asyncio.wait_for(backbone.generate(REQUEST), 30)
 
 
 async def test_a_silent_request_to_a_living_model_goes_on():

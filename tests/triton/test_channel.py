@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import numpy as np
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tracing import traced
 from budgetmem.triton.channel import Channel, text_tensor
 
@@ -15,26 +18,31 @@ INPUTS = {"text_input": text_tensor("hi")}
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Answers every request with a 1, and keeps the headers."""
+    """Answers every request alike, with a 1 at first, and keeps the headers."""
 
     def __init__(self):
         self.headers = []
+        self.response = response()
+        self.takes_s = 0.0
 
     async def ModelInfer(self, request, context):  # noqa: N802
         self.headers.append(dict(context.invocation_metadata()))
-        return response()
+        await asyncio.sleep(self.takes_s)
+        return self.response
 
     async def ModelStreamInfer(self, requests, context):  # noqa: N802
         self.headers.append(dict(context.invocation_metadata()))
         async for _ in requests:
-            yield service_pb2.ModelStreamInferResponse(infer_response=response())
+            yield service_pb2.ModelStreamInferResponse(infer_response=self.response)
 
 
-def response():
+ONE = np.array([1], np.int64).tobytes()
+
+
+def response(datatype="INT64", shape=(1,), raw=ONE, name="out"):
     output = service_pb2.ModelInferResponse.InferOutputTensor(
-        name="out", datatype="INT64", shape=[1]
+        name=name, datatype=datatype, shape=shape
     )
-    raw = np.array([1], np.int64).tobytes()
     return service_pb2.ModelInferResponse(outputs=[output], raw_output_contents=[raw])
 
 
@@ -69,3 +77,37 @@ async def test_the_current_span_is_the_parent_of_what_triton_does(triton, call):
     assert "traceparent" not in without
     assert f"{context.trace_id:032x}-{context.span_id:016x}" in within["traceparent"]
     assert without.get("triton_grpc_error") == within.get("triton_grpc_error")
+
+
+GARBAGE = {
+    "another shape": response(shape=(3,)),
+    "half a number": response(raw=b"\x01\x00"),
+    "a text that is longer than all": response("BYTES", raw=b"\xff\xff\xff\x7fa"),
+    "a text without its length": response("BYTES", raw=b"\x01"),
+    "fewer texts": response("BYTES", shape=(2,), raw=b"\x01\x00\x00\x00a"),
+    "an unknown type": response("TEXT", raw=b"a"),
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+@pytest.mark.parametrize("call", [infer, stream])
+async def test_tensors_that_cannot_be_read_are_errors_of_their_model(triton, call, garbage):
+    triton.response = garbage
+    with pytest.raises(BackboneError, match=r"model at 127\.0\.0\.1:\d+ sent what cannot be read"):
+        await call(triton.channel)
+
+
+async def test_a_response_without_the_output_that_was_asked_for_is_an_error(triton):
+    triton.response = response(name="another")
+    with pytest.raises(BackboneError, match="sent no 'out'"):
+        await triton.channel.infer("model", INPUTS, "out")
+    streamed = [each async for each in triton.channel.stream("model", INPUTS, frozenset({"out"}))]
+    assert streamed == [{}]
+
+
+async def test_a_model_that_never_answers_is_not_waited_for_for_ever(triton):
+    triton.takes_s = 600.0
+    impatient = Channel(triton.channel.url, longest_s=0.2)
+    with pytest.raises(BackboneUnavailable, match=r"model at .* cannot be reached or went away"):
+        await asyncio.wait_for(impatient.infer("model", INPUTS, "out"), 30)
+    await impatient.close()

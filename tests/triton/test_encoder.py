@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from budgetmem.errors import BackboneError
 from budgetmem.triton.encoder import TritonEncoder
 from tests.triton.fakes import FakeChannel
 
@@ -75,3 +76,23 @@ async def test_it_has_no_memory(make, channel):
 async def test_no_texts_make_no_call(make, channel):
     assert (await make().embed([])).shape == (0, 2)
     assert channel.calls == []
+
+
+@pytest.mark.parametrize(
+    ("embedded", "what"),
+    [
+        (np.zeros((1, 3), np.float32), "of the shape"),
+        (np.zeros(2, np.float32), "of the shape"),
+        (np.zeros((1, 1), np.float32), "of the shape"),
+        (np.zeros((2, 2), np.float32), "of the shape"),
+        (np.zeros((1, 0), np.float32), "of the shape"),
+        (np.array([[b"a", b"b"]], np.object_), "where numbers are due"),
+        (np.array([[1.0, np.nan]], np.float32), "not finite"),
+        (np.array([[1.0, -np.inf]], np.float32), "not finite"),
+        (np.array([[1e30, 1e30]], np.float32), "not finite"),
+    ],
+)
+async def test_what_are_no_embeddings_is_an_error(make, channel, embedded, what):
+    channel.answer = lambda inputs: embedded
+    with pytest.raises(BackboneError, match=f"encoder at fake:1 sent what cannot be read.*{what}"):
+        await make().embed(["a"])

@@ -47,8 +47,36 @@ async def test_many_texts_are_sent_in_batches():
     assert tagger.remembered(texts) == 0
 
 
-@pytest.mark.parametrize("reply", [b"not json", b"{}", b"[]", b'{"entities": [{"text": "x"}]}'])
-async def test_what_is_no_annotation_is_an_error(reply):
-    channel = FakeChannel(answer=lambda _: np.array([reply], dtype=np.object_))
-    with pytest.raises(BackboneError, match="tagger at fake:1 sent what is no annotation"):
+def with_parts(**parts):
+    whole = {"entities": [], "relations": [], "noun_phrases": [], "tokens": 1}
+    return json.dumps({**whole, **parts}).encode()
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [b"not json"],
+        [b"{}"],
+        [b"[]"],
+        [b"[" * 100_000],
+        [b"\xff\xfe\xfd"],
+        [b'{"entities": [{"text": "x"}]}'],
+        [with_parts(entities=[{"text": 7, "label": "GPE"}])],
+        [with_parts(relations=["s v o"])],
+        [with_parts(noun_phrases=["half a character: \ud800"])],
+        [with_parts(tokens="many")],
+        [with_parts(tokens=-1)],
+        [],
+        [with_parts(), with_parts()],
+    ],
+)
+async def test_what_is_no_annotation_is_an_error(replies):
+    channel = FakeChannel(answer=lambda _: np.array(replies, dtype=np.object_))
+    with pytest.raises(BackboneError, match="tagger at fake:1 sent what cannot be read"):
+        await TritonTagger(channel, "tagger").annotate(["x"])
+
+
+async def test_a_number_is_no_annotation():
+    channel = FakeChannel(answer=lambda _: np.array([1.0]))
+    with pytest.raises(BackboneError, match="cannot be read"):
         await TritonTagger(channel, "tagger").annotate(["x"])

@@ -24,7 +24,8 @@ SPLIT_NAMES = ("train", "validation", "test")
 @dataclass(frozen=True)
 class Question:
     """A question to one history. `evidence` are ids of the turns that hold the answer; `asked_at`
-    is when it is asked, if the dataset says so."""
+    is when it is asked, if the dataset says so. `golds` are the answers any of which is right, if
+    there are several: `gold` is then what scores are reckoned by."""
 
     id: str
     history: str
@@ -33,6 +34,12 @@ class Question:
     category: str
     evidence: tuple[str, ...]
     asked_at: datetime | None = None
+    golds: tuple[str, ...] = ()
+
+    @property
+    def gold_answers(self) -> tuple[str, ...]:
+        """At least one, any of which is right."""
+        return self.golds or (self.gold,)
 
 
 class Dataset(Protocol):

@@ -91,24 +91,26 @@ def _entry(record: Record, where: str, split: str, number: int) -> Entry:
     turns = hotpotqa.history(record, where)
     key = "question" if "question" in record else "input"
     kind = record.get("type")
+    golds = _golds(record, where)
     asked = Question(
         id=name,
         history=name,
         text=filled(get(record, key, object, where), f"{where}.{key}"),
-        gold=_gold(record, where),
+        gold=", ".join(golds),
+        golds=golds if len(golds) > 1 else (),
         category=UNTYPED if kind is None else expect(kind, str, f"{where}.type"),
         evidence=_evidence(record, turns, where),
     )
     return Entry(where, split, name, turns, [asked])
 
 
-def _gold(record: Record, where: str) -> str:
+def _golds(record: Record, where: str) -> tuple[str, ...]:
     if "answers" not in record:
-        return answer(get(record, "answer", object, where), f"{where}.answer")
+        return (answer(get(record, "answer", object, where), f"{where}.answer"),)
     given = get(record, "answers", list, where)
     if not given:
         raise InvalidInput(f"{where}.answers", "is empty")
-    return ", ".join(answer(each, f"{where}.answers[{i}]") for i, each in enumerate(given))
+    return tuple(answer(each, f"{where}.answers[{i}]") for i, each in enumerate(given))
 
 
 def _evidence(record: Record, turns: Sequence[Turn], where: str) -> tuple[str, ...]:

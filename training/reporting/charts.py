@@ -10,15 +10,20 @@ import altair as alt
 
 from budgetmem.modules import MODULES
 from budgetmem.tiers import Tier
-from training.reporting.arm_names import constants, plain, routed
+from training.reporting.arm_names import constants, plain, retrieved_tokens, routed
+from training.reporting.compared import Compared
 from training.reporting.figures import Figures
-from training.reporting.summary import summarized
-from training.reporting.tables import Compared, tier_shares
+from training.reporting.frontier import frontier
+from training.reporting.tables import tier_shares
+from training.statistics import bootstrap
 
 WIDTH, HEIGHT = 560, 380
 PIXELS_A_POINT = 2.0
 
 TIER_COLOURS = ("#c6dbef", "#6baed6", "#08519c")
+
+COST = alt.X("cost:Q", title="micro-USD a question, the answer included")
+TOLD = tuple(alt.Tooltip(name) for name in ("arm:N", "score:Q", "cost:Q", "low:Q", "high:Q"))
 
 
 def frontier_chart(split: Compared) -> alt.LayerChart:
@@ -33,24 +38,43 @@ def frontier_chart(split: Compared) -> alt.LayerChart:
     lines = _points(figures, groups)
     alone = _points(figures, {"other constants": others})
     order = list(groups) + (["other constants"] if others else [])
-    x = alt.X("cost:Q", title="micro-USD a question, the answer included").scale(
-        zero=False, padding=15
-    )
-    y = alt.Y("score:Q", title="F1").scale(zero=False, padding=15)
     colour = alt.Color("group:N", title=None, sort=order)
-    told = [alt.Tooltip(name) for name in ("arm:N", "score:Q", "cost:Q", "low:Q", "high:Q")]
-    base = alt.Chart(alt.InlineData(values=lines)).encode(x=x, y=y, color=colour)
-    whiskers = base.mark_rule(opacity=0.35).encode(y="low:Q", y2="high:Q")
-    dots = alt.Chart(alt.InlineData(values=[*lines, *alone])).mark_circle(size=70)
-    shown = dots.encode(x=x, y=y, color=colour, tooltip=told).interactive()
-    layers = alt.layer(whiskers, base.mark_line(), shown)
-    chart: alt.LayerChart = layers.properties(width=WIDTH, height=HEIGHT, title=_title(figures))
-    return chart
+    return _lines(lines, alone, colour, COST, split.heading)
 
 
-def tier_chart(figures: Figures, label: str) -> alt.FacetChart:
+def strategies_chart(found: Sequence[Figures], heading: str) -> alt.LayerChart:
+    """The frontiers of several strategies, of each of their routers and of their constants."""
+    points = []
+    for figures in found:
+        arms = figures.head.arms
+        routers = {label: list(each.values()) for label, each in routed(arms).items()}
+        strategy = figures.head.setting["strategy"]
+        groups = {**routers, "constants": frontier(figures.outcomes(constants(arms)))}
+        named = {f"{strategy}: {group}": each for group, each in groups.items()}
+        points += _points(figures, named)
+    colour = alt.Color("group:N", title=None, sort=None)
+    return _lines(points, [], colour, COST, heading)
+
+
+def budget_chart(found: Sequence[Figures], heading: str) -> alt.LayerChart:
+    """Mean score over the retrieval budget: a line for every way of answering within it, and one
+    for plain retrieval of more or fewer tokens."""
+    points: dict[tuple[str, int], dict[str, Any]] = {}
+    for figures in found:
+        budget = int(figures.head.setting["max_tokens"])
+        for point in _points(figures, {"": figures.head.arms}):
+            tokens = retrieved_tokens(point["arm"], budget)
+            group = "plain retrieval" if plain([point["arm"]]) else point["arm"]
+            if tokens:
+                points[group, tokens] = {**point, "group": group, "budget": tokens}
+    colour = alt.Color("group:N", title="answered by", sort=None)
+    x = alt.X("budget:Q", title="tokens that are retrieved")
+    return _lines(list(points.values()), [], colour, x, heading)
+
+
+def tier_chart(split: Compared, label: str) -> alt.FacetChart:
     """How often each module got each tier, over lambda."""
-    rows = [each for each in tier_shares(figures) if each["router"] == label]
+    rows = [each for each in tier_shares(split.figures) if each["router"] == label]
     order = [tier.label for tier in Tier]
     ranked = [{**each, "rank": order.index(each["tier"])} for each in rows]
     bars = (
@@ -68,7 +92,7 @@ def tier_chart(figures: Figures, label: str) -> alt.FacetChart:
         .properties(width=110, height=180)
     )
     columns = alt.Column("module:N", sort=list(MODULES), title=None)
-    chart: alt.FacetChart = bars.facet(columns, title=f"{label}: {_title(figures)}")
+    chart: alt.FacetChart = bars.facet(columns, title=f"{label}: {split.heading}")
     return chart
 
 
@@ -78,27 +102,35 @@ def save(chart: alt.TopLevelMixin, stem: Path) -> None:
     chart.save(f"{stem}.html", inline=True)
 
 
+def _lines(
+    points: Sequence[Mapping[str, Any]],
+    alone: Sequence[Mapping[str, Any]],
+    colour: alt.Color,
+    x: alt.X,
+    heading: str,
+) -> alt.LayerChart:
+    """Scores with their intervals, a line for each group; those that stand `alone` have none."""
+    x = x.scale(zero=False, padding=15)
+    y = alt.Y("score:Q", title="F1").scale(zero=False, padding=15)
+    base = alt.Chart(alt.InlineData(values=list(points))).encode(x=x, y=y, color=colour)
+    whiskers = base.mark_rule(opacity=0.35).encode(y="low:Q", y2="high:Q")
+    dots = alt.Chart(alt.InlineData(values=[*points, *alone])).mark_circle(size=70)
+    shown = dots.encode(x=x, y=y, color=colour, tooltip=list(TOLD)).interactive()
+    layers = alt.layer(whiskers, base.mark_line(), shown)
+    chart: alt.LayerChart = layers.properties(width=WIDTH, height=HEIGHT, title=heading)
+    return chart
+
+
 def _points(figures: Figures, groups: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """A row for each way of answering: its mean score with the interval, its mean cost."""
-    summary = summarized(figures.found, len(figures.head.questions), {})
-    return [
-        {
-            "group": group,
-            "arm": arm,
-            "score": round(summary[arm]["score"]["mean"], 4),
-            "low": round(summary[arm]["score"]["low"], 4),
-            "high": round(summary[arm]["score"]["high"], 4),
-            "cost": round(summary[arm]["cost_usd"]["mean"] * 1e6, 3),
-        }
-        for group, arms in groups.items()
-        for arm in arms
-        if summary[arm]["answered"]
-    ]
-
-
-def _title(figures: Figures) -> str:
-    setting = figures.head.setting
-    return (
-        f"{setting['dataset']}, {setting['split']}, {setting['strategy']}, "
-        f"{len(figures.head.questions)} questions"
-    )
+    rows = []
+    for group, arms in groups.items():
+        for arm in arms:
+            if figures.found[arm]:
+                one = figures.outcome(arm)
+                score = bootstrap(one.scores)
+                told = {"score": score.mean, "low": score.low, "high": score.high}
+                rounded = {name: round(value, 4) for name, value in told.items()}
+                cost = round(one.point[0] * 1e6, 3)
+                rows.append({"group": group, "arm": arm, **rounded, "cost": cost})
+    return rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,29 +19,62 @@ from pydantic import TypeAdapter
 from budgetmem.errors import InvalidInput
 from training import checkpoints
 from training.reporting.frontier import Outcome
-from training.reporting.results import Result
+from training.reporting.results import Build, Result
+from training.reporting.trained import Routers
 
 FILE = "figures.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that was attempted."""
+
+    id: str
+    history: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where the questions are from: `size` is how many the split has, `seed` that of the choice."""
+
+    size: int
+    seed: int
 
 
 @dataclass(frozen=True)
 class Head:
     """What figures depend on, and which there are.
 
-    `setting`, `routers` and `code` as `training/reporting/results.py` has them; `questions` are
-    those that were attempted and `arms` the ways of answering, both in order.
+    `setting`, `routers` and `builds` (by history) as `training/reporting/results.py` has them;
+    `questions` are those that were attempted and `arms` the ways of answering, both in order.
     """
 
     setting: Mapping[str, Any]
-    routers: Mapping[str, str]
-    code: str
-    questions: tuple[str, ...]
+    routers: Routers
+    sample: Sample
+    questions: tuple[Asked, ...]
+    builds: Mapping[str, Build]
     arms: tuple[str, ...]
 
     @property
     def split(self) -> str:
         """Of the dataset."""
         return str(self.setting["split"])
+
+    @property
+    def build_usd(self) -> float:
+        """Of ingesting the histories of these questions, divided by the questions."""
+        return sum(each.cost_usd for each in self.builds.values()) / len(self.questions)
+
+    def category(self, name: str) -> frozenset[str]:
+        """The questions of a category, by id."""
+        return frozenset(each.id for each in self.questions if each.category == name)
+
+    @property
+    def categories(self) -> Mapping[str, int]:
+        """How many questions each has, by its name."""
+        return dict(sorted(Counter(each.category for each in self.questions).items()))
 
 
 _HEAD = TypeAdapter(Head)
@@ -59,17 +93,35 @@ class Figures:
     found: Mapping[str, Sequence[Result]]
 
     def outcome(self, arm: str) -> Outcome:
-        """Scores and costs by question; what was not answered scores 0, for nothing."""
+        """Scores and costs by question.
+
+        What was not answered scores 0, and costs what answers cost on average: a failure must not
+        make a way look cheaper.
+        """
         held = {each.question: each for each in self.found[arm]}
-        rows = [held.get(question) for question in self.head.questions]
+        costs = [each.costs_usd.total for each in held.values()]
+        usual = float(np.mean(costs)) if costs else 0.0
+        rows = [held.get(question.id) for question in self.head.questions]
         return Outcome(
             scores=np.array([row.score if row else 0.0 for row in rows]),
-            costs=np.array([row.costs_usd.total if row else 0.0 for row in rows]),
+            costs=np.array([row.costs_usd.total if row else usual for row in rows]),
         )
 
     def outcomes(self, arms: Sequence[str]) -> Mapping[str, Outcome]:
         """Of several ways, by name."""
         return {arm: self.outcome(arm) for arm in arms}
+
+    @property
+    def codes(self) -> Mapping[str, int]:
+        """How many answers each version of the code gave, by its hash."""
+        held = (each.code for results in self.found.values() for each in results)
+        return dict(sorted(Counter(held).items()))
+
+    @property
+    def judges(self) -> Sequence[str]:
+        """Those that gave verdicts, by name."""
+        held = (each.verdicts for results in self.found.values() for each in results)
+        return sorted({name for verdicts in held for name in verdicts})
 
 
 def write_figures(file: Path, figures: Figures) -> None:
@@ -97,7 +149,7 @@ def read_figures(file: Path) -> Figures:
 
 
 def _rows(figures: Figures) -> Iterator[Mapping[str, Any]]:
-    shown = figures.head.questions[:1]
+    shown = [each.id for each in figures.head.questions[:1]]
     for arm, results in figures.found.items():
         for each in results:
             receipt = each.receipt if each.question in shown else {}

@@ -70,15 +70,19 @@ def frontier(ways: Mapping[str, Outcome]) -> list[str]:
 
 def gain(one: Outcome, others: Mapping[str, Outcome], shares: Mapping[str, float]) -> Gain:
     """The score of one way minus that of a mixture of others, on the same questions."""
-    scores = sum((share * others[name].scores for name, share in shares.items()), start=0.0)
-    found = bootstrap(one.scores - scores)
-    base = float(np.mean(scores))
-    return Gain(found, found.mean / base if base > 0 else None, dict(shares))
+    return _gain(one.scores, _mixed(others, shares), shares)
 
 
 def matched(one: Outcome, constants: Mapping[str, Outcome]) -> Gain:
     """The gain on the best mixture of constants that spends as much."""
     return gain(one, constants, mixture(constants, one.point[0]))
+
+
+def matched_mean(ones: Sequence[Outcome], constants: Mapping[str, Outcome]) -> Gain:
+    """The mean gain of several ways, each on the best mixture that spends as much as it does."""
+    bases = [_mixed(constants, mixture(constants, one.point[0])) for one in ones]
+    scores = np.mean([one.scores for one in ones], axis=0)
+    return _gain(scores, np.mean(bases, axis=0), {})
 
 
 def oracle(ways: Mapping[str, Outcome]) -> Outcome:
@@ -91,21 +95,36 @@ def oracle(ways: Mapping[str, Outcome]) -> Outcome:
     return Outcome(scores[at], costs[at])
 
 
-def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
-    """The area between a frontier and a reference point (a cost, a score), as a share of the
-    rectangle from it to cost 0 and score 1.
+def hypervolume(points: Sequence[tuple[float, float]], most: float) -> float:
+    """The area under the points and all their mixtures up to a cost, as a share of the rectangle
+    from there to cost 0 and score 1.
 
-    A point dominates everything that is dearer and no better; points that are dearer or worse than
-    the reference count for nothing. (Zitzler and Thiele, 1998, in two dimensions.)
+    What is dearer than the best point is no better than it, and below the cheapest there is
+    nothing. (Zitzler and Thiele, 1998, in two dimensions; of the concave hull, because a share of
+    the questions may be sent one way and the rest another.)
     """
-    most, least = reference
-    inside = sorted({point for point in points if point[0] < most and point[1] > least})
-    area, best = 0.0, least
-    for cost, score in inside:
-        if score > best:
-            area += (most - cost) * (score - best)
-            best = score
-    return area / (most * (1 - least))
+    hull = [point for _, point in _hull({str(place): each for place, each in enumerate(points)})]
+    if not hull or most <= 0:
+        return 0.0
+    area = 0.0
+    ends = [*hull[1:], (max(most, hull[-1][0]), hull[-1][1])]
+    for (cost, score), (end, reached) in zip(hull, ends, strict=True):
+        width = min(end, most) - cost
+        if width > 0:
+            rise = (reached - score) * width / (end - cost)
+            area += width * (score + rise / 2)
+    return area / most
+
+
+def _mixed(others: Mapping[str, Outcome], shares: Mapping[str, float]) -> Floats:
+    found: Floats = np.sum([part * others[name].scores for name, part in shares.items()], axis=0)
+    return found
+
+
+def _gain(scores: Floats, others: Floats, shares: Mapping[str, float]) -> Gain:
+    found = bootstrap(scores - others)
+    base = float(np.mean(others))
+    return Gain(found, found.mean / base if base > 0 else None, dict(shares))
 
 
 def _hull(points: Mapping[str, tuple[float, float]]) -> list[tuple[str, tuple[float, float]]]:

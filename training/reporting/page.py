@@ -6,19 +6,27 @@ import json
 from collections.abc import Mapping, Sequence
 
 from training.reporting import tables
-from training.reporting.arm_names import routed
+from training.reporting.areas import areas
+from training.reporting.arm_names import CHUNK_TOKENS, routed
+from training.reporting.compared import Compared
 from training.reporting.figures import Figures
-from training.reporting.tables import Compared, Table
+from training.reporting.gains import gains, mean_gains, oracles
+from training.reporting.headline import headline
+from training.reporting.tables import Table
 
-TITLE = """# Results
+TITLE = f"""# Results
 
 Made by `training/report.py` from the figures of `training/evaluate.py` ([how](../evaluation.md)).
-Every way of answering has the same retrieval, answerer and questions. Intervals are 95%, by
-bootstrap over questions; those of gains are paired. A question without an answer scores 0.
+Every way of answering has the same ranking of what is retrieved, the same answerer and the same
+questions, but not the same budget: `plain-K` has K times {CHUNK_TOKENS} tokens of what that ranking
+finds, `plain` and all others the budget that is told below. Intervals are 95%, by bootstrap over
+questions; those of gains and ratios are paired. A question without an answer scores 0, and is taken
+to cost what answers cost on average.
 """
 
-LIMITS = """{count} questions. Backbones: {weights}; the answerer is {answerer}. Retrieval:
-{ranking}, {max_tokens} tokens. Judge: {judge}.
+LIMITS = """{sample}. Backbones: {weights}; the answerer is {answerer}. Retrieval:
+{ranking}, {max_tokens} tokens. Judge: {judge}. Building is what the encoder costs when histories
+are ingested, divided by these questions: with more questions to a history it is less.
 Larger models, or questions of another kind, may give another order."""
 
 NO_JUDGE = "none; scores are the dataset's own, against the words of its answers"
@@ -34,6 +42,15 @@ CHOSEN = "The constants are those on the frontier of the validation questions: {
 AFTERWARDS = """The constants are those that are best on these very questions, known after the fact:
 that favours them."""
 
+HEADLINE = """A router at one lambda, that of its best score or of its best gain, chosen on the
+questions that the table names; so is the best plain retrieval. Where these are the questions of the
+test themselves, choosing favours the router."""
+
+AREAS = """Every frontier is taken with its mixtures: the area under its concave hull, up to the
+dearest of all ways and down to no score, as a share of that rectangle with the height 1. A
+random mixture of the constants, from the cheapest to the best, has 1.000 of their area; what does
+not reach down to the cheapest, or up to the best, has less."""
+
 
 def page(sections: Sequence[str]) -> str:
     """All of it."""
@@ -43,62 +60,97 @@ def page(sections: Sequence[str]) -> str:
 def section(split: Compared, charts: Mapping[str, str]) -> str:
     """What one evaluation found. `charts` has the stems of their files, by title."""
     figures = split.figures
-    setting = figures.head.setting
-    chosen = CHOSEN.format(", ".join(split.mixable)) if split.chosen else AFTERWARDS
     parts = [
-        f"## {setting['dataset']}, {figures.head.split}, {setting['strategy']}",
+        f"## {split.heading}",
         _limits(figures),
         tables.means(figures).markdown(),
-        *(f"[![{title}]({stem}.png)]({stem}.html)" for title, stem in charts.items()),
+        *_shown(charts),
+        *(_of_routers(split) if split.routers else []),
+        "### Areas under the frontiers",
+        AREAS,
+        areas(split).markdown(),
         "### By category",
         tables.categories(figures).markdown(),
-        "### Areas under the frontiers",
-        tables.areas(split).markdown(),
+        "### How much there was to win",
+        "An oracle knows for every question which way scores best; of equals the cheapest.",
+        oracles(split).markdown(),
+        "### What it depends on",
+        _setting(figures).markdown(),
+        _receipts(figures),
     ]
-    if routed(figures.head.arms):
-        parts += [
-            "### What reading the question gains",
-            f"{MIXTURES} {chosen}",
-            tables.gains(split).markdown(),
-            tables.oracle_of(split),
-            "### Tiers",
-            "Low / Mid / High, per cent of the questions.",
-            tables.tiers(figures).markdown(),
-        ]
-    parts += ["### What it depends on", _setting(figures).markdown(), _receipts(figures)]
     return "\n\n".join(parts) + "\n"
+
+
+def joint_section(title: str, charts: Mapping[str, str]) -> str:
+    """Charts of several evaluations; nothing without one."""
+    return "\n\n".join([f"## {title}", *_shown(charts)]) + "\n" if charts else ""
+
+
+def _of_routers(split: Compared) -> list[str]:
+    chosen = CHOSEN.format(", ".join(split.mixable)) if split.chosen else AFTERWARDS
+    return [
+        "### In short",
+        HEADLINE,
+        headline(split).markdown(),
+        "### What reading the question gains",
+        f"{MIXTURES} {chosen}",
+        mean_gains(split).markdown(),
+        gains(split).markdown(),
+        "### Tiers",
+        "Low / Mid / High, per cent of the questions.",
+        tables.tiers(split.figures).markdown(),
+    ]
+
+
+def _shown(charts: Mapping[str, str]) -> list[str]:
+    return [f"[![{title}]({stem}.png)]({stem}.html)" for title, stem in charts.items()]
 
 
 def _limits(figures: Figures) -> str:
     setting = figures.head.setting
     backbones = setting["backbones"]
     return LIMITS.format(
-        count=len(figures.head.questions),
+        sample=sample(figures),
         weights=", ".join(f"{tier} {backbones[key]}" for tier, key in setting["tiers"].items()),
         answerer=backbones[setting["answerer"]],
         ranking=setting["retrieval"]["ranking"],
         max_tokens=setting["max_tokens"],
-        judge=setting["judge"] or NO_JUDGE,
+        judge="; ".join(figures.judges) or NO_JUDGE,
     )
 
 
+def sample(figures: Figures) -> str:
+    """How many of the split's questions, and how they were chosen."""
+    count, found = len(figures.head.questions), figures.head.sample
+    if count == found.size:
+        return f"All {count} questions of the split"
+    return f"{count} of {found.size} questions, stratified by category, seed {found.seed}"
+
+
 def _setting(figures: Figures) -> Table:
-    setting = figures.head.setting
+    head = figures.head
+    setting = head.setting
+    codes = (f"{code}: {count} answers" for code, count in figures.codes.items())
     told = {
         "data (SHA-256)": setting["sha256"],
-        "code": figures.head.code,
+        "code": "; ".join(codes),
         "prompts": setting["prompts"],
         "weights": json.dumps(setting["weights"]),
         "prices, USD per million tokens in and out": json.dumps(setting["prices"]),
         "words of a memory": json.dumps(setting["memory_words"]),
-        **{f"router {label}": version for label, version in figures.head.routers.items()},
+        "histories": f"{len(head.builds)}, {sum(each.tokens for each in head.builds.values())} "
+        "tokens read by the encoder",
+        **{
+            f"router {label}": "; ".join(map(str, several))
+            for label, several in head.routers.items()
+        },
     }
     return Table(("what", "value"), [(name, f"`{value}`") for name, value in told.items()])
 
 
 def _receipts(figures: Figures) -> str:
     """Of the first question, in every routed way."""
-    question = figures.head.questions[0]
+    question = figures.head.questions[0].id
     shown = []
     for arms in routed(figures.head.arms).values():
         for arm in arms.values():

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from rich.table import Column, Table
 
+from training.reporting.figures import Figures
 from training.reporting.results import Result
 from training.statistics import bootstrap
 
 Summary = Mapping[str, Any]
+Failures = Mapping[str, Sequence[str]]
+"""Questions without an answer, by the way of answering that failed on them."""
 
 
-def summarized(
-    found: Mapping[str, Sequence[Result]], attempted: int, failures: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, Any]]:
-    """For each way of answering what it came to on the `attempted` questions.
+def report(figures: Figures, failures: Failures, arms: Sequence[str]) -> dict[str, Any]:
+    """What an evaluation came to, and what that depends on. JSON-able."""
+    head = figures.head
+    means = summarized(figures, failures)
+    return {
+        "setting": head.setting,
+        "routers": {
+            label: [asdict(each) for each in several] for label, several in head.routers.items()
+        },
+        "codes": figures.codes,
+        "sample": {"questions": len(head.questions), **asdict(head.sample)},
+        "build_cost_usd": head.build_usd,
+        "builds": {history: asdict(each) for history, each in head.builds.items()},
+        "arms": {arm: means[arm] for arm in arms},
+    }
 
-    A question without an answer has a score of 0, and is in no other mean: `answered` says how many
-    those are over.
+
+def summarized(figures: Figures, failures: Failures | None = None) -> dict[str, dict[str, Any]]:
+    """For each way of answering what it came to.
+
+    A question without an answer has a score of 0, also in its category, and is in no other mean:
+    `answered` says how many those are over.
     """
+    head = figures.head
     return {
         arm: {
-            "attempted": attempted,
-            "answered": len(results),
-            "failed": sorted(failures.get(arm, ())),
-            **_figures(results, attempted - len(results)),
+            **_figures(results, len(head.questions)),
+            "failed": sorted((failures or {}).get(arm, ())),
             "by_category": {
-                category: _figures(some) for category, some in sorted(_grouped(results).items())
+                name: _figures([one for one in results if one.question in head.category(name)], n)
+                for name, n in head.categories.items()
             },
         }
-        for arm, results in found.items()
+        for arm, results in figures.found.items()
     }
 
 
@@ -68,17 +86,27 @@ def table(summary: Summary, title: str) -> Table:
     return shown
 
 
-def _figures(results: Sequence[Result], missing: int = 0) -> dict[str, Any]:
-    if not results:
-        return {}
+def _figures(results: Sequence[Result], attempted: int) -> dict[str, Any]:
+    missing = [0.0] * (attempted - len(results))
+    told: dict[str, Any] = {
+        "attempted": attempted,
+        "answered": len(results),
+        "score": bootstrap([*(each.score for each in results), *missing]).report(),
+    }
+    return {**told, **_of_answers(results)} if results else told
+
+
+def _of_answers(results: Sequence[Result]) -> dict[str, Any]:
     recalls = [each.recall for each in results if each.recall is not None]
-    verdicts = [each.judge for each in results if each.judge is not None]
+    judges = sorted({name for each in results for name in each.verdicts})
     return {
-        "n": len(results) + missing,
-        "score": bootstrap([*(each.score for each in results), *[0.0] * missing]).report(),
         "recall": float(np.mean(recalls)) if recalls else None,
-        "judge": bootstrap(verdicts).report() if verdicts else None,
-        "judged": len(verdicts),
+        "judges": {
+            name: bootstrap(
+                [each.verdicts[name] for each in results if name in each.verdicts]
+            ).report()
+            for name in judges
+        },
         "cost_usd": bootstrap([each.costs_usd.total for each in results]).report(),
         "query_cost_usd": float(np.mean([each.costs_usd.query for each in results])),
         "answer_cost_usd": float(np.mean([each.costs_usd.answer for each in results])),
@@ -87,10 +115,3 @@ def _figures(results: Sequence[Result], missing: int = 0) -> dict[str, Any]:
         "fell": float(np.mean([len(each.fell) for each in results])),
         "milliseconds_p50": float(np.median([each.milliseconds for each in results])),
     }
-
-
-def _grouped(results: Sequence[Result]) -> Mapping[str, Sequence[Result]]:
-    groups: dict[str, list[Result]] = defaultdict(list)
-    for each in results:
-        groups[each.category].append(each)
-    return groups

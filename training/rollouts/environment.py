@@ -1,14 +1,16 @@
 """Episodes from recorded outcomes: a question's walk through the pipeline, without a model.
 
-Where not all paths were recorded, a tier by which no recorded path goes on is masked. The modules
-of the stage in the middle are independent when the pipeline serves; here they choose one after the
-other, in an order that is drawn anew, so that a mask does not favour one of them.
+A policy goes wherever it likes, as it does when it serves. What a path that was not recorded would
+have scored and cost is estimated (training/rollouts/effects.py, part_costs.py); a state that was
+not recorded is seen as the recorded one of the same stage that has most tiers in common with it.
+The features of the question and of what was retrieved are the same in all of a question's states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -18,16 +20,28 @@ from torch import Tensor
 
 from budgetmem.backbone import Vectors
 from budgetmem.errors import InvalidInput
+from budgetmem.modules import MODULES
+from budgetmem.stages import STAGES
 from budgetmem.tiers import Tier
 from budgetmem.vectors import mean_direction
 from training.policies import Observation
-from training.rollouts.outcomes import OutcomeFile
-from training.rollouts.paths import LETTERS, MODULE_COUNT
+from training.rollouts.effects import Effects
+from training.rollouts.outcomes import COSTS, OutcomeFile
+from training.rollouts.part_costs import estimated
+from training.rollouts.paths import (
+    DEPTHS,
+    EVERY_PATH,
+    LETTERS,
+    MODULE_COUNT,
+    numbers,
+    parse,
+    spell,
+)
 
-TIERS = len(Tier)
-_GRID = (TIERS,) * MODULE_COUNT
-_FILTER, _SUMMARY = 0, MODULE_COUNT - 1
-_MIDDLE = tuple(range(1, _SUMMARY))
+NODES = tuple(spell(prefix) for depth in DEPTHS.values() for prefix in product(Tier, repeat=depth))
+"""Every state in which a module may wait: the tiers chosen before it, as they are spelled."""
+
+STAGE_OF = {module: stage for stage, modules in STAGES.items() for module in modules}
 
 
 class Chooser(Protocol):
@@ -87,39 +101,59 @@ class Embedded:
     chunks: Mapping[tuple[str, str], Vectors]
 
 
+@dataclass(frozen=True)
+class Estimates:
+    """By which it is estimated what paths that were not recorded would have come to: effects on the
+    score, and the recorded costs of other questions, float64 [m, 243, parts]."""
+
+    score: Effects
+    costs: NDArray[np.float64]
+
+    @staticmethod
+    def of(file: OutcomeFile) -> Estimates:
+        """By the outcomes of a file. Raises InvalidInput if there are none."""
+        if not file.outcomes:
+            raise InvalidInput("outcomes", "there are none: an empty split")
+        scores, costs = figures(file)
+        return Estimates(Effects.fit(scores), costs)
+
+
 class RecordedEnvironment:
     """The recorded outcomes of some questions, made ready for walks of many at once.
 
+    `score` and `cost` (USD) are float64 [n, 243], a column a path, in the order of
+    `paths.EVERY_PATH`: as recorded where `recorded` says so, by `estimates` elsewhere (without
+    any given: those of the same outcomes).
     Raises InvalidInput for a file without questions, or a question or chunk without a vector.
     """
 
-    def __init__(self, file: OutcomeFile, vectors: Embedded) -> None:
-        if not file.outcomes:
-            raise InvalidInput("outcomes", "there are none: an empty split")
+    def __init__(
+        self, file: OutcomeFile, vectors: Embedded, estimates: Estimates | None = None
+    ) -> None:
+        estimates = estimates or Estimates.of(file)
         self.questions = tuple(each.question for each in file.outcomes)
-        self.score = np.full((len(file.outcomes), *_GRID), np.nan)
-        self.cost = np.full((len(file.outcomes), *_GRID), np.nan)
+        scores, costs = figures(file)
+        self.recorded: NDArray[np.bool_] = ~np.isnan(scores)
+        self.score = np.clip(estimates.score.estimate(scores), 0.0, 1.0)
+        self.cost = estimated(costs, estimates.costs)
         self._query = torch.from_numpy(
             np.stack([_vector(vectors.queries, name) for name in self.questions])
         )
         features: list[tuple[float, ...]] = []
         states: list[Vectors] = []
-        self._nodes: list[dict[str, int]] = []
-        for place, each in enumerate(file.outcomes):
-            for letters, leaf in each.leaves.items():
-                at = (place, *(LETTERS.index(letter) for letter in letters))
-                self.score[at] = leaf.score
-                self.cost[at] = leaf.cost_usd
-            self._nodes.append({name: len(features) + at for at, name in enumerate(each.nodes)})
+        nodes: list[list[int]] = []
+        for each in file.outcomes:
+            own = {name: len(features) + at for at, name in enumerate(each.nodes)}
+            nodes.append([own[_nearest(name, own)] for name in NODES])
             features += [node.features for node in each.nodes.values()]
             states += [_state(node.chunks, vectors, each.question) for node in each.nodes.values()]
+        self._nodes = np.array(nodes)
         self._features = torch.tensor(features, dtype=torch.float32)
         self._states = torch.from_numpy(np.stack(states))
-        self._known = ~np.isnan(self.score)
 
     @property
     def features(self) -> Tensor:
-        """Of all nodes, float32 [nodes, features]: what a policy standardises by."""
+        """Of all recorded nodes, float32 [nodes, features]: what a policy standardises by."""
         return self._features
 
     @property
@@ -139,22 +173,20 @@ class RecordedEnvironment:
         choose: Chooser,
         random: np.random.Generator,
     ) -> Episodes:
-        """An episode for each place, in order."""
+        """An episode for each place, in order; nothing is masked, and nothing drawn."""
         weights = torch.from_numpy(cost_weights).float()
-        middle = [int(module) for module in random.permutation(_MIDDLE)]
-        chosen = np.full((len(places), MODULE_COUNT), -1, dtype=np.int64)
-        seen: dict[int, Observation] = {}
-        masked: dict[int, Tensor] = {}
-        for module in (_FILTER, *middle, _SUMMARY):
-            depth = {_FILTER: 0, _SUMMARY: _SUMMARY}.get(module, 1)
-            seen[module] = self._observe(places, chosen[:, :depth], module, weights)
-            masked[module] = torch.from_numpy(~self._open(places, chosen, module))
-            chosen[:, module] = choose(seen[module], masked[module]).numpy()
-        order = range(MODULE_COUNT)
-        at = (places, *chosen.T)
+        nothing = torch.zeros(len(places), len(Tier), dtype=torch.bool)
+        chosen = np.zeros((len(places), 0), dtype=np.int64)
+        seen = []
+        for module, name in enumerate(MODULES):
+            known = chosen[:, : DEPTHS[STAGE_OF[name]]]
+            seen.append(self._observe(places, known, module, weights))
+            tiers = choose(seen[-1], nothing).numpy()
+            chosen = np.concatenate([chosen, tiers[:, None]], axis=1)
+        at = (places, numbers(chosen))
         return Episodes(
-            seen=Observation.join([seen[module] for module in order]),
-            masked=torch.stack([masked[module] for module in order]),
+            seen=Observation.join(seen),
+            masked=nothing.expand(MODULE_COUNT, -1, -1),
             tiers=torch.from_numpy(chosen.T.copy()),
             scores=self.score[at],
             costs=self.cost[at],
@@ -168,10 +200,9 @@ class RecordedEnvironment:
         module: int,
         cost_weight: Tensor,
     ) -> Observation:
-        names = ("".join(LETTERS[tier] for tier in row) for row in chosen)
-        nodes = torch.tensor(
-            [self._nodes[place][name] for place, name in zip(places, names, strict=True)]
-        )
+        """What is seen where these tiers [n, depth] were chosen before."""
+        first = NODES.index(LETTERS[0] * chosen.shape[1])
+        nodes = torch.from_numpy(self._nodes[places, first + numbers(chosen)])
         return Observation(
             query=self._query[torch.from_numpy(places)],
             state=self._states[nodes],
@@ -180,20 +211,23 @@ class RecordedEnvironment:
             cost_weight=cost_weight,
         )
 
-    def _open(
-        self, places: NDArray[np.int64], chosen: NDArray[np.int64], module: int
-    ) -> NDArray[np.bool_]:
-        """Bool [n, tiers]: whether some recorded path has the tiers chosen so far and this one."""
-        known = np.moveaxis(self._known[places], module + 1, 1)
-        others = [other for other in range(MODULE_COUNT) if other != module]
-        for axis, other in reversed(list(enumerate(others, start=2))):
-            fixed = chosen[:, other]
-            one = np.take_along_axis(
-                known, np.maximum(fixed, 0).reshape(-1, *[1] * (known.ndim - 1)), axis
-            ).squeeze(axis)
-            some = known.any(axis=axis)
-            known = np.where((fixed >= 0).reshape(-1, *[1] * (some.ndim - 1)), one, some)
-        return known
+
+def figures(file: OutcomeFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores, float64 [n, 243], and costs by parts (USD), float64 [n, 243, parts]; NaN where a path
+    was not recorded."""
+    scores = np.full((len(file.outcomes), len(EVERY_PATH)), np.nan)
+    costs = np.full((*scores.shape, COSTS), np.nan)
+    for place, each in enumerate(file.outcomes):
+        for letters, leaf in each.leaves.items():
+            at = place, numbers(np.array([parse(letters)]))[0]
+            scores[at], costs[at] = leaf.score, leaf.costs_usd
+    return scores, costs
+
+
+def _nearest(name: str, recorded: Collection[str]) -> str:
+    """Of the recorded nodes of the same stage, that with most of the tiers chosen before."""
+    of_stage = [each for each in recorded if len(each) == len(name)]
+    return max(of_stage, key=lambda each: sum(map(str.__eq__, each, name)))
 
 
 def _vector(vectors: Mapping[str, Vectors], name: str) -> Vectors:

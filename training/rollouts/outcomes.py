@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from budgetmem.errors import ConfigError, InvalidInput
+from training.differences import differences
 from training.rollouts.paths import DEPTHS, LETTERS, MODULE_COUNT
 
 COSTS = MODULE_COUNT + 2
@@ -69,12 +70,6 @@ class Outcomes:
     nodes: Mapping[str, Node]
     leaves: Mapping[str, Leaf]
     recall: Mapping[str, float | None]
-
-    def children(self, prefix: str) -> tuple[int, ...]:
-        """The tiers by which recorded paths go on from a prefix."""
-        at = len(prefix)
-        found = {leaf[at] for leaf in self.leaves if leaf.startswith(prefix) and len(leaf) > at}
-        return tuple(LETTERS.index(letter) for letter in LETTERS if letter in found)
 
 
 _LINE = TypeAdapter(Outcomes)
@@ -169,7 +164,10 @@ def _members(held: bytes, path: Path) -> tuple[bytes, int, bytes]:
 
 
 def read(path: Path) -> OutcomeFile:
-    """Reads a file. Raises InvalidInput naming the line that is malformed, or that was cut off."""
+    """Reads a file; lines of one question are joined, since more paths of it may have been walked.
+
+    Raises InvalidInput naming the line that is malformed, or that was cut off.
+    """
     held = _held(path)
     lines = held.text.splitlines()
     if held.cut_off:
@@ -178,14 +176,13 @@ def read(path: Path) -> OutcomeFile:
     if not lines:
         raise InvalidInput(str(path), "is empty")
     header = _header(lines[0], f"{path}:1")
-    return OutcomeFile(
-        setting=header.setting,
-        features=header.features,
-        outcomes=tuple(
-            _outcomes(line, len(header.features), f"{path}:{number}")
-            for number, line in enumerate(lines[1:], start=2)
-        ),
-    )
+    found: dict[str, Outcomes] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        at = f"{path}:{number}"
+        each = _outcomes(line, len(header.features), at)
+        earlier = found.get(each.question)
+        found[each.question] = each if earlier is None else _joined(earlier, each, at)
+    return OutcomeFile(header.setting, header.features, tuple(found.values()))
 
 
 class Writer:
@@ -204,8 +201,11 @@ class Writer:
         if not held.text and header.startswith(held.rest):
             path.write_bytes(b"")
             self._append(header)
-        elif _header(held.text.partition("\n")[0], f"{path}:1") != _header(header, "header"):
-            raise InvalidInput(str(path), "holds outcomes of another setting: name another file")
+        elif found := _differences(_header(held.text.partition("\n")[0], f"{path}:1"), header):
+            raise InvalidInput(
+                str(path),
+                f"holds outcomes of another setting ({'; '.join(found)}): name another file",
+            )
         else:
             os.truncate(path, held.size)
 
@@ -239,6 +239,10 @@ def _header(line: str, at: str) -> _Header:
         raise InvalidInput(at, f"is not the header of outcomes: {exc.errors()[0]}") from exc
 
 
+def _differences(held: _Header, given: str) -> list[str]:
+    return differences(asdict(held), asdict(_header(given, "header")))
+
+
 def _outcomes(line: str, features: int, at: str) -> Outcomes:
     try:
         outcomes = _LINE.validate_json(line)
@@ -246,6 +250,18 @@ def _outcomes(line: str, features: int, at: str) -> Outcomes:
         raise InvalidInput(at, f"is not a line of outcomes: {exc.errors()[0]}") from exc
     _check(outcomes, features, at)
     return outcomes
+
+
+def _joined(earlier: Outcomes, later: Outcomes, at: str) -> Outcomes:
+    """The paths of both; of a path that is in both, what the later line says."""
+    if (earlier.history, earlier.category) != (later.history, later.category):
+        raise InvalidInput(at, f"has another {later.question!r} than an earlier line")
+    return replace(
+        later,
+        nodes={**earlier.nodes, **later.nodes},
+        leaves={**earlier.leaves, **later.leaves},
+        recall={**earlier.recall, **later.recall},
+    )
 
 
 def _check(outcomes: Outcomes, features: int, at: str) -> None:

@@ -10,6 +10,9 @@ import random
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+import numpy as np
+from numpy.typing import NDArray
+
 from budgetmem.modules import MODULES
 from budgetmem.stages import STAGES
 from budgetmem.tiers import Tier
@@ -26,6 +29,10 @@ DEPTHS: Mapping[str, int] = {"filter": 0, "extract": 1, "summary": 4}
 """How many tiers have been chosen when a stage waits for its own."""
 
 
+EVERY_PATH: NDArray[np.int64] = np.array(list(product(Tier, repeat=MODULE_COUNT)))
+"""Int64 [243, modules]: the tiers of each path, in the order in which figures are laid out."""
+
+
 def constant(tier: Tier) -> Path:
     """One tier for all modules."""
     return (tier,) * len(MODULES)
@@ -39,6 +46,14 @@ def spell(path: Sequence[Tier]) -> str:
 def parse(letters: str) -> Path:
     """The inverse of `spell`. Raises ValueError for another letter."""
     return tuple(Tier(LETTERS.index(letter)) for letter in letters)
+
+
+def numbers(tiers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of int64 [n, modules], the places in EVERY_PATH; of beginnings of paths, among all of their
+    length likewise."""
+    weights = len(Tier) ** np.arange(tiers.shape[1])[::-1]
+    places: NDArray[np.int64] = tiers @ weights
+    return places
 
 
 def tiers_of(path: Path) -> Mapping[str, Tier]:

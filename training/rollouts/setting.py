@@ -5,6 +5,8 @@ It is the header of a file of outcomes. Outcomes of two settings are never mixed
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
 
@@ -19,10 +21,18 @@ from budgetmem.retrieval import RANKINGS
 from budgetmem.tiers import STRATEGIES
 from training.datasets.base import Dataset
 
-TENANT = "training"
-"""Whose histories are walked."""
-
 RECIPE_DIGITS = 16
+
+
+def tenant_of(dataset: Dataset) -> str:
+    """Whose histories are walked: those of one dataset alone.
+
+    Forms of a dataset name their histories alike, and may lie in one store: LongMemEval's S has
+    more turns in each than its oracle's. Neither recorded replies nor the ids of chunks depend on
+    it.
+    """
+    told = json.dumps([dataset.name, dataset.sha256, dict(dataset.facts)], sort_keys=True)
+    return f"training-{hashlib.sha256(told.encode()).hexdigest()[:RECIPE_DIGITS]}"
 
 
 def setting_of(
@@ -33,7 +43,6 @@ def setting_of(
     split: str,
     strategy: str,
     max_tokens: int | None,
-    constants: bool,
 ) -> dict[str, object]:
     """All of it, JSON-able. `dataset_name` opens the dataset again; `max_tokens` is the retrieval
     budget, None for the profile's. No path of this machine is in it."""
@@ -45,7 +54,6 @@ def setting_of(
         "strategy": strategy,
         "rungs": {tier.label: str(rung) for tier, rung in STRATEGIES[strategy].items()},
         "max_tokens": profile.retrieval.max_tokens if max_tokens is None else max_tokens,
-        "constants": constants,
         **of_profile(profile),
     }
 

@@ -25,12 +25,12 @@ from budgetmem.errors import ConfigError
 from budgetmem.history import Histories
 from budgetmem.local_encoder import LocalEncoder
 from budgetmem.store.sqlite import SqliteStore
-from training.config import differences
 from training.datasets.base import Dataset, Question
 from training.datasets.sampling import named
+from training.differences import differences
 from training.rollouts.environment import Embedded
 from training.rollouts.outcomes import OutcomeFile
-from training.rollouts.setting import TENANT, check_embeds_queries, of_profile
+from training.rollouts.setting import check_embeds_queries, of_profile, tenant_of
 
 FORMAT = 2
 """Of the files in the cache; part of their names, so that older ones are left alone."""
@@ -89,19 +89,19 @@ async def _embed(
     asked = named(dataset.questions(str(file.setting["split"])), wanted)
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
         histories = Histories(SqliteStore(Path(folder)), encoder, profile.retrieval)
-        turns = dataset.histories()
+        turns, tenant = dataset.histories(), tenant_of(dataset)
         for history in sorted({question.history for question in asked}):
-            await histories.ingest(TENANT, history, turns[history])
-        return await _retrieve_all(histories, asked, int(file.setting["max_tokens"]))
+            await histories.ingest(tenant, history, turns[history])
+        return await _retrieve_all(histories, tenant, asked, int(file.setting["max_tokens"]))
 
 
 async def _retrieve_all(
-    histories: Histories, asked: Sequence[Question], max_tokens: int
+    histories: Histories, tenant: str, asked: Sequence[Question], max_tokens: int
 ) -> Embedded:
     queries: dict[str, Vectors] = {}
     chunks: dict[tuple[str, str], Vectors] = {}
     for question in asked:
-        found = await histories.retrieve(TENANT, question.history, question.text, max_tokens)
+        found = await histories.retrieve(tenant, question.history, question.text, max_tokens)
         if found.query is not None:
             queries[question.id] = found.query
         chunks |= {(question.id, chunk): vector for chunk, vector in found.vectors.items()}

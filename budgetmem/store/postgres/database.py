@@ -19,7 +19,7 @@ Connection: TypeAlias = "psycopg.Connection[DictRow]"
 POOL = 8
 """Connections of a process at most."""
 
-_AWAY = (
+AWAY = (
     psycopg.OperationalError,
     errors.IdleInTransactionSessionTimeout,
     errors.ReadOnlySqlTransaction,
@@ -32,7 +32,10 @@ _WAIT_SECONDS = 10.0
 _SETTINGS = {
     "application_name": "budgetmem",
     "connect_timeout": 10,
+    # A connection whose other end has gone without a word is noticed within a minute.
     "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
     # A replica that hangs in the middle of a write is not waited for.
     "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
 }
@@ -46,7 +49,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.name = shown(url)
-        self._conninfo = _with_settings(url)
+        self._conninfo = with_settings(url)
         self._pool = ConnectionPool(
             self._conninfo,
             connection_class=psycopg.Connection[DictRow],
@@ -107,7 +110,7 @@ class Database:
             raise Conflict("the history is busy: another writer holds it") from exc
         except (errors.UndefinedTable, errors.InsufficientPrivilege) as exc:
             raise ConfigError(f"{self.name}: {exc.diag.message_primary}") from exc
-        except _AWAY as exc:
+        except AWAY as exc:
             raise StoreUnavailable(f"{self.name} does not answer: {_first_line(exc)}") from exc
 
 
@@ -130,7 +133,8 @@ def _parts(url: str) -> dict[str, Any]:
         ) from None
 
 
-def _with_settings(url: str) -> str:
+def with_settings(url: str) -> str:
+    """What to connect by: the URL, and the settings of every connection."""
     parts = _parts(url)
     options = f"{_SETTINGS['options']} {parts.pop('options', '')}".rstrip()
     return conninfo.make_conninfo(**{**_SETTINGS, **parts, "options": options})

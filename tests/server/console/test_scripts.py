@@ -6,11 +6,9 @@ import json
 import shutil
 import subprocess
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
-from server.http.pages import FILES
 from tests.server.http.house import open_house
 
 pytestmark = [
@@ -25,41 +23,6 @@ for (const line of input.trim().split("\\n")) {
   run[kind](value);
 }
 """
-
-
-@pytest.fixture
-def node(tmp_path):
-    """Runs a script beside the console's modules; gives what its `result` is in the end."""
-    for name in FILES:
-        (tmp_path / name).write_bytes(files("server.console").joinpath(name).read_bytes())
-    shutil.copy(Path(__file__).with_name("document.js"), tmp_path)
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-
-    def run(script, given=""):
-        (tmp_path / "script.js").write_text(
-            'import "./document.js";\nimport { readFileSync } from "node:fs";\n'
-            'import { lines } from "./api.js";\n'
-            'import { budgetOf, threeBudgets } from "./budgets.js";\n'
-            'import { Run } from "./run.js";\n'
-            'import { turnsOf } from "./conversations.js";\n'
-            'import { operatingPoint } from "./frontier.js";\n'
-            'import { summary } from "./metrics.js";\n'
-            'const input = readFileSync(0, "utf8");\nlet result;\n'
-            'const place = document.createElement("div");\n'
-            f"{script}\nconsole.log(JSON.stringify(result));\n",
-            encoding="utf-8",
-        )
-        done = subprocess.run(
-            ["node", tmp_path / "script.js"],
-            input=given.encode(),
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -170,21 +133,6 @@ def test_budgets_leave_out_what_was_not_given(node):
     assert [each["budget"]["tier"] for each in tiers] == ["TIER_LOW", "TIER_MID", "TIER_HIGH"]
     assert [each["budget"]["costWeight"] for each in weights] == [0.9, 0.45, 0]
     assert all(each["budget"]["maxCostUsd"] == 0.5 for each in tiers + weights)
-
-
-SPOKEN = "Ana: I moved to Lisbon.\n  In May.\nBo: Lovely: when?\nBo: Lovely: when?\n"
-
-
-def test_a_transcript_becomes_turns_with_the_same_ids_every_time(node):
-    first, again = node("result = [turnsOf(input), turnsOf(input + input)];", SPOKEN)
-    assert [(each["speaker"], each["text"]) for each in first] == [
-        ("Ana", "I moved to Lisbon.\n  In May."),
-        ("Bo", "Lovely: when?"),
-        ("Bo", "Lovely: when?"),
-    ]
-    ids = [each["id"] for each in again]
-    assert ids[:3] == [each["id"] for each in first]
-    assert len(set(ids)) == 6
 
 
 TURN = {"id": "t1", "speaker": "Ana", "text": "Hi.", "time": "2024-01-14T18:05:00"}

@@ -5,8 +5,8 @@ import typer
 from typer.testing import CliRunner
 
 from server.doctor import checks
-from server.doctor.checks import Finding, Level
 from server.doctor.command import doctor
+from server.doctor.findings import Finding, Level
 
 FINDINGS = [
     Finding("python", Level.OK, "Python 3.11"),
@@ -55,3 +55,11 @@ def test_a_failure_is_an_exit_code(run):
         "found": "no FTS5",
         "advice": "newer Python",
     }
+
+
+def test_the_store_and_the_routers_are_those_of_serve(run):
+    url = "postgresql://ana:sesame@db/memory"
+    run("--profile", "tiny", "--store", url)
+    _, asked = run("--profile", "tiny", "--no-bundled-routers")
+    assert [(wanted.store, wanted.bundle) for wanted in asked] == [(url, "tiny"), (None, None)]
+    assert "sesame" not in repr(asked)

@@ -17,6 +17,7 @@ from budgetmem.errors import (
     Conflict,
     HistoryFull,
     Overloaded,
+    StoreDamaged,
 )
 from budgetmem.info import Limits
 from server.http.endpoint import Bounds
@@ -200,6 +201,7 @@ def violation(response):
         (HistoryFull("turns", "too many"), 429, "RESOURCE_EXHAUSTED", None),
         (BudgetTooSmall("no room"), 400, "FAILED_PRECONDITION", None),
         (Conflict("another was first"), 409, "ABORTED", None),
+        (StoreDamaged("the file of history 'h' is damaged"), 500, "DATA_LOSS", None),
         (BackboneUnavailable("away"), 503, "UNAVAILABLE", None),
         (RuntimeError("a bug"), 500, "UNKNOWN", None),
     ],
@@ -337,12 +339,30 @@ def test_a_large_body_is_read_whole(house):
     assert response.json()["added"] == 1000
 
 
-def test_a_silent_stream_gives_signs_of_life():
+@pytest.mark.parametrize(
+    ("accept", "sign", "end"),
+    [
+        ("text/event-stream", "\n\n: still there\n\n", "event: memory"),
+        ("application/x-ndjson", "\n\n", '{"memory":'),
+    ],
+)
+def test_a_silent_stream_gives_signs_of_life(accept, sign, end):
     with open_house(bounds=Bounds(heartbeat_s=0.05)) as lively:
         lively.grpc.pipeline.takes_s = 0.5
-        response = lively.http.post("/v1/histories/h:extractStream", json={"query": "q"})
-        assert "\n\n: still there\n\n" in response.text
-        assert response.text.index(": still there") < response.text.index("event: memory")
+        asked = {"json": {"query": "q"}, "headers": {"accept": accept}}
+        text = lively.http.post("/v1/histories/h:extractStream", **asked).text
+    assert sign in text
+    assert text.index(sign) < text.index(end)
+
+
+def test_signs_of_life_among_lines_are_no_messages():
+    with open_house(bounds=Bounds(heartbeat_s=0.05)) as lively:
+        lively.grpc.pipeline.takes_s = 0.5
+        asked = {"json": {"query": "q"}, "headers": {"accept": "application/x-ndjson"}}
+        lines = lively.http.post("/v1/histories/h:extractStream", **asked).text.splitlines()
+    assert "" in lines
+    told = [json.loads(line) for line in lines if line]
+    assert [next(iter(message)) for message in told][-1] == "memory"
 
 
 def test_a_server_that_is_starting_says_so():

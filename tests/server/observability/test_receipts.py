@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from budgetmem.history import IngestReport
 from budgetmem.modules import MODULES
+from budgetmem.reasons import REASONS
 from budgetmem.tiers import FLOOR, STRATEGIES, Tier
 from budgetmem.types import Choice, Fallback, Receipt, Step, Usage
 from server.observability.receipts import ReceiptMetrics, reason_of
@@ -18,9 +19,7 @@ from tests.server.observability.samples import exposed, value
 
 RUNGS = sorted({str(rung) for cells in STRATEGIES.values() for rung in cells.values()})
 counts = st.integers(0, 10_000)
-reasons = st.sampled_from(
-    ["max_cost_usd", "max_latency_ms", "context: 7 tokens over 8192", "reply: it said 'secret'"]
-)
+reasons = st.sampled_from([*REASONS, "context: 7 tokens over 8192", "reply: it said 'secret'"])
 usages = st.builds(
     Usage,
     input_tokens=counts,
@@ -130,7 +129,7 @@ def test_labels_take_none_but_our_own_values(given_receipts):
         "part": {*MODULES, "retrieval", "answer", "ingest"},
         "tier": {tier.label for tier in Tier},
         "rung": {*RUNGS, str(FLOOR)},
-        "reason": {"max_cost_usd", "max_latency_ms", "context", "reply", "other"},
+        "reason": set(REASONS),
         "direction": {"input", "output"},
         "state": {"retrieved", "kept"},
         "outcome": {"added", "unchanged"},
@@ -147,6 +146,9 @@ def test_labels_take_none_but_our_own_values(given_receipts):
         ("reply: 'Ana lives in Lisbon' is no JSON", "reply"),
         ("context: 12 tokens over 8192", "context"),
         ("max_cost_usd", "max_cost_usd"),
+        ("max_latency_ms", "max_latency_ms"),
+        ("deadline", "deadline"),
+        ("unavailable", "unavailable"),
         ("did not parse", "other"),
         ("", "other"),
     ],

@@ -52,6 +52,39 @@ def test_the_file_is_the_owners_alone_whatever_the_umask(path):
     assert [each.name for each in path.parent.iterdir()] == ["keys.json"]
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400])
+def test_a_file_keeps_its_mode(path, mode):
+    change_keys(path, added("a"))
+    path.chmod(mode)
+    change_keys(path, added("b"))
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("mode", "group"), [(0o600, os.getegid()), (0o640, 10002)])
+def test_a_key_that_root_revokes_can_be_read_by_the_servers_user(path, mode, group):
+    change_keys(path, added("a"))
+    os.chown(path, 10001, 10002)
+    path.chmod(mode)
+    change_keys(path, lambda keys: ())
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (10001, group, mode)
+
+
+def test_who_may_not_give_the_file_back_may_not_change_it(path, monkeypatch):
+    change_keys(path, added("a"))
+    before = path.read_bytes()
+
+    def refuse(descriptor, user, group):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(key_file.os, "fchown", refuse)
+    with pytest.raises(ConfigError, match=rf"number {os.geteuid()}, .*: run this as that user"):
+        change_keys(path, added("b"))
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == ["keys.json"]
+
+
 def test_a_change_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
     change_keys(path, added("a"))
     before = path.read_bytes()

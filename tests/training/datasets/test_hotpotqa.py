@@ -32,6 +32,7 @@ def test_the_distractor_form(tmp_path):
     assert dataset.splits == {"train": ("h0",), "validation": (), "test": ("h1",)}
     (question,) = dataset.questions("train")
     assert (question.gold, question.category, question.evidence) == ("a cat", "bridge", ("d1",))
+    assert question.gold_answers == ("a cat",)
     assert [turn.speaker for turn in dataset.histories()["h0"]] == ["Dog", "Cat"]
     assert dataset.score(question, "cats") == 1.0
 
@@ -59,6 +60,7 @@ def test_the_long_form(tmp_path):
     )
     (question,) = dataset.questions("train")
     assert (question.id, question.text, question.gold) == ("train-0", "Who barks?", "a dog, Rex")
+    assert question.gold_answers == ("a dog", "Rex")
     assert (question.category, question.evidence) == ("untyped", ())
     assert [turn.text for turn in dataset.histories()["train-0"]] == ["It purrs.", "It barks."]
     # An `index` is the same in both files.

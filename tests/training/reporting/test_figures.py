@@ -1,12 +1,14 @@
 """Figures: everything but text, read back as they were, damage named with its line."""
 
 import gzip
+from dataclasses import replace
 
 import pytest
 
 from budgetmem.errors import InvalidInput
 from tests.training.reporting.toy_figures import toy_figures
 from training.reporting.figures import Figures, read_figures, write_figures
+from training.reporting.results import Costs
 
 
 @pytest.fixture
@@ -32,11 +34,29 @@ def test_the_same_figures_are_the_same_bytes(file, tmp_path):
     assert file.read_bytes() == (tmp_path / "again").read_bytes()
 
 
-def test_what_was_not_answered_scores_0_for_nothing():
+def test_what_was_not_answered_scores_0_and_costs_what_answers_do():
     whole = toy_figures(arms=("LLLLL",))
-    some = Figures(whole.head, {"LLLLL": whole.found["LLLLL"][1:]})
+    second, *others = whole.found["LLLLL"][1:]
+    dear = replace(second, costs_usd=Costs(9e-6, 0))
+    some = Figures(whole.head, {"LLLLL": [dear, *others]})
     assert some.outcome("LLLLL").scores.tolist()[:2] == [0.0, 0.2]
-    assert some.outcome("LLLLL").costs[0] == 0
+    assert some.outcome("LLLLL").costs.tolist() == pytest.approx([3e-6, 9e-6, *[2e-6] * 6])
+    assert some.outcome("LLLLL").point[0] == pytest.approx(3e-6)  # as of the answered alone
+    assert Figures(whole.head, {"LLLLL": []}).outcome("LLLLL").point == (0, 0)
+
+
+def test_what_depends_on_the_answers_is_told_of_them():
+    whole = toy_figures(arms=("LLLLL",))
+    first, *others = whole.found["LLLLL"]
+    judged = replace(first, code="beef", verdicts={"judge, prompt 1": 1.0})
+    some = Figures(whole.head, {"LLLLL": [judged, *others]})
+    assert some.codes == {"beef": 1, "c0de": 7}
+    assert (whole.judges, some.judges) == ([], ["judge, prompt 1"])
+
+
+def test_building_is_shared_by_the_questions_to_a_history():
+    assert toy_figures().head.build_usd == pytest.approx(16e-6 / 8)
+    assert toy_figures().head.categories == {"single-hop": 4, "temporal": 4}
 
 
 @pytest.mark.parametrize(

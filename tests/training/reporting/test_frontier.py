@@ -12,6 +12,7 @@ from training.reporting.frontier import (
     gain,
     hypervolume,
     matched,
+    matched_mean,
     mixture,
     oracle,
 )
@@ -70,13 +71,25 @@ def test_the_oracle_takes_the_best_and_of_equals_the_cheapest():
     assert found.costs.tolist() == [2, 2]
 
 
-def test_a_hypervolume_is_the_area_of_its_steps():
-    assert hypervolume([(0.0, 1.0)], (2.0, 0.0)) == 1.0
-    assert hypervolume([(1.0, 0.5), (0.0, 0.25)], (2.0, 0.0)) == pytest.approx(
-        (2 * 0.25 + 1 * 0.25) / 2
-    )
-    assert hypervolume([], (2.0, 0.0)) == 0.0
-    assert hypervolume([(3.0, 1.0), (1.0, 0.1)], (2.0, 0.2)) == 0.0
+def test_a_mean_gain_is_of_each_way_at_its_own_cost():
+    ones = [outcome([1, 1], [0.4, 0.4]), outcome([4, 4], [0.7, 0.9])]
+    found = matched_mean(ones, CONSTANTS)  # on low: 0.2, 0.0; on high: -0.2, 0.4
+    assert found.score.mean == pytest.approx(0.1)
+    assert (found.score.low, found.score.high) == pytest.approx((0.0, 0.2))
+    assert found.relative == pytest.approx(0.1 / 0.5)
+
+
+def test_an_area_is_that_under_points_and_their_mixtures():
+    assert hypervolume([(0.0, 1.0)], 2.0) == 1.0
+    # From (0, 0.25) up to (1, 0.5), and on at 0.5 to 2.
+    slope = [(1.0, 0.5), (0.0, 0.25)]
+    assert hypervolume(slope, 2.0) == pytest.approx((0.375 + 0.5) / 2)
+    # What lies on the line between them, or below it, adds nothing.
+    assert hypervolume([*slope, (0.5, 0.375), (0.5, 0.1)], 2.0) == pytest.approx(0.875 / 2)
+    # Below the cheapest there is nothing; the line is cut off where the costs end.
+    assert hypervolume([(1.0, 0.0), (3.0, 1.0)], 2.0) == pytest.approx(0.25 / 2)
+    assert hypervolume([], 2.0) == hypervolume([(3.0, 1.0)], 2.0) == 0.0
+    assert hypervolume([(0.0, 1.0)], 0.0) == 0.0
 
 
 POINTS = st.lists(
@@ -88,8 +101,16 @@ POINTS = st.lists(
 
 @given(POINTS, POINTS)
 def test_more_points_never_shrink_it(some, more):
-    assert hypervolume([*some, *more], (1.0, 0.0)) >= hypervolume(some, (1.0, 0.0)) - 1e-12
-    assert 0 <= hypervolume(some, (1.0, 0.0)) <= 1 + 1e-12
+    assert hypervolume([*some, *more], 1.0) >= hypervolume(some, 1.0) - 1e-12
+    assert 0 <= hypervolume(some, 1.0) <= 1 + 1e-12
+
+
+@given(POINTS, st.lists(st.floats(0, 1), min_size=1, max_size=4))
+def test_mixtures_of_points_add_no_area(points, shares):
+    (cost, score), (end, reached) = points[0], points[-1]
+    mixed = [(cost + (end - cost) * s, score + (reached - score) * s) for s in shares]
+    area = hypervolume(points, 1.0)
+    assert hypervolume([*points, *mixed], 1.0) == pytest.approx(area, abs=1e-9)
 
 
 @given(POINTS, st.floats(0, 1))

@@ -9,13 +9,14 @@ from tests.training.rollouts.test_walks import QUESTION, walker
 from training.arms import Pinned
 from training.reporting.results import (
     SETTING,
+    Build,
     Costs,
     Result,
     Results,
-    code_hash,
     receipt_of,
     write_json,
 )
+from training.reporting.trained import Trained
 from training.rollouts.paths import parse
 
 
@@ -24,13 +25,14 @@ def result(question="q1", score=0.5, category="temporal", **changed) -> Result:
         "history": "chat",
         "prediction": "in May",
         "recall": 0.5,
-        "judge": None,
+        "verdicts": {},
         "costs_usd": Costs(2e-6, 1e-6),
         "query_tokens": 700,
         "answer_tokens": 100,
         "tiers": "LMHLM",
         "fell": (),
         "milliseconds": 12.5,
+        "code": "c0de",
         "receipt": {"strategy": "capacity"},
     }
     return Result(question=question, score=score, category=category, **{**given, **changed})
@@ -44,6 +46,7 @@ def test_what_is_kept_is_read_back_in_the_order_asked_for(tmp_path):
     assert results.has("LLLLL", "q1")
     assert not results.has("HHHHH", "q1")
     found = results.of("LLLLL", ["q1", "q3", "a/b: c", "q2"])
+    assert results.get("LLLLL", "q1") == result("q1")
     assert found == [result("q1"), result("a/b: c"), result("q2")]
     assert results.arms() == ["LLLLL"]
 
@@ -64,10 +67,32 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 def test_a_name_stays_with_its_router(tmp_path):
     results = Results(tmp_path, {})
-    assert results.add_routers({"a": "v1"}) == {"a": "v1"}
-    assert results.add_routers({"b": "v2", "a": "v1"}) == {"a": "v1", "b": "v2"}
-    with pytest.raises(ConfigError, match="results of the router v1 as 'a': give v3 another name"):
-        results.add_routers({"a": "v3"})
+    first, second = Trained("v1", (0.0, 0.9), "locomo"), Trained("v2", (0.0, 0.9))
+    assert results.add_routers([("a", first)]) == {"a": [first]}
+    assert results.add_routers([("b", second), ("a", first)]) == {"a": [first], "b": [second]}
+    with pytest.raises(
+        ConfigError, match="'a' is the router v1 already, which takes lambdas of v3"
+    ):
+        results.add_routers([("a", Trained("v3", (0.9, 0.9)))])
+    with pytest.raises(ConfigError, match="'b' is the router v2 already"):
+        results.add_routers([("b", Trained("v3"))])  # for any lambda
+    assert results.add_routers([]) == {"a": [first], "b": [second]}
+
+
+def test_routers_for_other_lambdas_share_a_name(tmp_path):
+    results = Results(tmp_path, {})
+    seven = [Trained(f"v{place}", (weight, weight)) for place, weight in enumerate((0.1, 0.3, 0.9))]
+    results.add_routers([("seven", each) for each in seven[:2]])
+    assert results.add_routers([("seven", seven[2])]) == {"seven": seven}
+
+
+def test_what_building_takes_is_kept_beside_what_was_known(tmp_path):
+    results = Results(tmp_path, {})
+    assert results.builds() == {}
+    one, other = Build(100, 4e-8), Build(7, 2e-9)
+    results.add_builds({"a": one})
+    results.add_builds({"b": other})
+    assert Results(tmp_path, {}).builds() == {"a": one, "b": other}
 
 
 def test_a_damaged_result_is_named(tmp_path):
@@ -75,7 +100,7 @@ def test_a_damaged_result_is_named(tmp_path):
     results.put("LLLLL", result())
     file = tmp_path / "LLLLL" / "q1.json"
     file.write_text(file.read_text()[:-20])
-    with pytest.raises(InvalidInput, match=r"q1\.json: is no result"):
+    with pytest.raises(InvalidInput, match=r"q1\.json: is not what is kept here"):
         results.of("LLLLL", ["q1"])
 
 
@@ -90,8 +115,3 @@ async def test_a_receipt_is_told_as_the_service_tells_it():
     told = receipt_of(answered.receipt)
     assert [step["choice"]["tier"] for step in told["steps"]][:2] == ["TIER_LOW", "TIER_MID"]
     assert json.loads(json.dumps(told)) == told
-
-
-def test_the_code_has_one_hash():
-    assert code_hash() == code_hash()
-    assert len(code_hash()) == 16

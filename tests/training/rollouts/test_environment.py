@@ -1,6 +1,7 @@
-"""Episodes from recorded outcomes: masks lead to recorded leaves, whatever the order."""
+"""Episodes from recorded outcomes: every path can be walked."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
+from budgetmem.tiers import Tier
 from tests.training.toy_outcomes import PATHS
 from training.rollouts.environment import Embedded, RecordedEnvironment
 from training.rollouts.outcomes import Leaf, Node, OutcomeFile, Outcomes
 from training.rollouts.paths import DEPTHS, LETTERS, MODULE_COUNT, constant, spell
 
 DIMENSION = 3
+EVERY = tuple(map(spell, product(Tier, repeat=MODULE_COUNT)))
 LEAF_SETS = st.lists(
     st.sets(st.text(LETTERS, min_size=5, max_size=5), min_size=1, max_size=30),
     min_size=1,
@@ -26,17 +29,23 @@ def number(path: str) -> int:
     return int("".join(str(LETTERS.index(letter)) for letter in path), 3)
 
 
+def shares(path: str) -> list[float]:
+    """The modules' parts of a cost that is 1e-6 of the path's number."""
+    return [
+        LETTERS.index(letter) * 1e-6 * 3 ** (MODULE_COUNT - 1 - place)
+        for place, letter in enumerate(path)
+    ]
+
+
 def question(name: str, paths) -> Outcomes:
-    """Its leaves tell their paths by score and cost; its nodes theirs by their feature."""
+    """Its leaves tell their paths by score and cost, of which each module has a part; its nodes
+    theirs by their feature."""
     nodes = {
         path[:depth]: Node((float(number("M" + path[:depth])),), (f"c{depth}",))
         for path in paths
         for depth in DEPTHS.values()
     }
-    rest = (0.0,) * MODULE_COUNT
-    leaves = {
-        path: Leaf(number(path) / 243, (number(path) * 1e-6, *rest, 1e-7), 9) for path in paths
-    }
+    leaves = {path: Leaf(number(path) / 243, (0.0, *shares(path), 1e-7), 9) for path in paths}
     return Outcomes(name, "h", "c", nodes, leaves, {})
 
 
@@ -65,64 +74,50 @@ def walk(env, places, seed, choose=None):
     return env.walk(np.asarray(places), weights, choose or any_open, draw)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(LEAF_SETS, st.integers(0, 2**16))
-def test_masks_lead_to_recorded_leaves_alone_and_never_to_a_dead_end(leaf_sets, seed):
+def test_every_path_can_be_walked_and_what_was_recorded_is_as_it_was(leaf_sets, seed):
     env = environment(leaf_sets)
-    places = np.arange(len(leaf_sets)).repeat(4)
+    places = np.arange(len(leaf_sets)).repeat(8)
     episodes = walk(env, places, seed)
-    tiers = episodes.tiers.numpy()
+    assert not episodes.masked.any()
     for row, place in enumerate(places):
-        path = spell(tiers[:, row])
-        assert path in leaf_sets[place]
-        assert episodes.scores[row] == number(path) / 243
-        assert episodes.costs[row] == pytest.approx(number(path) * 1e-6 + 1e-7)
-    chosen = episodes.masked.gather(2, episodes.tiers.unsqueeze(2))
-    assert not chosen.any()
-
-
-@settings(max_examples=60, deadline=None)
-@given(LEAF_SETS, st.integers(0, 2**16))
-def test_a_tier_is_masked_just_when_no_recorded_path_goes_on_by_it(leaf_sets, seed):
-    """For the first module and the last, whose turn does not depend on the order drawn."""
-    env = environment(leaf_sets)
-    places = np.arange(len(leaf_sets))
-    episodes = walk(env, places, seed)
-    for row, paths in enumerate(leaf_sets):
         path = spell(episodes.tiers[:, row].numpy())
-        for module, begun in ((0, ""), (MODULE_COUNT - 1, path[:-1])):
-            going_on = {each[module] for each in paths if each.startswith(begun)}
-            masked = episodes.masked[module, row].tolist()
-            assert masked == [letter not in going_on for letter in LETTERS]
+        assert 0 <= episodes.scores[row] <= 1
+        assert episodes.costs[row] > 0
+        known = path in leaf_sets[place]
+        assert env.recorded[place, number(path)] == known
+        if known:
+            assert episodes.scores[row] == number(path) / 243
+            assert episodes.costs[row] == pytest.approx(number(path) * 1e-6 + 1e-7)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_the_middle_modules_are_asked_in_every_order(seed):
-    """Two recorded middles: whoever is asked first has the choice, and the others follow."""
-    env = environment([{"LLLLL", "LHHHL"}])
-    episodes = walk(env, [0], seed)
-    free = [module for module in (1, 2, 3) if not episodes.masked[module, 0, [0, 2]].any()]
-    order = np.random.default_rng(seed).permutation((1, 2, 3))
-    assert free == [order[0]]
+def test_what_adds_up_over_modules_is_estimated_as_it_is():
+    """Scores and costs of these paths are sums over the modules' tiers."""
+    env = environment([EVERY[::4], EVERY[::7]])
+    rows = np.arange(243)
+    assert env.score == pytest.approx(np.stack([rows / 243] * 2), abs=2e-3)
+    assert env.cost == pytest.approx(np.stack([rows * 1e-6 + 1e-7] * 2), rel=1e-6)
 
 
-def test_all_middle_modules_are_first_now_and_then():
-    env = environment([{"LLLLL", "LHHHL"}])
-    free = set()
-    for seed in range(30):
-        masked = walk(env, [0], seed).masked
-        free |= {module for module in (1, 2, 3) if not masked[module, 0, [0, 2]].any()}
-    assert free == {1, 2, 3}
+def test_a_state_that_was_not_recorded_is_seen_as_the_nearest_one():
+    env = environment([{"LLLLL", "HHHHH"}])
+    for path, seen in (("HLHHM", "HHHH"), ("LLHLM", "LLLL"), ("HHHHL", "HHHH")):
+        left = iter(path)
+        episodes = walk(env, [0], 0, lambda *_, left=left: tier_of(next(left)))
+        assert episodes.seen.features[:, 0].tolist() == [
+            number("M"),
+            *[number("M" + path[0])] * 3,
+            number("M" + seen),
+        ]
 
 
-def test_with_all_paths_of_a_stage_recorded_nothing_is_masked_but_the_rest():
-    episodes = walk(environment([PATHS]), [0] * 20, 1)
-    assert not episodes.masked[0].any()
-    assert not episodes.masked[-1].any()
+def tier_of(letter: str) -> torch.Tensor:
+    return torch.tensor([LETTERS.index(letter)])
 
 
 def test_what_is_seen_is_the_state_of_the_path_so_far():
-    env = environment([PATHS, {"HLLLM"}])
+    env = environment([EVERY, EVERY])
     episodes = walk(env, [0, 1, 0], 5)
     rows = len(episodes.scores)
     assert len(episodes.seen.module) == MODULE_COUNT * rows
@@ -155,7 +150,8 @@ def test_its_sizes():
     assert env.questions == ("q0", "q1")
     assert env.dimension == DIMENSION
     assert env.features.shape == (6, 1)
-    assert np.isfinite(env.score).sum() == np.isfinite(env.cost).sum() == 3
+    assert env.recorded.sum() == 3
+    assert env.score.shape == env.cost.shape == (2, 243)
 
 
 def test_an_empty_split_is_refused():

@@ -46,7 +46,7 @@ def one(question="q0", path="LMHLL") -> Outcomes:
     return Outcomes(question, "h", "single-hop", nodes, {path: leaf}, {path[:1]: 1.0})
 
 
-@given(st.lists(some_outcomes(), max_size=4))
+@given(st.lists(some_outcomes(), max_size=4, unique_by=lambda each: each.question))
 def test_files_round_trip(tmp_path_factory, outcomes):
     path = tmp_path_factory.mktemp("outcomes") / "toy.jsonl"
     writer = Writer(path, SETTING, FEATURES)
@@ -211,17 +211,29 @@ def test_a_number_that_is_not_finite_is_not_written(tmp_path):
     assert read(path).outcomes == ()
 
 
+def test_paths_of_a_question_that_came_later_are_added(tmp_path):
+    path = tmp_path / "toy.jsonl"
+    writer = Writer(path, SETTING, FEATURES)
+    for each in (one(), one("q1"), one(path="HHHHH"), replace(one(), recall={"L": 0.5})):
+        writer.write(each)
+    joined, other = read(path).outcomes
+    assert (joined.question, other.question) == ("q0", "q1")
+    assert set(joined.leaves) == {"LMHLL", "HHHHH"}
+    assert set(joined.nodes) == {*one().nodes, *one(path="HHHHH").nodes}
+    assert joined.recall == {"L": 0.5, "H": 1.0}
+
+
+def test_a_question_of_another_history_is_another_question(tmp_path):
+    path = tmp_path / "toy.jsonl"
+    writer = Writer(path, SETTING, FEATURES)
+    writer.write(one())
+    writer.write(replace(one(), history="other"))
+    with pytest.raises(InvalidInput, match=r"toy\.jsonl:3: has another 'q0'"):
+        read(path)
+
+
 def test_a_leaf_costs_the_sum_of_its_parts():
     assert one().leaves["LMHLL"].cost_usd == pytest.approx(7e-6)
-
-
-def test_children_are_the_tiers_by_which_recorded_paths_go_on():
-    leaf = one().leaves["LMHLL"]
-    tree = replace(one(), leaves=dict.fromkeys(["LMHLL", "LHHLM", "HHHHH"], leaf))
-    assert tree.children("") == (0, 2)
-    assert tree.children("L") == (1, 2)
-    assert tree.children("M") == ()
-    assert tree.children("LMHLL") == ()
 
 
 def test_a_file_can_be_narrowed_to_groups_of_features():

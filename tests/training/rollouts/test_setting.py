@@ -7,9 +7,17 @@ import pytest
 
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
+from tests.training.datasets.records import paragraphs, written
 from training.datasets import open_dataset
 from training.rollouts import setting
-from training.rollouts.setting import check_embeds_queries, identity, of_profile, recipe, setting_of
+from training.rollouts.setting import (
+    check_embeds_queries,
+    identity,
+    of_profile,
+    recipe,
+    setting_of,
+    tenant_of,
+)
 
 SMALL = load_profile("small")
 
@@ -22,7 +30,7 @@ def dataset(tmp_path):
 
 
 def made(dataset, **changed):
-    given = {"split": "train", "strategy": "capacity", "max_tokens": None, "constants": False}
+    given = {"split": "train", "strategy": "capacity", "max_tokens": None}
     return setting_of(SMALL, dataset, dataset_name="locomo", **{**given, **changed})
 
 
@@ -38,6 +46,24 @@ def test_it_says_what_changes_the_figures(dataset, tmp_path):
     assert json.loads(json.dumps(found)) == found
     assert str(tmp_path) not in json.dumps(found)
     assert made(dataset, max_tokens=99)["max_tokens"] == 99
+
+
+def test_every_dataset_has_histories_of_its_own(tmp_path):
+    folders = [tmp_path / name for name in ("one", "copy")]
+    for folder in folders:
+        folder.mkdir()
+        for name in ("a.jsonl", "b.jsonl", "splits.json"):
+            written(folder / name, [paragraphs(name)])
+    options = ({"train": "a.jsonl"}, {"train": "b.jsonl"}, {"validation": "a.jsonl"})
+    found = {
+        tenant_of(open_dataset("hotpotqa", folder, **each))
+        for each in options
+        for folder in folders
+    }
+    assert len(found) == 3  # wherever the files lie
+    forms = ("longmemeval-s", "longmemeval-oracle")
+    files = {"path": folders[0] / "a.jsonl", "split_file": folders[0] / "splits.json"}
+    assert len({tenant_of(open_dataset(name, **files)) for name in forms}) == 2
 
 
 def swapped(field, value):

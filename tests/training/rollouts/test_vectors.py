@@ -1,6 +1,7 @@
 """The vectors that outcomes refer to: made once, of the setting that was recorded, by question."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -30,6 +31,10 @@ QUESTIONS = (
 @dataclass(frozen=True)
 class Talk:
     """One history, two questions to it."""
+
+    name: str = "talk"
+    sha256: str = "of the talk"
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def histories(self):
         return {"h": [Turn(id_, "Ana", text, session=id_) for id_, text in SAID.items()]}

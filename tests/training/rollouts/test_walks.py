@@ -50,9 +50,9 @@ class Listening(FixedRetriever):
 
     asked: list = field(default_factory=list)
 
-    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True):
+    async def retrieve(self, tenant, history, query, max_tokens=None, *, embed=True, **time):
         self.asked.append((tenant, history, query, max_tokens, embed))
-        return await super().retrieve(tenant, history, query, max_tokens, embed=embed)
+        return await super().retrieve(tenant, history, query, max_tokens, embed=embed, **time)
 
 
 def fakes(script=None) -> ModelSet:

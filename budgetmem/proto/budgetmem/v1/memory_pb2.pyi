@@ -17,7 +17,8 @@ Conventions of this file
             name, for example INVALID_INPUT), for INVALID_ARGUMENT google.rpc.BadRequest with
             the offending field's path. The field's path is repeated in the trailing metadata
             `budgetmem-field`. RESOURCE_EXHAUSTED has google.rpc.RetryInfo where waiting helps,
-            and a field where it does not (reason HISTORY_FULL).
+            and a field where it does not (reason HISTORY_FULL). DATA_LOSS (reason
+            STORE_DAMAGED): what keeps this history is damaged; it can be deleted, or restored.
   Tracing   the metadata header `traceparent` (W3C) makes the call part of the caller's trace;
             `x-request-id` (up to 128 of A-Z a-z 0-9 _ . : / = + @ -) names it in the server's log.
             The trailing metadata `x-request-id` has that name, or the one the server gave it.
@@ -1018,6 +1019,7 @@ class HistoryInfo(_message.Message):
     FIRST_TIME_FIELD_NUMBER: _builtins.int
     LAST_TIME_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
+    DAMAGED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     turns: _builtins.int
@@ -1030,6 +1032,8 @@ class HistoryInfo(_message.Message):
     """Time of the earliest turn, ISO 8601. Empty: no turn has a time."""
     last_time: _builtins.str
     """Time of the latest turn, ISO 8601. Empty: no turn has a time."""
+    damaged: _builtins.bool
+    """What keeps it cannot be read any more, so there are no counts. It can be deleted."""
     @_builtins.property
     def settings(self) -> Global___IndexSettings:
         """What its chunks were made with."""
@@ -1044,10 +1048,11 @@ class HistoryInfo(_message.Message):
         first_time: _builtins.str = ...,
         last_time: _builtins.str = ...,
         settings: Global___IndexSettings | None = ...,
+        damaged: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "first_time", b"first_time", "last_time", b"last_time", "name", b"name", "sessions", b"sessions", "settings", b"settings", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "damaged", b"damaged", "first_time", b"first_time", "last_time", b"last_time", "name", b"name", "sessions", b"sessions", "settings", b"settings", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

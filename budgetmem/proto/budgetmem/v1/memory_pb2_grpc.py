@@ -128,7 +128,7 @@ class MemoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListHistories(self, request, context):
-        """The tenant's histories, by name.
+        """The tenant's histories, by name, those that are damaged too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +143,7 @@ class MemoryServiceServicer:
 
     def DeleteHistory(self, request, context):
         """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history.
+        What a damaged one held is not counted. Like all deletions it goes on when its caller leaves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

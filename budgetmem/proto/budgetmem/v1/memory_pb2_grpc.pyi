@@ -17,7 +17,8 @@ Conventions of this file
             name, for example INVALID_INPUT), for INVALID_ARGUMENT google.rpc.BadRequest with
             the offending field's path. The field's path is repeated in the trailing metadata
             `budgetmem-field`. RESOURCE_EXHAUSTED has google.rpc.RetryInfo where waiting helps,
-            and a field where it does not (reason HISTORY_FULL).
+            and a field where it does not (reason HISTORY_FULL). DATA_LOSS (reason
+            STORE_DAMAGED): what keeps this history is damaged; it can be deleted, or restored.
   Tracing   the metadata header `traceparent` (W3C) makes the call part of the caller's trace;
             `x-request-id` (up to 128 of A-Z a-z 0-9 _ . : / = + @ -) names it in the server's log.
             The trailing metadata `x-request-id` has that name, or the one the server gave it.
@@ -75,11 +76,13 @@ class MemoryServiceStub:
     FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
     """
     ListHistories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ListHistoriesRequest, _memory_pb2.ListHistoriesResponse]
-    """The tenant's histories, by name."""
+    """The tenant's histories, by name, those that are damaged too."""
     ExportHistory: _grpc.UnaryStreamMultiCallable[_memory_pb2.ExportHistoryRequest, _memory_pb2.ExportHistoryResponse]
     """Every turn of a history, in order, as it was ingested. NOT_FOUND: no such history."""
     DeleteHistory: _grpc.UnaryUnaryMultiCallable[_memory_pb2.DeleteHistoryRequest, _memory_pb2.DeleteHistoryResponse]
-    """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history."""
+    """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history.
+    What a damaged one held is not counted. Like all deletions it goes on when its caller leaves.
+    """
     DeleteTurns: _grpc.UnaryUnaryMultiCallable[_memory_pb2.DeleteTurnsRequest, _memory_pb2.DeleteTurnsResponse]
     """Deletes some turns of a history, makes anew what was derived from them and their neighbours, and
     proves it. Turns that are not there are no fault. NOT_FOUND: no such history.
@@ -118,11 +121,13 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
     """
     ListHistories: _aio.UnaryUnaryMultiCallable[_memory_pb2.ListHistoriesRequest, _memory_pb2.ListHistoriesResponse]  # type: ignore[assignment]
-    """The tenant's histories, by name."""
+    """The tenant's histories, by name, those that are damaged too."""
     ExportHistory: _aio.UnaryStreamMultiCallable[_memory_pb2.ExportHistoryRequest, _memory_pb2.ExportHistoryResponse]  # type: ignore[assignment]
     """Every turn of a history, in order, as it was ingested. NOT_FOUND: no such history."""
     DeleteHistory: _aio.UnaryUnaryMultiCallable[_memory_pb2.DeleteHistoryRequest, _memory_pb2.DeleteHistoryResponse]  # type: ignore[assignment]
-    """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history."""
+    """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history.
+    What a damaged one held is not counted. Like all deletions it goes on when its caller leaves.
+    """
     DeleteTurns: _aio.UnaryUnaryMultiCallable[_memory_pb2.DeleteTurnsRequest, _memory_pb2.DeleteTurnsResponse]  # type: ignore[assignment]
     """Deletes some turns of a history, makes anew what was derived from them and their neighbours, and
     proves it. Turns that are not there are no fault. NOT_FOUND: no such history.
@@ -188,7 +193,7 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_pb2.ListHistoriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.ListHistoriesResponse, _abc.Awaitable[_memory_pb2.ListHistoriesResponse]]:
-        """The tenant's histories, by name."""
+        """The tenant's histories, by name, those that are damaged too."""
 
     @_abc_1.abstractmethod
     def ExportHistory(
@@ -204,7 +209,9 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_pb2.DeleteHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.DeleteHistoryResponse, _abc.Awaitable[_memory_pb2.DeleteHistoryResponse]]:
-        """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history."""
+        """Deletes a history and all that was derived from it, and proves it. NOT_FOUND: no such history.
+        What a damaged one held is not counted. Like all deletions it goes on when its caller leaves.
+        """
 
     @_abc_1.abstractmethod
     def DeleteTurns(

@@ -1,0 +1,63 @@
+"""Costs of paths that were not recorded: a part that is known elsewhere is taken from there."""
+
+import numpy as np
+import pytest
+
+from training.rollouts.part_costs import estimated
+from training.rollouts.paths import EVERY_PATH, numbers, parse
+
+PARTS = 7
+
+
+def place(path: str) -> int:
+    return int(numbers(np.array([parse(path)]))[0])
+
+
+def parts_of(scale: float) -> np.ndarray:
+    """[243, parts]: the filter's tier says how much the others read, the summary's the answer."""
+    read = 1 / (1 + EVERY_PATH[:, 0])
+    modules = [scale * EVERY_PATH[:, at] * read for at in range(1, 5)]
+    answer = scale * (1 + EVERY_PATH[:, -1]) * read
+    return np.stack([np.full(243, 0.5), scale * EVERY_PATH[:, 0], *modules, answer], axis=1)
+
+
+def known(whole: np.ndarray, *paths: str) -> np.ndarray:
+    some = np.full(whole.shape, np.nan)
+    for path in paths:
+        some[place(path)] = whole[place(path)]
+    return some
+
+
+def test_what_was_recorded_is_as_it_was():
+    whole = parts_of(1.0)
+    found = estimated(known(whole, "LMHLM", "HHHHH")[None], whole[None])
+    for path in ("LMHLM", "HHHHH"):
+        assert found[0, place(path)] == pytest.approx(whole[place(path)].sum())
+
+
+def test_parts_come_from_other_paths_of_the_question():
+    """The example's costs are a hundredth: had they been asked, it would show."""
+    whole = parts_of(1.0)
+    some = known(whole, "LMHLM", "LHLMH")
+    found = estimated(some[None], 0.01 * whole[None])
+    for path in ("LMLLM", "LHHMH", "LHHLM", "LMHLH"):
+        assert found[0, place(path)] == pytest.approx(whole[place(path)].sum())
+
+
+def test_another_filter_is_taken_in_proportion_to_the_examples():
+    whole = parts_of(3.0)
+    found = estimated(known(whole, "LMHMH")[None], parts_of(1.0)[None])
+    # The filter's own part is not known of this question.
+    expected = whole[place("HMHMH")].sum() - 3.0 * 2 + 1.0 * 2
+    assert found[0, place("HMHMH")] == pytest.approx(expected)
+
+
+def test_a_tier_that_the_question_never_had_costs_what_it_costs_others():
+    whole = parts_of(1.0)
+    found = estimated(known(whole, "LLLLL")[None], whole[None])
+    assert found[0] == pytest.approx(whole.sum(axis=1))
+
+
+def test_what_nobody_ever_had_is_finite():
+    found = estimated(*[known(parts_of(1.0), "LLLLL")[None]] * 2)
+    assert np.isfinite(found).all()

@@ -1,0 +1,67 @@
+"""What routers gain on what does not read the question, and what there was to gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from training.reporting.arm_names import constants
+from training.reporting.cells import gained, gained_at_cost, micro
+from training.reporting.compared import Compared
+from training.reporting.frontier import Outcome, matched_mean, oracle
+from training.reporting.tables import Table
+
+AGAINST = (
+    "gain on the best mixture of constants",
+    "on the router that sees lambda alone",
+    "on plain retrieval",
+)
+
+
+def gains(split: Compared) -> Table:
+    """What each router gains at its own cost, at each lambda."""
+    rows = []
+    for label, arms in split.routers.items():
+        others = (split.mixtures, _blind(split, label), split.plain)
+        for arm in arms.values():
+            one = split.figures.outcome(arm)
+            cost, score = one.point
+            cells = (gained_at_cost(one, each) for each in others)
+            rows.append([arm, f"{score:.3f}", micro(cost), *cells])
+    return Table(("router", "F1", "micro-USD", *AGAINST), rows)
+
+
+def mean_gains(split: Compared) -> Table:
+    """What each router gains at its own costs, on average over its lambdas."""
+    rows = []
+    for label, arms in split.routers.items():
+        ones = list(split.figures.outcomes(list(arms.values())).values())
+        others = (split.mixtures, _blind(split, label), split.plain)
+        cells = (gained(matched_mean(ones, each)) if each else "" for each in others)
+        rows.append([label, ", ".join(f"{weight:g}" for weight in arms), *cells])
+    return Table(("router", "mean over lambdas", *AGAINST), rows)
+
+
+def oracles(split: Compared) -> Table:
+    """How much there was to win: for every question the way that scores best, of equals the
+    cheapest. The second may also take what no router of tiers can."""
+    figures = split.figures
+    fixed = figures.outcomes(constants(figures.head.arms))
+    routers = [arm for arms in split.routers.values() for arm in arms.values()]
+    everything = {**fixed, **figures.outcomes(routers), **split.plain}
+    named = {"constants": fixed, "constants, routers and plain retrieval": everything}
+    return Table(
+        ("an oracle over", "ways", "F1", "micro-USD", "best of them alone"),
+        [_oracle_row(name, ways) for name, ways in named.items() if ways],
+    )
+
+
+def _oracle_row(name: str, ways: Mapping[str, Outcome]) -> list[str]:
+    cost, score = oracle(ways).point
+    best = max(ways, key=lambda way: (ways[way].point[1], -ways[way].point[0]))
+    alone = f"{ways[best].point[1]:.3f} ({best})"
+    return [name, str(len(ways)), f"{score:.3f}", micro(cost), alone]
+
+
+def _blind(split: Compared, label: str) -> Mapping[str, Outcome]:
+    """A router that sees lambda alone is not compared with itself."""
+    return {} if split.is_blind(label) else split.blind
