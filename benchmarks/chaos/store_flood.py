@@ -34,9 +34,10 @@ PATIENCE_S = 20.0
 """The deadline of an ingest."""
 
 EVERY_S = 0.2
-MOST_MORE_BYTES = 1536 * 1024 * 1024
-"""What the server may have during the flood beyond what it had before: 64 calls on histories at a
-time that hold a message of 16 MiB each, and room to work on 128 MiB of them."""
+MOST_MORE_BYTES = 2 * 1024**3
+"""What the server may have during the flood beyond what it had before. Half of it are 64 calls on
+histories at a time with a message of 16 MiB each; the rest is for pages of exports, for the 128 MiB
+of messages that are worked on, and for what the allocator keeps."""
 
 RECOVERY_LIMIT_S = 60.0
 HISTORY = "flood"
