@@ -2,13 +2,16 @@
 
 No turn is ever cut short: a turn that is longer than a unit becomes several lines that together
 hold all of its text. No unit crosses a session.
+
+Lines and units are made when they are asked for: of a message of 16 MiB it takes minutes to make
+them all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -101,7 +104,7 @@ def chunk_id(session: str, first: int, text: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def lines(turn: Turn, max_tokens: int, tokens: TokenCounter, form: str = "line") -> list[Line]:
+def lines(turn: Turn, max_tokens: int, tokens: TokenCounter, form: str = "line") -> Iterator[Line]:
     """The turn as one line, or as several of at most `max_tokens` each if it is longer.
 
     Every part names the speaker, unless the name alone takes half the room. Raises ConfigError
@@ -120,28 +123,28 @@ def lines(turn: Turn, max_tokens: int, tokens: TokenCounter, form: str = "line")
         short = len(text) < _CHARACTERS_PER_TOKEN * (max_tokens + 1)
         return short and tokens.count(text) <= max_tokens
 
+    texts: Iterable[str]
     if fits(whole):
         texts = [whole]
     elif tokens.count(opening) > max_tokens // 2:
         texts = split(whole, fits)
     else:
         parts = split(whole[len(opening) :], lambda part: fits(opening + part))
-        texts = [opening + part for part in parts]
-    return [Line(turn.id, text, tokens.count(text), turn.time) for text in texts]
+        texts = (opening + part for part in parts)
+    for text in texts:
+        yield Line(turn.id, text, tokens.count(text), turn.time)
 
 
-def split(text: str, fits: Callable[[str], bool]) -> list[str]:
+def split(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
     """Cuts `text` into parts that fit, at ends of sentences if it can, else between words.
 
     A word that does not fit by itself is cut between characters. Every character that is not
     white space is in exactly one part, in order. Raises ConfigError if one character does not fit.
     """
-    parts: list[str] = []
     words = text.split()
     while words:
         part, words = _first_part(words, fits)
-        parts.append(part)
-    return parts
+        yield part
 
 
 def _first_part(words: list[str], fits: Callable[[str], bool]) -> tuple[str, list[str]]:
@@ -185,9 +188,8 @@ def _longest(limit: int, fits: Callable[[int], bool]) -> int:
 
 def windows(
     session: str, all_lines: Sequence[Line], neighbours: int, max_tokens: int, tokens: TokenCounter
-) -> list[Unit]:
+) -> Iterator[Unit]:
     """One unit a line: the line and up to `neighbours` lines on either side that fit with it."""
-    units = []
     for center in range(len(all_lines)):
         first = last = center
         for _ in range(neighbours):
@@ -195,32 +197,41 @@ def windows(
                 first -= 1
             if last + 1 < len(all_lines) and _fits(all_lines[first : last + 2], max_tokens, tokens):
                 last += 1
-        units.append(_unit(session, first, center - first, all_lines[first : last + 1], tokens))
-    return units
+        yield _unit(session, first, center - first, all_lines[first : last + 1], tokens)
 
 
 def pack(
     session: str, all_lines: Sequence[Line], max_tokens: int, tokens: TokenCounter
-) -> list[Unit]:
+) -> Iterator[Unit]:
     """Whole lines, each in one unit, as many to a unit as fit (the paper's form)."""
-    units = []
     first = 0
     while first < len(all_lines):
         end = first + 1
         while end < len(all_lines) and _fits(all_lines[first : end + 1], max_tokens, tokens):
             end += 1
-        units.append(_unit(session, first, None, all_lines[first:end], tokens))
+        yield _unit(session, first, None, all_lines[first:end], tokens)
         first = end
-    return units
 
 
 def units(
     session: str, turns: Iterable[Turn], profile: ChunkingProfile, tokens: TokenCounter
 ) -> list[Unit]:
     """The units of one session, whose turns are given in order of arrival."""
-    all_lines = [
-        line for turn in turns for line in lines(turn, profile.max_tokens, tokens, profile.form)
-    ]
+    return list(units_of(session, list(lines_of(turns, profile, tokens)), profile, tokens))
+
+
+def lines_of(
+    turns: Iterable[Turn], profile: ChunkingProfile, tokens: TokenCounter
+) -> Iterator[Line]:
+    """The lines of turns, one after the other."""
+    for turn in turns:
+        yield from lines(turn, profile.max_tokens, tokens, profile.form)
+
+
+def units_of(
+    session: str, all_lines: Sequence[Line], profile: ChunkingProfile, tokens: TokenCounter
+) -> Iterator[Unit]:
+    """The units that all lines of a session make."""
     if profile.unit == "pack":
         return pack(session, all_lines, profile.max_tokens, tokens)
     return windows(session, all_lines, profile.neighbours, profile.max_tokens, tokens)

@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
@@ -23,6 +23,7 @@ from budgetmem.backbone import Caller, Encoder, Vectors
 from budgetmem.chunking import BoundedTokens, by_session
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, DeadlineExceeded, DuplicateTurn, NotFound
+from budgetmem.pieces import in_pieces
 from budgetmem.planning import Plan, Planner, Progress
 from budgetmem.ranking import query_words
 from budgetmem.retrieval import RANKINGS
@@ -36,7 +37,9 @@ from budgetmem.store.base import (
     Size,
     Snapshot,
     Store,
+    not_found,
 )
+from budgetmem.store.paging import page_of
 from budgetmem.types import Chunk, Turn
 
 P = ParamSpec("P")
@@ -116,8 +119,7 @@ class Histories:
         if the history would become too large, ConfigError if it was made with other settings; in
         every case nothing was written.
         """
-        validation.check_turns(turns)
-        distinct = validation.without_repeats(turns)
+        distinct = await self._aside(_checked, turns)
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
@@ -159,7 +161,7 @@ class Histories:
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
-            turns = await self._aside(self._store.turns, tenant, history)
+            turns = await self._aside(lambda: list(self._store.turns(tenant, history)))
             snapshot = await self._aside(
                 self._store.snapshot, tenant, history, list(by_session(turns)), []
             )
@@ -225,15 +227,19 @@ class Histories:
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
-        return await self._aside(self._store.histories, tenant)
+        return await in_pieces(self._store.histories(tenant), self._aside)
 
     async def info(self, tenant: str, history: str) -> HistoryInfo:
         """Counts of one history. Raises NotFound."""
         return await self._aside(self._store.info, tenant, history)
 
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]:
-        """All turns as they were ingested, in order of arrival. Raises NotFound."""
-        return iter(await self._aside(self._store.turns, tenant, history))
+    async def export(self, tenant: str, history: str) -> AsyncIterator[Turn]:
+        """All turns as they were ingested, in order of arrival, read in pages as they are asked
+        for. Raises NotFound, and Conflict if the history is deleted and made again meanwhile."""
+        turns = await self._aside(self._store.turns, tenant, history)
+        while some := await self._aside(page_of, turns):
+            for turn in some:
+                yield turn
 
     async def delete_turns(
         self, tenant: str, history: str, turn_ids: Collection[str]
@@ -248,8 +254,10 @@ class Histories:
         planner = self._planner(tenant, None)
 
         async def attempt() -> DeletionProof:
-            turns = await self._aside(self._store.turns, tenant, history)
-            names = list(by_session(turn for turn in turns if turn.id in wanted))
+            before = await self._aside(self._store.snapshot, tenant, history, (), wanted)
+            if before.settings is None:
+                raise not_found(history)
+            names = list(by_session(before.known.values()))
             snapshot = await self._aside(self._store.snapshot, tenant, history, names, list(wanted))
             self._check_settings(history, snapshot.settings, for_writing=True)
             there = frozenset(snapshot.known)
@@ -327,6 +335,12 @@ class Histories:
         return Planner(
             self._encoder_of(Caller(tenant, INGEST)), self._profile.chunking, self._tokens, progress
         )
+
+
+def _checked(turns: Sequence[Turn]) -> list[Turn]:
+    """Each turn once. Raises InvalidInput for the first that cannot be kept."""
+    validation.check_turns(turns)
+    return validation.without_repeats(turns)
 
 
 def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Turn]) -> list[Turn]:

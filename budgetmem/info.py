@@ -12,6 +12,9 @@ from budgetmem.tiers import Tier
 class Limits:
     """What a request, and a history, may not exceed. Texts are measured in bytes of UTF-8.
 
+    `message_turns` keep a single message from holding the server up: 16 MiB have room for 400,000
+    turns, which take seconds to read.
+
     `history_turns` and `history_bytes` are far above any conversation. They keep a single history
     from holding the server up: a search reads all of its vectors, 300 MB at 200,000 turns of 384
     float32 numbers each.
@@ -23,6 +26,7 @@ class Limits:
     name_bytes: int = 256
     history_turns: int = 200_000
     history_bytes: int = 256 * 1024 * 1024
+    message_turns: int = 10_000
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from budgetmem import chunking
 from budgetmem.backbone import Encoder, TokenCounter, Vectors
 from budgetmem.chunking import Unit
 from budgetmem.config import ChunkingProfile
+from budgetmem.pieces import in_pieces
 from budgetmem.store.base import SessionChange, SessionState
 from budgetmem.types import Turn
 
@@ -59,7 +59,7 @@ class Planner:
 
     async def changes(self, plans: Sequence[Plan]) -> tuple[SessionChange, ...]:
         """New turns come after those that are there; units that differ are replaced."""
-        made = await asyncio.to_thread(self._units, plans)
+        made = [await self._units(plan) for plan in plans]
         added = [
             [unit for unit in units if unit.id not in plan.present]
             for plan, units in zip(plans, made, strict=True)
@@ -77,10 +77,10 @@ class Planner:
             for plan, units, new in zip(plans, made, added, strict=True)
         )
 
-    def _units(self, plans: Sequence[Plan]) -> Sequence[Sequence[Unit]]:
-        return [
-            chunking.units(plan.session, plan.turns, self._profile, self._tokens) for plan in plans
-        ]
+    async def _units(self, plan: Plan) -> Sequence[Unit]:
+        profile, tokens = self._profile, self._tokens
+        lines = await in_pieces(chunking.lines_of(plan.turns, profile, tokens))
+        return await in_pieces(chunking.units_of(plan.session, lines, profile, tokens))
 
     async def _embed(self, units: Sequence[Unit]) -> None:
         missing = [unit for unit in units if unit.id not in self._vectors]

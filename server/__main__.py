@@ -110,7 +110,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         sample_tiers=sample_tiers,
         security=security,
         limits=limits.limits,
-        store_limits=limits.store_limits,
+        call_limits=limits.call_limits,
         store=place.store,
         http=http,
         observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),

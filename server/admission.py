@@ -1,27 +1,21 @@
-"""Which requests are worked on, and how many at a time.
-
-Extractions wait for their turn, tenants in fair turns. Calls that work on histories are short, and
-are refused where there is no room.
-"""
+"""Which requests are worked on, and how many at a time: they wait for their turn, tenants in fair
+turns."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from budgetmem.config import PIPELINE
-from budgetmem.history import IngestReport
 from budgetmem.pipeline import ExtractRequest, Observer
 from budgetmem.scheduling.interface import MAX_TOKENS
 from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
 from budgetmem.stages import REQUEST
-from budgetmem.store.base import DeletionProof, HistoryInfo
-from budgetmem.types import Answer, Memory, Turn
-from server.engine import DeletingHistories, Extractor
-from server.room import Room
+from budgetmem.types import Answer, Memory
+from server.engine import Extractor
 
 T = TypeVar("T")
 
@@ -65,43 +59,3 @@ class AdmittedExtractor:
         )
         arrived = replace(request, arrived=now)
         return await self.scheduler.run(place, lambda _: work(arrived))
-
-
-@dataclass(frozen=True)
-class AdmittedHistories:
-    """Histories behind a door that lets in as many calls as there is room for."""
-
-    inner: DeletingHistories
-    room: Room
-
-    async def ingest(self, tenant: str, history: str, turns: Sequence[Turn]) -> IngestReport:
-        with self.room.place(tenant):
-            return await self.inner.ingest(tenant, history, turns)
-
-    async def list(self, tenant: str) -> Sequence[str]:
-        with self.room.place(tenant):
-            return await self.inner.list(tenant)
-
-    async def info(self, tenant: str, history: str) -> HistoryInfo:
-        with self.room.place(tenant):
-            return await self.inner.info(tenant, history)
-
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]:
-        with self.room.place(tenant):
-            return await self.inner.export(tenant, history)
-
-    async def delete(self, tenant: str, history: str) -> DeletionProof:
-        with self.room.place(tenant):
-            return await self.inner.delete(tenant, history)
-
-    async def delete_turns(
-        self, tenant: str, history: str, turn_ids: Collection[str]
-    ) -> DeletionProof:
-        with self.room.place(tenant):
-            return await self.inner.delete_turns(tenant, history, turn_ids)
-
-    async def delete_tenant(
-        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
-    ) -> DeletionProof:
-        with self.room.place(tenant):
-            return await self.inner.delete_tenant(tenant, on_deleted)

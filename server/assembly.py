@@ -32,11 +32,10 @@ from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.tracing import NO_TRACER
 from budgetmem.version import installed_version
-from server.admission import AdmittedExtractor, AdmittedHistories
+from server.admission import AdmittedExtractor
 from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from server.errands import Errands
-from server.room import Room, StoreLimits
 from server.routers import ServedRouters
 from server.stores import FOLDER, OpenStore
 
@@ -83,7 +82,6 @@ def build_engine(
     routers: ServedRouters | None = None,
     breakers: Breakers | None = None,
     limits: Limits | None = None,
-    store_limits: StoreLimits | None = None,
     tracer: Tracer = NO_TRACER,
     opened: OpenStore | None = None,
     errands: Errands | None = None,
@@ -106,9 +104,7 @@ def build_engine(
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     log = ErasureLog(opened.records or RecordFile(data_dir / "erasures.jsonl"))
-    # A deletion keeps its place when its caller has left, so the door is inside.
-    admitted = AdmittedHistories(histories, Room(store_limits or StoreLimits()))
-    erasing = ErasingHistories(admitted, forget, log, errands or Errands())
+    erasing = ErasingHistories(histories, forget, log, errands or Errands())
     return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -17,19 +18,50 @@ from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import add_MemoryServiceServic
 from server.admin import AdminService
 from server.engine import Engine, EngineSlot
 from server.errors import ErrorEdge
+from server.room import OPEN, CallLimits, Rooms
 from server.security.security import Security
-from server.service import MemoryService
+from server.service import MemoryService, ingest_room
+from server.turnstile import Turnstile
 
 SERVICE = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
 ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 HEALTH_NAMES = ("", SERVICE, ADMIN_SERVICE)
 
 
+@dataclass(frozen=True)
+class Patience:
+    """With connections whose other side may be gone, in seconds.
+
+    After `silence_s` without a sign of life a connection is asked for one, and closed without an
+    answer within `answer_s`; one that does not begin to speak gRPC within `greeting_s` is closed.
+    """
+
+    silence_s: float = 30.0
+    answer_s: float = 20.0
+    greeting_s: float = 20.0
+
+    @property
+    def options(self) -> Sequence[tuple[str, int]]:
+        """Of gRPC's core."""
+        return (
+            ("grpc.keepalive_time_ms", int(self.silence_s * 1e3)),
+            ("grpc.keepalive_timeout_ms", int(self.answer_s * 1e3)),
+            # Of any question: one that is not answered keeps the next from being asked.
+            ("grpc.http2.ping_timeout_ms", int(self.answer_s * 1e3)),
+            # Connections without calls too, as often as it takes.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+            # Clients may ask as well: ours do once a minute, and are not to be sent away for it.
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ("grpc.server_handshake_timeout_ms", int(self.greeting_s * 1e3)),
+        )
+
+
 class Doors:
     """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`.
 
-    `interceptors` come before all others, the first of them first; then errors are translated, and
-    then `security` lets in whom it knows.
+    `interceptors` come before all others, the first of them first; then errors are translated, then
+    `security` lets in whom it knows, and then there is room for so many `calls`.
     """
 
     def __init__(
@@ -37,23 +69,33 @@ class Doors:
         limits: Limits | None = None,
         security: Security | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        calls: CallLimits | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        size = (limits or Limits()).message_bytes
+        limits, calls = limits or Limits(), calls or CallLimits()
         self._security = security or Security()
         self._slot = EngineSlot()
         self._ready = False
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[*interceptors, ErrorEdge(), *self._security.interceptors],
+            interceptors=[
+                *interceptors,
+                ErrorEdge(),
+                *self._security.interceptors,
+                Turnstile(Rooms(calls), self._security.tenants),
+            ],
             options=[
-                ("grpc.max_receive_message_length", size),
-                ("grpc.max_send_message_length", size),
+                ("grpc.max_receive_message_length", limits.message_bytes),
+                ("grpc.max_send_message_length", limits.message_bytes),
                 # Else a second server shares a taken port in silence, and the calls with it.
                 ("grpc.so_reuseport", 0),
+                *(patience or Patience()).options,
             ],
+            # A last resort, which gives no hint when to come back: the turnstile refuses before.
+            maximum_concurrent_rpcs=calls.calls.total + 2 * OPEN.total,
         )
         add_MemoryServiceServicer_to_server(
-            MemoryService(self._slot, self._security.tenants), self._server
+            MemoryService(self._slot, self._security.tenants, ingest_room(limits)), self._server
         )
         add_AdminServiceServicer_to_server(AdminService(self._slot), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class Histories(Protocol):
 
     async def info(self, tenant: str, history: str) -> HistoryInfo: ...
 
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]: ...
+    def export(self, tenant: str, history: str) -> AsyncIterator[Turn]: ...
 
     async def delete(self, tenant: str, history: str) -> DeletionProof: ...
 

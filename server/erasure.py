@@ -14,9 +14,10 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -107,7 +108,7 @@ class ErasingHistories:
     by `forget`.
 
     A deletion and its record are one of the `errands`: threads that delete do not stop when their
-    caller leaves, so neither may what comes after them.
+    caller leaves, so neither may what comes after them. Raises Overloaded if they are too many.
     """
 
     inner: DeletingHistories
@@ -124,8 +125,8 @@ class ErasingHistories:
     async def info(self, tenant: str, history: str) -> HistoryInfo:
         return await self.inner.info(tenant, history)
 
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]:
-        return await self.inner.export(tenant, history)
+    def export(self, tenant: str, history: str) -> AsyncIterator[Turn]:
+        return self.inner.export(tenant, history)
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         return await self._erase(
@@ -153,7 +154,8 @@ class ErasingHistories:
     async def _erase(
         self, scope: str, delete: Deletion, tenant: str, **names: str
     ) -> DeletionProof:
-        return await self.errands.run(self._recorded(scope, delete, tenant, **names))
+        work = partial(self._recorded, scope, delete, tenant, **names)
+        return await self.errands.run(tenant, work)
 
     async def _recorded(
         self, scope: str, delete: Deletion, tenant: str, **names: str

@@ -69,6 +69,17 @@ async def abort(context: Context, error: BudgetMemError) -> NoReturn:
     await context.abort(code, fault.message, trailing_metadata=tuple(metadata))
 
 
+def refusal(error: BudgetMemError) -> Handler:
+    """A handler that ends a call of any kind with an error, before its message is read."""
+
+    # Of a stream no message is waited for.
+    async def refuse(_requests: object, context: Context) -> None:
+        await abort(context, error)
+
+    behaviour: Any = refuse
+    return grpc.stream_stream_rpc_method_handler(behaviour)
+
+
 class ErrorEdge(grpc.aio.ServerInterceptor):
     """Turns every BudgetMemError that leaves a handler into its status.
 

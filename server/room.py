@@ -1,47 +1,107 @@
-"""Room for so many calls at a time, and no line of those that wait for it."""
+"""Room for so much at a time, and no line of those that wait for it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from budgetmem.errors import Overloaded
+from budgetmem.proto.budgetmem.v1.memory_pb2 import DESCRIPTOR
+from server.security.permissions import is_open
+
+_SERVICE = DESCRIPTOR.services_by_name["MemoryService"].full_name
+
+STORE_METHODS = frozenset(
+    f"/{_SERVICE}/{name}"
+    for name in (
+        "Ingest",
+        "ListHistories",
+        "ExportHistory",
+        "DeleteHistory",
+        "DeleteTurns",
+        "DeleteTenant",
+    )
+)
+"""Calls on histories."""
 
 
 @dataclass(frozen=True)
-class StoreLimits:
-    """How many calls may work on histories at a time, in total and of one tenant.
+class Share:
+    """How much there may be at a time, in total and of one tenant."""
 
-    Each holds a message in memory, of `budgetmem.info.Limits.message_bytes` at most.
+    total: int
+    tenant: int
+
+
+OPEN = Share(512, 512)
+"""Of calls that need no credential, such as health checks, whoever makes them: they take no room
+from those of tenants, nor those from them."""
+
+
+@dataclass(frozen=True)
+class CallLimits:
+    """How many calls there may be at a time, and among them calls on histories.
+
+    Each may hold a message in memory, of `budgetmem.info.Limits.message_bytes` at most. `calls`
+    leave the scheduler's line, with 4096 places and 1024 of one tenant, the refusal of requests.
     """
 
-    calls: int = 128
-    tenant_calls: int = 32
+    calls: Share = field(default_factory=lambda: Share(5120, 1280))
+    store: Share = field(default_factory=lambda: Share(64, 16))
 
 
 class Room:
-    """Places for calls that do not wait: who finds none is Overloaded."""
+    """Places for what does not wait: who finds none is Overloaded. `what` are its things, for
+    people."""
 
-    def __init__(self, limits: StoreLimits) -> None:
-        self._limits = limits
+    def __init__(self, share: Share, what: str) -> None:
+        self._share = share
+        self._what = what
         self._taken: Counter[str] = Counter()
 
     @contextmanager
-    def place(self, tenant: str) -> Iterator[None]:
-        """Holds a place. Raises Overloaded if all are taken, or all that one tenant may have."""
-        if self._taken.total() >= self._limits.calls:
-            raise Overloaded("the server works on as many histories as it can: try again later")
-        if self._taken[tenant] >= self._limits.tenant_calls:
-            raise Overloaded(
-                f"{self._limits.tenant_calls} calls of this tenant work on its histories already: "
-                "send fewer at a time"
-            )
-        self._taken[tenant] += 1
+    def place(self, tenant: str, size: int = 1) -> Iterator[None]:
+        """Holds a place. Raises Overloaded if all are taken, or all that one tenant may have.
+
+        Where nothing else is, there is room for anything.
+        """
+        self._check(self._taken.total(), size, self._share.total, "in all")
+        self._check(self._taken[tenant], size, self._share.tenant, "of one tenant")
+        self._taken[tenant] += size
         try:
             yield
         finally:
-            self._taken[tenant] -= 1
+            self._taken[tenant] -= size
             if not self._taken[tenant]:
                 del self._taken[tenant]
+
+    def _check(self, taken: int, size: int, most: int, of: str) -> None:
+        if taken and taken + size > most:
+            raise Overloaded(
+                f"the server works on {most} {self._what} {of} at a time: send fewer, or again "
+                "later"
+            )
+
+
+class Rooms:
+    """The room of a door: for all calls, and within it for those on histories."""
+
+    def __init__(self, limits: CallLimits) -> None:
+        self._open = Room(OPEN, "checks of its health")
+        self._calls = Room(limits.calls, "calls")
+        self._store = Room(limits.store, "calls on histories")
+
+    @contextmanager
+    def place(self, method: str, tenant: str) -> Iterator[None]:
+        """Holds what a call of `/package.Service/Method` needs. Raises Overloaded."""
+        if is_open(method):
+            with self._open.place(""):
+                yield
+        elif method in STORE_METHODS:
+            with self._calls.place(tenant), self._store.place(tenant):
+                yield
+        else:
+            with self._calls.place(tenant):
+                yield

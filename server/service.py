@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
 
 import grpc
 
+from budgetmem.info import Limits
 from budgetmem.pipeline import Event, ExtractRequest
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceServicer
-from budgetmem.types import Memory
+from budgetmem.types import Memory, Turn
 from budgetmem.wire.events import encode_event
 from budgetmem.wire.histories import encode_history, encode_ingest_report, encode_proof
 from budgetmem.wire.info import encode_info
@@ -26,6 +28,7 @@ from budgetmem.wire.requests import (
 from budgetmem.wire.results import encode_answer, encode_memory
 from budgetmem.wire.values import encode_turn
 from server.engine import Engine, EngineSlot, overview
+from server.room import Room, Share
 from server.security.tenants import Tenants
 from server.streaming import observed
 
@@ -35,18 +38,37 @@ REPLY_RESERVE_S = 0.05
 """Of a caller's deadline, kept back for the way of the reply."""
 
 
+INLINE_TURNS = 256
+"""So many are decoded in the event loop, more in a worker: 10,000 take a tenth of a second."""
+
+TURN_BYTES = 4096
+"""What a turn takes while it is ingested, beside its text: objects, its vector."""
+
+
+def ingest_room(limits: Limits) -> Room:
+    """For the bytes of messages whose turns are ingested: of eight of the largest in all, of two
+    of one tenant's."""
+    share = Share(8 * limits.message_bytes, 2 * limits.message_bytes)
+    return Room(share, "bytes of turns to ingest")
+
+
 class MemoryService(MemoryServiceServicer):
     """The gRPC service. Until the slot has an engine, every call is ServerUnavailable.
 
-    `tenants` tells whose histories a call means. `clock` returns seconds, and must be that of the
-    pipeline.
+    `tenants` tells whose histories a call means; `room` is that of all ingests' bytes. `clock`
+    returns seconds, and must be that of the pipeline.
     """
 
     def __init__(
-        self, slot: EngineSlot, tenants: Tenants, clock: Callable[[], float] = time.monotonic
+        self,
+        slot: EngineSlot,
+        tenants: Tenants,
+        room: Room | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slot = slot
         self._tenants = tenants
+        self._room = room or ingest_room(Limits())
         self._clock = clock
 
     @property
@@ -57,8 +79,10 @@ class MemoryService(MemoryServiceServicer):
         engine = self._engine
         limits = engine.described.limits
         history = decode_name(request.history, "history", limits)
-        turns = decode_turns(request.turns, limits)
-        report = await engine.histories.ingest(self._tenant(context), history, turns)
+        tenant = self._tenant(context)
+        with self._room.place(tenant, _size(request)):
+            turns = await _decoded(request.turns, limits)
+            report = await engine.histories.ingest(tenant, history, turns)
         return encode_ingest_report(report)
 
     async def Extract(self, request: pb.ExtractRequest, context: Context) -> pb.ExtractResponse:
@@ -87,7 +111,7 @@ class MemoryService(MemoryServiceServicer):
         self, request: pb.ExportHistoryRequest, context: Context
     ) -> AsyncGenerator[pb.ExportHistoryResponse, None]:
         history = decode_name(request.history, "history", self._engine.described.limits)
-        for turn in await self._engine.histories.export(self._tenant(context), history):
+        async for turn in self._engine.histories.export(self._tenant(context), history):
             yield pb.ExportHistoryResponse(turn=encode_turn(turn))
 
     async def DeleteHistory(
@@ -102,7 +126,7 @@ class MemoryService(MemoryServiceServicer):
     ) -> pb.DeleteTurnsResponse:
         engine = self._engine
         history = decode_name(request.history, "history", engine.described.limits)
-        turn_ids = decode_turn_ids(request.turn_ids)
+        turn_ids = decode_turn_ids(request.turn_ids, engine.described.limits)
         proof = await engine.histories.delete_turns(self._tenant(context), history, turn_ids)
         return encode_proof(proof, pb.DeleteTurnsResponse)
 
@@ -136,5 +160,15 @@ class MemoryService(MemoryServiceServicer):
         return None if left is None else self._clock() + left - REPLY_RESERVE_S
 
     def _tenant(self, context: Context) -> str:
-        tenant = self._tenants.of(context)
+        tenant = self._tenants.of(context.invocation_metadata() or ())
         return decode_name(tenant, TENANT_KEY, self._engine.described.limits)
+
+
+def _size(request: pb.IngestRequest) -> int:
+    return request.ByteSize() + TURN_BYTES * len(request.turns)
+
+
+async def _decoded(messages: Sequence[pb.Turn], limits: Limits) -> tuple[Turn, ...]:
+    if INLINE_TURNS < len(messages) <= limits.message_turns:
+        return await asyncio.to_thread(decode_turns, messages, limits)
+    return decode_turns(messages, limits)

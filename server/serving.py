@@ -36,7 +36,7 @@ from server.observability.state import StateCollector
 from server.progress import loading_display
 from server.render import render
 from server.restarts import Restarts
-from server.room import StoreLimits
+from server.room import CallLimits
 from server.routers import serving_routers
 from server.security.options import SecurityOptions
 from server.security.security import opened
@@ -77,7 +77,7 @@ class Options:
     sample_tiers: bool = False
     security: SecurityOptions = field(default_factory=SecurityOptions)
     limits: Limits = field(default_factory=Limits)
-    store_limits: StoreLimits = field(default_factory=StoreLimits)
+    call_limits: CallLimits = field(default_factory=CallLimits)
     # It may hold a password.
     store: str | None = field(default=None, repr=False)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
@@ -120,7 +120,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             options.security.check_reach(
                 options.http.http_host, authenticates=security.authenticates
             )
-        doors = Doors(options.limits, security, [seen.interceptor])
+        doors = Doors(options.limits, security, [seen.interceptor], options.call_limits)
         folders = await asyncio.to_thread(router_folders, options)
         routers = await stack.enter_async_context(
             serving_routers(profile, folders, sample=options.sample_tiers)
@@ -138,8 +138,10 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
                 options.security.tls,
                 security,
                 options.limits,
+                options.call_limits,
                 local=local,
                 announce=announce,
+                admit=seen.admitting(security.admit),
             )
         )
         if options.port_file is not None:
@@ -163,7 +165,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         await canaries.send_all()
         models = await stack.enter_async_context(scheduled(profile, guarded, seen))
         seen.watch_scheduler(models.scheduler.stats)
-        errands = Errands()
+        errands = Errands(options.call_limits.store)
         stack.push_async_callback(errands.close)
         engine = build_engine(
             profile,
@@ -174,7 +176,6 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             routers=routers,
             breakers=breakers,
             limits=options.limits,
-            store_limits=options.store_limits,
             tracer=seen.tracer,
             opened=opened_here,
             errands=errands,

@@ -46,7 +46,7 @@ def turn(number: int, text: str = "hello there", session: str = "s") -> Turn:
 @given(turns=turns, counter=st.sampled_from(sorted(COUNTERS)), room=st.integers(12, 60))
 def test_every_character_of_every_turn_is_in_some_line(turns, counter, room):
     for each in turns:
-        parts = lines(replace(each, speaker="Ana"), room, COUNTERS[counter])
+        parts = list(lines(replace(each, speaker="Ana"), room, COUNTERS[counter]))
         shared = f"[sharesanimage:{squeezed(each.caption)}]" if each.caption else ""
         held = "".join(squeezed(part.text.removeprefix("Ana: ")) for part in parts)
         assert held == squeezed(each.text) + shared
@@ -89,7 +89,7 @@ def test_a_turn_is_one_line_with_speaker_and_caption():
 
 
 def test_a_long_turn_is_cut_at_the_end_of_a_sentence_and_names_the_speaker_again():
-    parts = lines(turn(1, "One two three. Four five six. Seven eight."), 11, Words())
+    parts = list(lines(turn(1, "One two three. Four five six. Seven eight."), 11, Words()))
     assert [part.text for part in parts] == [
         "Ana: One two three. Four five six.",
         "Ana: Seven eight.",
@@ -97,17 +97,18 @@ def test_a_long_turn_is_cut_at_the_end_of_a_sentence_and_names_the_speaker_again
 
 
 def test_a_word_that_is_too_long_is_cut_between_characters():
-    assert split("aaaaaaaaaa b", lambda text: len(text) <= 4) == ["aaaa", "aaaa", "aa b"]
+    parts = split("aaaaaaaaaa b", lambda text: len(text) <= 4)
+    assert list(parts) == ["aaaa", "aaaa", "aa b"]
 
 
 def test_room_for_no_character_is_an_error_that_names_the_setting():
     with pytest.raises(ConfigError, match=r"chunking\.max_tokens"):
-        split("a", lambda text: False)
+        list(split("a", lambda text: False))
 
 
 def test_a_window_is_a_line_and_its_neighbours():
     all_lines = [line for n in range(4) for line in lines(turn(n, f"w{n}"), 50, Words())]
-    found = windows("s", all_lines, 1, 50, Words())
+    found = list(windows("s", all_lines, 1, 50, Words()))
     assert [[line.turn_id for line in unit.lines] for unit in found] == [
         ["t0", "t1"],
         ["t0", "t1", "t2"],
@@ -123,13 +124,13 @@ def test_neighbours_that_do_not_fit_are_left_out():
         *lines(turn(1, "middle"), 50, Words()),
         *lines(turn(2, "a much longer line than the others are"), 50, Words()),
     ]
-    middle = windows("s", all_lines, 1, 7, Words())[1]
+    _, middle, _ = windows("s", all_lines, 1, 7, Words())
     assert [line.turn_id for line in middle.lines] == ["t0", "t1"]
 
 
 def test_packs_hold_each_line_once():
     all_lines = [line for n in range(5) for line in lines(turn(n, "one two"), 50, Words())]
-    found = pack("s", all_lines, 8, Words())
+    found = list(pack("s", all_lines, 8, Words()))
     assert [len(unit.lines) for unit in found] == [2, 2, 1]
     assert [unit.first for unit in found] == [0, 2, 4]
 

@@ -54,7 +54,7 @@ async def test_what_was_said_in_them_is_nowhere_any_more(tmp_path):
     assert proof.chunks >= 4  # their neighbours had them in their windows
     assert SECRET not in await everything(kept)
     assert SECRET.encode() not in on_disk(tmp_path)
-    assert [each.id for each in await kept.export("t", "h")] == ["a1", "a3", "b1"]
+    assert [each.id async for each in kept.export("t", "h")] == ["a1", "a3", "b1"]
 
 
 async def test_what_is_left_is_as_if_they_had_never_been(new_store):
@@ -99,7 +99,7 @@ async def test_ingest_at_the_same_time_loses_nothing(store, tmp_path):
     proofs, reports = await asyncio.gather(erase, ingest)
     assert [proof.turns for proof in proofs] == [1, 1, 1]
     assert sum(report.added for report in reports) == 12
-    left = {each.id for each in await kept.export("t", "h")}
+    left = {each.id async for each in kept.export("t", "h")}
     assert left == {"a1", "b1", *(each.id for each in more)}
     assert SECRET.encode() not in on_disk(tmp_path)
 
@@ -137,7 +137,7 @@ def test_any_turns_may_go(store, sessions, gone):
         assert (proof.turns, proof.remaining) == (len(talk) - len(left), 0)
         if left:
             # Sessions without times stand in the order of their arrival.
-            ordered = list(await kept.export("t", with_them))
+            ordered = [each async for each in kept.export("t", with_them)]
             assert sorted(ordered, key=lambda each: each.id) == left
             await kept.ingest("t", without, ordered)
             query = "word0 word1 word2 word3 said"

@@ -132,7 +132,7 @@ async def test_a_taken_id_is_named_and_nothing_of_the_batch_is_written(histories
     await histories.ingest("t", "h", [turn(1, "old")])
     with pytest.raises(DuplicateTurn, match=r"turns\[1\]\.id: 't1' is taken"):
         await histories.ingest("t", "h", [turn(2, "fine"), turn(1, "other")])
-    assert [t.id for t in await histories.export("t", "h")] == ["t1"]
+    assert [t.id async for t in histories.export("t", "h")] == ["t1"]
 
 
 async def test_a_repeat_within_a_batch_counts_as_unchanged_unless_it_differs(histories):
@@ -162,7 +162,7 @@ async def test_a_deletion_during_an_ingest_takes_what_was_before_and_nothing_aft
     await histories.ingest("t", "h", [turn(1, "old")])
     await histories.ingest("t", "h", [turn(2, "new")])
     assert [proof.turns for proof in proofs] == [1]
-    assert [t.text for t in await histories.export("t", "h")] == ["new"]
+    assert [t.text async for t in histories.export("t", "h")] == ["new"]
     (chunk,) = (await histories.retrieve("t", "h", "old new")).chunks
     assert chunk.text == "Ana: new"
 
@@ -197,7 +197,7 @@ async def test_concurrent_ingests_of_one_session_all_arrive(histories):
 async def test_export_gives_the_turns_back(histories):
     turns = [replace(turn(1, "a  b\n🙂"), metadata={"k": "v"}), turn(2, "x", "", None)]
     await histories.ingest("t", "h", turns)
-    assert list(await histories.export("t", "h")) == turns
+    assert [each async for each in histories.export("t", "h")] == turns
 
 
 async def test_deleting_removes_all_and_says_so(histories):

@@ -8,10 +8,13 @@
 store     a process is killed in the middle of its writes: what was acknowledged must be there
 triton    Triton, or the process of one of its models, is killed under load
 overload  ten times the load that can be sustained
+flood     the largest messages, and exports that nobody reads, of several tenants
+isolation random calls of many tenants: nothing may cross from one to another
 soak      a mixed load for many minutes: nothing may grow
 fuzz      hostile requests, responses, files, replies and calls of C++ (docs/fuzzing.md)
 
-The exit code is 1 if something that is promised was not kept.
+The exit code is 1 if something that is promised was not kept, or could not be looked at: the fuzz
+targets in C++ have to be built before (`make fuzz`).
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,14 +33,19 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import machine
-from benchmarks.chaos import overload, soak, store_kills, triton_kills
-from benchmarks.chaos.fuzz.suite import FINDINGS, engine_here, fuzz
+from benchmarks.chaos import overload, soak, store_flood, store_kills, triton_kills
+from benchmarks.chaos.fuzz.suite import FINDINGS, engine_here, fuzz, not_built
+from benchmarks.chaos.fuzz.verdict import Verdict
 from benchmarks.chaos.fuzz.worker import Job
+from benchmarks.isolation.run import isolation
 from benchmarks.load.target import Served, serving
 from training.reporting.results import write_json
 
 Found = tuple[bool, Any]
 """Whether what is promised was kept, and the figures."""
+
+TENANTS = 8
+"""Of the isolation."""
 
 
 def main() -> None:
@@ -73,6 +81,18 @@ def _overload(args: argparse.Namespace) -> Found:
     return found.kept, found.report()
 
 
+def _flood(args: argparse.Namespace) -> Found:
+    found = _served(args, lambda served: asyncio.run(store_flood.run(served)))
+    return found.kept, found.report()
+
+
+def _isolation(args: argparse.Namespace) -> Found:
+    with tempfile.TemporaryDirectory(prefix="budgetmem-chaos-") as folder:
+        report = asyncio.run(isolation(args.calls, TENANTS, args.seed, Path(folder)))
+    done = sum(report.calls.values()) == args.calls
+    return done and not report.violations, vars(report)
+
+
 def _soak(args: argparse.Namespace) -> Found:
     found = _served(args, lambda served: asyncio.run(soak.run(served, args.minutes, args.seed)))
     return found.kept, found.report()
@@ -81,9 +101,16 @@ def _soak(args: argparse.Namespace) -> Found:
 def _fuzz(args: argparse.Namespace) -> Found:
     job = Job("", engine_here(), args.seed, 0, args.inputs, str(FINDINGS.resolve()), "")
     verdicts = fuzz(["*"], job, Console(stderr=True))
-    whole = all(verdict.inputs >= args.inputs for verdict in verdicts)
-    found = any(verdict.findings for verdict in verdicts)
-    return whole and not found, [verdict.report() for verdict in verdicts]
+    return fuzz_kept(verdicts, args.inputs), {
+        "targets": [verdict.report() for verdict in verdicts],
+        "not_run": not_built(),
+    }
+
+
+def fuzz_kept(verdicts: Sequence[Verdict], inputs: int) -> bool:
+    """Whether all targets ran, each with so many inputs, and nothing was found."""
+    whole = all(verdict.inputs >= inputs for verdict in verdicts)
+    return whole and not not_built() and not any(verdict.findings for verdict in verdicts)
 
 
 def _served(args: argparse.Namespace, work: Callable[[Served], Any]) -> Any:  # noqa: ANN401 - what the work gives
@@ -98,6 +125,8 @@ PARTS: Mapping[str, Callable[[argparse.Namespace], Found]] = {
     "store": _store,
     "triton": _triton,
     "overload": _overload,
+    "flood": _flood,
+    "isolation": _isolation,
     "soak": _soak,
     "fuzz": _fuzz,
 }
@@ -112,6 +141,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="of the store's process")
     parser.add_argument("--rounds", type=int, default=3, help="kills of each of Triton's processes")
     parser.add_argument("--minutes", type=float, default=20.0, help="of the soak")
+    parser.add_argument("--calls", type=int, default=100_000, help="of all tenants together")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="of each fuzz target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")

@@ -23,12 +23,21 @@ PATIENCE_S = 20.0
 CEILING = 1.5
 """How much memory the server may have during the flood, as a multiple of that before it."""
 
+GOODPUT = 0.5
+"""The least share of the sustained rate that is answered during the flood."""
+
+RECOVERY_LIMIT_S = 60.0
+
 
 @dataclass(frozen=True)
 class Overload:
     """Requests a second that were sustained and offered; the server's resident bytes before the
     flood and their most during it; the latency of a lone request before and after; how long after
-    the flood it was until that was no more than twice as long."""
+    the flood it was until that was no more than twice as long (None: not within the limit).
+
+    Requests that wait until their deadline are late; those who send ten times too much cannot all
+    be answered.
+    """
 
     sustained: float
     offered: float
@@ -36,13 +45,17 @@ class Overload:
     most_bytes: int
     before_s: float
     after_s: float
-    recovery_s: float
+    recovery_s: float | None
     requests: dict[str, int]
 
     @property
     def kept(self) -> bool:
-        """Whether memory stayed below the ceiling and nothing failed otherwise than promised."""
-        return self.most_bytes <= CEILING * self.before_bytes and not self.requests["failed"]
+        """Whether memory stayed below the ceiling, the server recovered and went on answering, and
+        nothing failed otherwise than promised."""
+        bounded = self.most_bytes <= CEILING * self.before_bytes
+        useful = self.requests["answered"] >= GOODPUT * self.sustained * FLOOD_S
+        wrong = self.requests["failed"] + self.requests["refused_without_hint"]
+        return bounded and useful and self.recovery_s is not None and not wrong
 
     def report(self) -> dict[str, Any]:
         """JSON-able."""
@@ -57,9 +70,7 @@ async def run(served: Served, seed: int = 0) -> Overload:
         sustained = await _sustained(ask)
         before_s, before = await _seconds(ask), footprint(served.pid).server_bytes
         outcomes, most = await _flood(served, FACTOR * sustained, random.Random(seed))
-        begin = time.monotonic()
-        while (after_s := await _seconds(ask)) > 2 * before_s + 0.1:
-            pass
+        after_s, recovery_s = await recovered(ask, 2 * before_s + 0.1, RECOVERY_LIMIT_S)
         return Overload(
             sustained=sustained,
             offered=FACTOR * sustained,
@@ -67,7 +78,7 @@ async def run(served: Served, seed: int = 0) -> Overload:
             most_bytes=most,
             before_s=before_s,
             after_s=after_s,
-            recovery_s=time.monotonic() - begin,
+            recovery_s=recovery_s,
             requests=outcomes.report(),
         )
 
@@ -100,6 +111,16 @@ async def _flood(served: Served, rate: float, draw: random.Random) -> tuple[Outc
             due += draw.expovariate(rate)
         await asyncio.gather(*running)
     return outcomes, max(most, footprint(served.pid).server_bytes)
+
+
+async def recovered(ask: Ask, soon_s: float, limit_s: float) -> tuple[float, float | None]:
+    """The latency of the last request; how long it was until one took no longer than `soon_s`, None
+    if that was not within `limit_s`."""
+    begin = time.monotonic()
+    while (last := await _seconds(ask)) > soon_s:
+        if time.monotonic() - begin > limit_s:
+            return last, None
+    return last, time.monotonic() - begin
 
 
 async def _seconds(ask: Ask) -> float:

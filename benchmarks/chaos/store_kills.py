@@ -161,7 +161,7 @@ def _sound(root: Path, history: str, ids: set[str]) -> Iterator[bool]:
 
 async def _ids(histories: Histories, history: str) -> list[str]:
     try:
-        return sorted(turn.id for turn in await histories.export(TENANT, history))
+        return sorted([turn.id async for turn in histories.export(TENANT, history)])
     except NotFound:
         return []
 

@@ -95,6 +95,34 @@ async def delete(tenant: Tenant, history: str, report: Report) -> None:
     report.check(sound, f"{tenant.mark}: deleting {history} took {proof.turns} turns")
 
 
+async def delete_turns(tenant: Tenant, history: str, report: Report) -> None:
+    """Exactly the turns that were named go, and the others stay."""
+    held = tenant.held.get(history, [])
+    gone = tenant.rng.sample(held, min(2, len(held)))
+    # Of a turn that is not there too: whoever has one of that id is not to lose it.
+    ids = [*(text.split()[1] for text in gone), str(tenant.rng.randrange(100))]
+    gone = [text for text in held if text.split()[1] in ids]
+    try:
+        proof = await tenant.client.delete_turns(history, ids)
+    except NotFound:
+        report.check(history not in tenant.held, f"{tenant.mark}: {history} is gone")
+        return
+    sound = (proof.turns, proof.remaining) == (len(gone), 0)
+    report.check(sound, f"{tenant.mark}: {proof.turns} turns of {history} went")
+    tenant.held[history] = [text for text in held if text not in gone]
+    if not tenant.held[history]:
+        del tenant.held[history]
+
+
+async def delete_tenant(tenant: Tenant, _: str, report: Report) -> None:
+    """All that the tenant had goes, and nothing else."""
+    proof = await tenant.client.delete_tenant()
+    turns = sum(len(texts) for texts in tenant.held.values())
+    sound = (proof.turns, proof.histories, proof.remaining) == (turns, len(tenant.held), 0)
+    report.check(sound, f"{tenant.mark}: deleting all took {proof.turns} turns")
+    tenant.held.clear()
+
+
 async def extract(tenant: Tenant, history: str, report: Report) -> None:
     """A memory of the tenant's own texts."""
     query, tier = tenant.rng.choice(QUERIES), tenant.rng.choice([Tier.LOW, Tier.MID, Tier.HIGH])
@@ -104,6 +132,19 @@ async def extract(tenant: Tenant, history: str, report: Report) -> None:
         report.check(history not in tenant.held, f"{tenant.mark}: {history} is gone")
         return
     _check_memory(tenant, memory, report)
+
+
+async def stream(tenant: Tenant, history: str, report: Report) -> None:
+    """A memory of the tenant's own texts, and chunks of them before it."""
+    try:
+        events = [each async for each in tenant.reader.extract_stream(history, QUERIES[0])]
+    except NotFound:
+        report.check(history not in tenant.held, f"{tenant.mark}: {history} is gone")
+        return
+    _check_marks(tenant, repr(events[:-1]), report)
+    report.check(isinstance(events[-1], Memory), f"{tenant.mark}: a stream without a memory")
+    if isinstance(events[-1], Memory):
+        _check_memory(tenant, events[-1], report)
 
 
 async def answer(tenant: Tenant, history: str, report: Report) -> None:
@@ -123,6 +164,8 @@ async def intrude(tenant: Tenant, history: str, report: Report) -> None:
     calls: list[Callable[[], Awaitable[object]]] = [
         lambda: client.ingest(history, [replace(tenant.turn(), text="intruded")]),
         lambda: client.delete(history),
+        lambda: client.delete_turns(history, ["1", "2", "3"]),
+        client.delete_tenant,
         client.reload_routers,
     ]
     if client is not tenant.reader:
@@ -135,11 +178,14 @@ async def intrude(tenant: Tenant, history: str, report: Report) -> None:
 
 
 ACTIONS: Mapping[Callable[[Tenant, str, Report], Awaitable[None]], int] = {
-    ingest: 30,
-    export: 15,
+    ingest: 27,
+    export: 13,
     listing: 10,
-    delete: 10,
-    extract: 15,
+    delete: 7,
+    delete_turns: 6,
+    delete_tenant: 2,
+    extract: 10,
+    stream: 5,
     answer: 5,
     intrude: 15,
 }

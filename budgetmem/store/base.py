@@ -7,7 +7,7 @@ by threads and by processes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -161,8 +161,9 @@ class Store(Protocol):
         """Names of those who have histories that hold turns, sorted."""
         ...
 
-    def histories(self, tenant: str) -> list[str]:
-        """Names of the tenant's histories that hold turns, sorted; with those that are damaged."""
+    def histories(self, tenant: str) -> Iterator[str]:
+        """Names of the tenant's histories that hold turns, sorted, with those that are damaged;
+        each is looked at when it is asked for, and nothing is held between them."""
         ...
 
     def info(self, tenant: str, history: str) -> HistoryInfo:
@@ -215,8 +216,13 @@ class Store(Protocol):
         """The vectors of the named units that (still) exist, by id. Raises NotFound."""
         ...
 
-    def turns(self, tenant: str, history: str) -> list[Turn]:
-        """All turns in order of arrival. Raises NotFound as `info` does."""
+    def turns(self, tenant: str, history: str) -> Iterator[Turn]:
+        """All turns in order of arrival. Raises NotFound as `info` does.
+
+        They are read in pages (`budgetmem.store.paging`), the first at once, and nothing is held
+        between them: turns that are written or erased meanwhile may be among them or not. The
+        iterator raises Conflict if the history was deleted and made again meanwhile.
+        """
         ...
 
     def contents(self, tenant: str, history: str) -> Contents:

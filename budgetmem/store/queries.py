@@ -19,6 +19,7 @@ from budgetmem.errors import ConfigError, Conflict
 from budgetmem.ranking import Ranked, nearest
 from budgetmem.store import rows
 from budgetmem.store.base import SessionChange, SessionState, Settings, Size
+from budgetmem.store.paging import Page, page_of
 
 
 def has_schema(db: sqlite3.Connection, path: Path) -> bool:
@@ -164,6 +165,16 @@ def vectors(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, NDArray[n
         (json.dumps(sorted(ids)),),
     )
     return {row["id"]: rows.vector(row["vector"]) for row in found}
+
+
+def page(db: sqlite3.Connection, after: int) -> Page:
+    """The turns that follow a place, as many as a page may have."""
+    found = db.execute(
+        f"SELECT {rows.TURN_COLUMNS} FROM turns WHERE seq > ? ORDER BY seq", (after,)
+    )
+    turns = page_of(map(rows.turn_from, found))
+    end = one(db, "SELECT seq FROM turns WHERE id = ?", turns[-1].id) if turns else after
+    return Page(meta(db, "epoch"), end, turns)
 
 
 def session_names(db: sqlite3.Connection) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ from budgetmem.store.base import (
     not_found,
 )
 from budgetmem.store.connection import connect, empty_log, faults, transaction
+from budgetmem.store.paging import Page, paged
 from budgetmem.store.paths import Paths, wipe
 from budgetmem.types import Turn
 
@@ -53,10 +55,10 @@ class SqliteStore:
         self._connect = connect
 
     def tenants(self) -> list[str]:
-        return [name for name in self._paths.tenants() if self.histories(name)]
+        return [name for name in self._paths.tenants() if any(self.histories(name))]
 
-    def histories(self, tenant: str) -> list[str]:
-        return [name for name in self._paths.histories(tenant) if self._is_there(tenant, name)]
+    def histories(self, tenant: str) -> Iterator[str]:
+        return (name for name in self._paths.histories(tenant) if self._is_there(tenant, name))
 
     def info(self, tenant: str, history: str) -> HistoryInfo:
         with self._existing(tenant, history) as db:
@@ -156,10 +158,12 @@ class SqliteStore:
         with self._existing(tenant, history) as db:
             return queries.vectors(db, ids)
 
-    def turns(self, tenant: str, history: str) -> list[Turn]:
+    def turns(self, tenant: str, history: str) -> Iterator[Turn]:
+        return paged(history, partial(self._page, tenant, history))
+
+    def _page(self, tenant: str, history: str, after: int) -> Page:
         with self._existing(tenant, history) as db:
-            found = db.execute(f"SELECT {rows.TURN_COLUMNS} FROM turns ORDER BY seq")
-            return [rows.turn_from(row) for row in found]
+            return queries.page(db, after)
 
     def contents(self, tenant: str, history: str) -> Contents:
         with self._existing(tenant, history) as db:

@@ -92,19 +92,27 @@ def decode_name(name: str, field: str, limits: Limits) -> str:
 
 def decode_turns(messages: Sequence[pb.Turn], limits: Limits) -> tuple[Turn, ...]:
     """At least one turn, each with id, speaker, text and a readable time."""
-    if not messages:
-        raise InvalidInput("turns", "must not be empty")
+    _check_count(messages, "turns", limits)
     return tuple(_decode_whole_turn(m, f"turns[{i}]", limits) for i, m in enumerate(messages))
 
 
-def decode_turn_ids(ids: Sequence[str]) -> tuple[str, ...]:
+def decode_turn_ids(ids: Sequence[str], limits: Limits) -> tuple[str, ...]:
     """At least one, none of them empty."""
-    if not ids:
-        raise InvalidInput("turn_ids", "must not be empty")
+    _check_count(ids, "turn_ids", limits)
     for place, each in enumerate(ids):
         if not each:
             raise InvalidInput(f"turn_ids[{place}]", "must not be empty")
     return tuple(ids)
+
+
+def _check_count(given: Sequence[object], field: str, limits: Limits) -> None:
+    if not given:
+        raise InvalidInput(field, "must not be empty")
+    if len(given) > limits.message_turns:
+        raise InvalidInput(
+            field,
+            f"are {len(given)}, {limits.message_turns} are the most of one message: send several",
+        )
 
 
 def _decode_whole_turn(message: pb.Turn, field: str, limits: Limits) -> Turn:

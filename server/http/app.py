@@ -18,8 +18,7 @@ from starlette.routing import Route as Mounted
 from starlette.types import ASGIApp
 
 from budgetmem.errors import BudgetMemError
-from budgetmem.info import Limits
-from server.http.endpoint import HEARTBEAT_S, Admit, Endpoint
+from server.http.endpoint import Admit, Bounds, Endpoint
 from server.http.faults import JSON, respond
 from server.http.middleware import Common, LocalNamesOnly
 from server.http.requests import FORWARDED, TIMEOUT_KEY
@@ -44,12 +43,11 @@ class Access:
 
 def create_app(
     channel: grpc.aio.Channel,
-    limits: Limits,
+    bounds: Bounds,
     access: Access,
     admit: Admit,
     *,
     pages: Sequence[BaseRoute] = (),
-    heartbeat_s: float = HEARTBEAT_S,
 ) -> ASGIApp:
     """The application in front of the gRPC server that `channel` leads to.
 
@@ -63,7 +61,7 @@ def create_app(
             Mounted(
                 # Names of histories may have slashes; the path comes here decoded.
                 route.path.replace("}", ":path}"),
-                Endpoint(route, channel, admit, limits.message_bytes, heartbeat_s=heartbeat_s),
+                Endpoint(route, channel, admit, bounds),
                 methods=[route.verb],
             )
             for route in ROUTES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from budgetmem.errors import ConfigError
 from budgetmem.hosts import is_loopback
 from budgetmem.info import Limits
 from server.http.options import HttpOptions
+from server.room import CallLimits, Rooms
 from server.security.options import TlsFiles
 from server.security.security import Security
+from server.security.tenants import Metadata
 
 CHANNEL = (
     ("grpc.max_receive_message_length", -1),
@@ -43,11 +45,14 @@ async def http_door(
     files: TlsFiles | None,
     security: Security,
     limits: Limits,
+    calls: CallLimits,
     *,
     local: Path | None,
     announce: Callable[[str], None],
+    admit: Callable[[str, Metadata], Awaitable[str]],
 ) -> AsyncIterator[None]:
-    """Answers over HTTP until the block ends, by the gRPC server that listens at `local`.
+    """Answers over HTTP until the block ends, by the gRPC server that listens at `local`; to those
+    whom `admit` lets in.
 
     Without `local` it does nothing. Raises ConfigError for an address that cannot be had, for a
     certificate that cannot work, and where the libraries are missing.
@@ -59,6 +64,7 @@ async def http_door(
     # Imported here: a server without HTTP does not need the libraries.
     try:
         from server.http.app import Access, create_app  # noqa: PLC0415
+        from server.http.endpoint import Bounds  # noqa: PLC0415
         from server.http.listening import listening  # noqa: PLC0415
         from server.http.pages import console_pages  # noqa: PLC0415
         from server.http.tls import tls_context  # noqa: PLC0415
@@ -71,7 +77,8 @@ async def http_door(
     access = Access(options.cors_origins, local_only)
     pages = console_pages() if options.console else ()
     async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
-        app = create_app(channel, limits, access, security.admit, pages=pages)
+        bounds = Bounds(limits, Rooms(calls))
+        app = create_app(channel, bounds, access, admit, pages=pages)
         async with listening(app, options.http_host, options.port, tls) as url:
             announce(f"http on {url}")
             yield

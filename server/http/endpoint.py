@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any
 
@@ -14,11 +15,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from budgetmem.info import Limits
 from server.http.faults import JSON, fault_of
 from server.http.framing import Framing, framing_of, to_json
 from server.http.middleware import request_id
 from server.http.requests import body_of, check_json, message_of, metadata_of, timeout_of
 from server.http.routes import Route
+from server.room import CallLimits, Rooms
 from server.security.tenants import Metadata
 
 HEARTBEAT_S = 15.0
@@ -27,31 +30,38 @@ HEARTBEAT_S = 15.0
 Call = Any
 """A call of gRPC's channel; its stubs know no messages but by type variables."""
 
-Admit = Callable[[str, Metadata], Awaitable[None]]
-"""Asked with `/package.Service/Method` and the call's metadata."""
+Admit = Callable[[str, Metadata], Awaitable[str]]
+"""Asked with `/package.Service/Method` and the call's metadata; gives the tenant."""
+
+BODY_S = 60.0
+"""For a whole body, however slowly it comes: 16 MiB in that time are 280 kB a second."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a request may take: messages within `limits`, a place in `rooms`, `body_s` seconds for
+    its body. A stream gives a sign of life every `heartbeat_s`."""
+
+    limits: Limits = field(default_factory=Limits)
+    rooms: Rooms = field(default_factory=lambda: Rooms(CallLimits()))
+    body_s: float = BODY_S
+    heartbeat_s: float = HEARTBEAT_S
 
 
 class Endpoint:
     """An ASGI application that answers the requests of one route.
 
-    `admit` raises what a caller is to be refused with before the body is read, of which there are
-    `most` bytes at most. Raises HTTPException, BudgetMemError and AioRpcError as long as nothing
+    `admit` raises what a caller is to be refused with before the body is read, and so do `bounds`
+    where there is no room. Raises HTTPException, BudgetMemError and AioRpcError as long as nothing
     was sent; after that a stream ends with an event that tells the error.
     """
 
     def __init__(
-        self,
-        route: Route,
-        channel: grpc.aio.Channel,
-        admit: Admit,
-        most: int,
-        *,
-        heartbeat_s: float = HEARTBEAT_S,
+        self, route: Route, channel: grpc.aio.Channel, admit: Admit, bounds: Bounds
     ) -> None:
         self._route = route
         self._admit = admit
-        self._most = most
-        self._heartbeat_s = heartbeat_s
+        self._bounds = bounds
         self._streams: bool = route.method.server_streaming
         response: Any = GetMessageClass(route.method.output_type)
         rpc: Any = channel.unary_stream if self._streams else channel.unary_unary
@@ -66,28 +76,30 @@ class Endpoint:
         framing = framing_of(request.headers.get("accept", "")) if self._streams else None
         metadata = metadata_of(request.headers, request_id(scope))
         timeout = timeout_of(request.headers)
-        await self._admit(self._route.grpc_path, metadata)
-        try:
-            message = await self._message(request)
-        except ClientDisconnect:
-            return
-        call = self._rpc(message, metadata=metadata, timeout=timeout)
-        try:
-            await while_there(
-                receive,
-                _unary(call, scope, receive, send)
-                if framing is None
-                else self._stream(call, framing, send),
-            )
-        finally:
-            call.cancel()
+        tenant = await self._admit(self._route.grpc_path, metadata)
+        with self._bounds.rooms.place(self._route.grpc_path, tenant):
+            try:
+                message = await self._message(request)
+            except ClientDisconnect:
+                return
+            call = self._rpc(message, metadata=metadata, timeout=timeout)
+            try:
+                await while_there(
+                    receive,
+                    _unary(call, scope, receive, send)
+                    if framing is None
+                    else self._stream(call, framing, send),
+                )
+            finally:
+                call.cancel()
 
     async def _message(self, request: Request) -> Message:
         body = b""
         if self._route.body is not None:
             check_json(request.headers)
-            body = await body_of(request, self._most)
-        return await message_of(self._route, request.path_params, body)
+            body = await body_of(request, self._bounds.limits.message_bytes, self._bounds.body_s)
+        most = self._bounds.limits.message_turns
+        return await message_of(self._route, request.path_params, body, most)
 
     async def _stream(self, call: Call, framing: Framing, send: Send) -> None:
         message = await call.read()
@@ -103,7 +115,7 @@ class Endpoint:
 
     async def _next(self, call: Call, framing: Framing, send: Send) -> Message:
         reading = asyncio.ensure_future(call.read())
-        while not (await asyncio.wait({reading}, timeout=self._heartbeat_s))[0]:
+        while not (await asyncio.wait({reading}, timeout=self._bounds.heartbeat_s))[0]:
             await _send_part(send, framing.heartbeat)
         message: Message = reading.result()
         return message

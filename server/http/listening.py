@@ -7,14 +7,54 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from budgetmem.errors import ConfigError
 
 GRACE_S = 2
 """For the last bytes of responses, when the server stops. Their calls have ended by then."""
+
+
+HEAD_S = 10.0
+"""For the head of a request, from the moment when the connection is ready for it."""
+
+
+class PatientProtocol(H11Protocol):
+    """Closes a connection that has no request under way for `head_s` seconds, however many bytes of
+    one have come: uvicorn waits for ever for the rest of a head, or of a refused body."""
+
+    def __init__(self, *args: Any, head_s: float, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(*args, **options)
+        self._head_s = head_s
+        self._giving_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        # First: what has come already may begin the next request.
+        self._wait()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+
+    def _wait(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+        self._giving_up = self.loop.call_later(self._head_s, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
 
 class _Guest(uvicorn.Server):
@@ -27,15 +67,20 @@ class _Guest(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, host: str, port: int, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None = None,
+    head_s: float = HEAD_S,
 ) -> AsyncIterator[str]:
-    """Serves the application until the block ends; gives its URL. Port 0 is any free one.
+    """Serves the application until the block ends; gives its URL. Port 0 is any free one. The head
+    of a request has `head_s` seconds to come.
 
     Raises ConfigError if the address cannot be had.
     """
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=cast("type[asyncio.Protocol]", partial(PatientProtocol, head_s=head_s)),
         ws="none",
         lifespan="off",
         log_config=None,

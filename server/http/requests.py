@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -66,8 +67,18 @@ def check_json(headers: Headers) -> None:
         raise HTTPException(415, f"the body must have the header `content-type: {JSON}`")
 
 
-async def body_of(request: Request, most: int) -> bytes:
-    """The body. Raises HTTPException where it has more than `most` bytes."""
+async def body_of(request: Request, most: int, seconds: float) -> bytes:
+    """The body. Raises HTTPException where it has more than `most` bytes, or takes longer to come
+    than `seconds`."""
+    try:
+        return await asyncio.wait_for(_read(request, most), seconds)
+    except asyncio.TimeoutError as exc:
+        # What is still to come would be taken for the next request.
+        headers = {"connection": "close"}
+        raise HTTPException(408, f"the body took longer than {seconds:g} s", headers) from exc
+
+
+async def _read(request: Request, most: int) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
@@ -76,18 +87,18 @@ async def body_of(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-async def message_of(route: Route, params: Mapping[str, Any], body: bytes) -> Message:
+async def message_of(route: Route, params: Mapping[str, Any], body: bytes, most: int) -> Message:
     """The request of the RPC.
 
-    Raises InvalidInput for a body that is not the canonical JSON of its message, and for one that
-    says other than the path.
+    Raises InvalidInput for a body that is not the canonical JSON of its message, for a list of more
+    than `most` items, and for a body that says other than the path.
     """
     whole, part = route.new_request()
     if route.body is not None:
         if len(body) > INLINE_BYTES:
-            await asyncio.to_thread(_parse, body, part)
+            await asyncio.to_thread(_parse, body, part, most)
         else:
-            _parse(body, part)
+            _parse(body, part, most)
     for name, value in params.items():
         if getattr(part, name) not in {"", value}:
             raise InvalidInput(name, "the body names another than the path")
@@ -95,11 +106,19 @@ async def message_of(route: Route, params: Mapping[str, Any], body: bytes) -> Me
     return whole
 
 
-def _parse(body: bytes, message: Message) -> None:
+def _parse(body: bytes, message: Message, most: int) -> None:
     try:
         # The library takes an empty array for an empty object.
         if not body.lstrip().startswith(b"{"):
             raise ParseError("an object begins with {")
+        _check_lists(body, most)
         Parse(body, message)
-    except (ParseError, ValueError) as exc:
+    except (ParseError, ValueError, RecursionError) as exc:
         raise InvalidInput("body", f"is not the JSON of {message.DESCRIPTOR.name}: {exc}") from exc
+
+
+def _check_lists(body: bytes, most: int) -> None:
+    """Before protobuf's library works on them: it takes seconds for what fits into a body."""
+    for name, value in json.loads(body.decode()).items():
+        if isinstance(value, list) and len(value) > most:
+            raise InvalidInput(name, f"are {len(value)}, {most} are the most: send several")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -80,9 +80,9 @@ class ObservedHistories:
         _note_tenant(tenant)
         return await self.inner.info(tenant, history)
 
-    async def export(self, tenant: str, history: str) -> Iterator[Turn]:
+    def export(self, tenant: str, history: str) -> AsyncIterator[Turn]:
         _note_tenant(tenant)
-        return await self.inner.export(tenant, history)
+        return self.inner.export(tenant, history)
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         _note_tenant(tenant)

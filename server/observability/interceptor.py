@@ -22,11 +22,12 @@ from prometheus_client import CollectorRegistry
 from server.errors import Context, Handler, Stream, Unary
 from server.observability import catalogue
 from server.observability.calls import REQUEST_ID_KEY, Call, begin, request_id_of, text_headers
+from server.security.permissions import SCOPES, is_open
 
 logger = logging.getLogger("access")
 
-OURS = "/budgetmem."
-"""Where the methods begin that are watched. Probes of health and reflection are not work."""
+OTHER = "/other"
+"""What calls of methods are taken for that are not in the protos: callers make up their names."""
 
 LATE_S = 0.1
 """A call whose caller leaves so shortly before its deadline, or later, was late: the two clocks did
@@ -59,7 +60,8 @@ class CallMetrics:
 class CallWatch(grpc.aio.ServerInterceptor):
     """The interceptor, to be the first of all. `clock` returns seconds.
 
-    A call's request id comes back in its trailing metadata.
+    A call's request id comes back in its trailing metadata. Calls that are refused are watched like
+    others. Probes of health and reflection are not: they are not work.
     """
 
     def __init__(
@@ -76,16 +78,27 @@ class CallWatch(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         handler: Handler | None = await continuation(handler_call_details)
         path = handler_call_details.method
-        if handler is None or handler.request_streaming or not path.startswith(OURS):
+        if handler is None or is_open(path):
             return handler
         metadata = tuple(handler_call_details.invocation_metadata or ())
         codec = (handler.request_deserializer, handler.response_serializer)
         # The stubs describe the handlers of threaded servers; ours are coroutines.
+        if handler.request_streaming:
+            # A refusal (`server.errors.refusal`): it fits calls of every kind, and sends nothing.
+            refuse: Any = self._watched(path, metadata, cast(Unary, handler.stream_stream))
+            return grpc.stream_stream_rpc_method_handler(refuse, *codec)
         if handler.response_streaming:
             stream: Any = self._watched_stream(path, metadata, cast(Stream, handler.unary_stream))
             return grpc.unary_stream_rpc_method_handler(stream, *codec)
         unary: Any = self._watched(path, metadata, cast(Unary, handler.unary_unary))
         return grpc.unary_unary_rpc_method_handler(unary, *codec)
+
+    def refused(
+        self, path: str, metadata: Iterable[tuple[str, str | bytes]], code: grpc.StatusCode
+    ) -> None:
+        """Tells of a call that another door refused, so that it never came here."""
+        call, span = self._begin(path, tuple(metadata))
+        self._end(call, code, 0.0, span)
 
     def _watched(
         self, path: str, metadata: Iterable[tuple[str, str | bytes]], behaviour: Unary
@@ -111,13 +124,8 @@ class CallWatch(grpc.aio.ServerInterceptor):
     def _watch(
         self, path: str, metadata: Iterable[tuple[str, str | bytes]], context: Context
     ) -> Iterator[None]:
-        call = Call(request_id_of(metadata), path.rpartition("/")[2])
-        # gRPC gives every call a task of its own: what is set in its context goes with it. It is
-        # not reset, because a stream that its caller left is ended in another context.
-        begin(call)
-        span = self._begin_span(path, call, metadata)
+        call, span = self._begin(path, metadata)
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
-        self._metrics.in_flight.labels(call.method).inc()
         started, code = self._clock(), grpc.StatusCode.UNKNOWN
         try:
             yield
@@ -130,6 +138,15 @@ class CallWatch(grpc.aio.ServerInterceptor):
             raise
         finally:
             self._end(call, code, self._clock() - started, span)
+
+    def _begin(self, path: str, metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Call, Span]:
+        known = path if path in SCOPES else OTHER
+        call = Call(request_id_of(metadata), known.rpartition("/")[2])
+        # gRPC gives every call a task of its own: what is set in its context goes with it. It is
+        # not reset, because a stream that its caller left is ended in another context.
+        begin(call)
+        self._metrics.in_flight.labels(call.method).inc()
+        return call, self._begin_span(known, call, metadata)
 
     def _begin_span(
         self, path: str, call: Call, metadata: Iterable[tuple[str, str | bytes]]

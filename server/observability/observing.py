@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
 
 from budgetmem.backbone import Models
+from budgetmem.errors import BudgetMemError
 from budgetmem.scheduling.tier_scheduler import SchedulerStats
 from budgetmem.tracing import NO_TRACER
 from server.engine import Engine
+from server.errors import status_of
 from server.observability import catalogue
 from server.observability.backbones import ModelMetrics, observed_models
 from server.observability.endpoint import metrics_endpoint
@@ -26,6 +28,10 @@ from server.observability.receipts import ReceiptMetrics
 from server.observability.scheduler import SchedulerCollector
 from server.observability.state import StateCollector
 from server.observability.tracing import exporting
+from server.security.tenants import Metadata
+
+Admit = Callable[[str, Metadata], Awaitable[str]]
+"""Gives the tenant of a call of `/package.Service/Method`, or raises why it is refused."""
 
 
 class Observability:
@@ -58,6 +64,18 @@ class Observability:
             pipeline=ObservedExtractor(engine.pipeline, self._receipts),
             metrics=partial(at_a_glance, self.registry),
         )
+
+    def admitting(self, admit: Admit) -> Admit:
+        """The same `admit` of another door (`Security.admit`); who is refused there is counted."""
+
+        async def watched(method: str, metadata: Metadata) -> str:
+            try:
+                return await admit(method, metadata)
+            except BudgetMemError as exc:
+                self.interceptor.refused(method, metadata, status_of(exc))
+                raise
+
+        return watched
 
     def watch_state(self, state: StateCollector) -> None:
         """Collects what the server is, from now on."""

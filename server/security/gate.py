@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import grpc
 
-from budgetmem.errors import BudgetMemError, PermissionDenied, Unauthenticated
+from budgetmem.errors import PermissionDenied, Unauthenticated
 from budgetmem.wire.requests import AUTHORIZATION_KEY
-from server.errors import Context, Handler, abort
+from server.errors import Handler, refusal
 from server.security.permissions import check_scope, is_open
 from server.security.principal import Principal, enter
 from server.security.tenants import Metadata, check_named
@@ -55,7 +55,7 @@ class Gate(grpc.aio.ServerInterceptor):
         try:
             principal = await self.admitted(method, metadata)
         except (Unauthenticated, PermissionDenied) as exc:
-            return _refusal(exc)
+            return refusal(exc)
         enter(principal)
         return await continuation(handler_call_details)
 
@@ -87,13 +87,3 @@ def _bearer(metadata: Metadata) -> str:
     if len(headers) > 1 or scheme.lower() != SCHEME or not credential:
         raise Unauthenticated(NOT_VALID)
     return credential
-
-
-def _refusal(error: BudgetMemError) -> Handler:
-    """A handler for a call of any kind, which ends it. Of a stream no message is waited for."""
-
-    async def refuse(_requests: object, context: Context) -> None:
-        await abort(context, error)
-
-    behaviour: Any = refuse
-    return grpc.stream_stream_rpc_method_handler(behaviour)

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from budgetmem.client.calls import BATCH_TURNS
 from budgetmem.info import Limits
 from budgetmem.validation import LIMITS, MAX_QUERY_BYTES
-from server.room import StoreLimits
+from server.room import CallLimits, Share
+
+CALLS = CallLimits()
 
 MAX_TURN_BYTES = 4 * LIMITS["text"]
 """A character has four bytes of UTF-8 at most."""
@@ -35,16 +38,30 @@ class LimitOptions:
         int, typer.Option(metavar="BYTES", min=1, help="Most text of a history, in UTF-8.")
     ] = Limits.history_bytes
 
+    max_message_turns: Annotated[
+        int,
+        typer.Option(metavar="TURNS", min=BATCH_TURNS, help="Most turns of one message."),
+    ] = Limits.message_turns
+
+    max_calls: Annotated[
+        int, typer.Option(metavar="CALLS", min=1, help="Most calls at a time, waiting ones too.")
+    ] = CALLS.calls.total
+    max_tenant_calls: Annotated[
+        int, typer.Option(metavar="CALLS", min=1, help="Of these, most of one tenant.")
+    ] = CALLS.calls.tenant
     max_store_calls: Annotated[
         int, typer.Option(metavar="CALLS", min=1, help="Most calls on histories at a time.")
-    ] = StoreLimits.calls
+    ] = CALLS.store.total
     max_tenant_store_calls: Annotated[
         int, typer.Option(metavar="CALLS", min=1, help="Of these, most of one tenant.")
-    ] = StoreLimits.tenant_calls
+    ] = CALLS.store.tenant
 
     @property
-    def store_limits(self) -> StoreLimits:
-        return StoreLimits(self.max_store_calls, self.max_tenant_store_calls)
+    def call_limits(self) -> CallLimits:
+        return CallLimits(
+            Share(self.max_calls, self.max_tenant_calls),
+            Share(self.max_store_calls, self.max_tenant_store_calls),
+        )
 
     @property
     def limits(self) -> Limits:
@@ -54,4 +71,5 @@ class LimitOptions:
             turn_bytes=self.max_turn_bytes,
             history_turns=self.max_history_turns,
             history_bytes=self.max_history_bytes,
+            message_turns=self.max_message_turns,
         )

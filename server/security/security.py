@@ -33,10 +33,12 @@ class Security:
         """Whether callers are asked for a credential."""
         return bool(self.interceptors)
 
-    async def admit(self, method: str, metadata: Metadata) -> None:
-        """Raises what the gate would refuse a call with, so that another door need not make it."""
+    async def admit(self, method: str, metadata: Metadata) -> str:
+        """The tenant of a call that another door is going to make. Raises what the gate would
+        refuse it with."""
         for gate in self.interceptors:
-            await gate.admitted(method, metadata)
+            return (await gate.admitted(method, metadata)).tenant
+        return self.tenants.of(metadata)
 
 
 def guarded(*authenticators: Authenticator, reflection: bool = False) -> Security:

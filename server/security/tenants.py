@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeAlias
-
-import grpc
+from typing import Protocol, TypeAlias
 
 from budgetmem.errors import PermissionDenied
 from budgetmem.wire.requests import TENANT_KEY
 from server.security.principal import Principal, caller
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 DEFAULT_TENANT = "default"
 
 
 class Tenants(Protocol):
-    """Tells the tenant of a running call."""
+    """Tells the tenant of a running call, of whose metadata."""
 
-    def of(self, context: Context) -> str: ...
+    def of(self, metadata: Metadata) -> str: ...
 
 
 class NamedTenants:
     """Whoever calls says whose histories are meant: for a port that only its owner reaches."""
 
-    def of(self, context: Context) -> str:
-        headers = dict(context.invocation_metadata() or ())
-        return str(headers.get(TENANT_KEY, DEFAULT_TENANT))
+    def of(self, metadata: Metadata) -> str:
+        return str(dict(metadata).get(TENANT_KEY, DEFAULT_TENANT))
 
 
 class ProvenTenants:
     """The credential says it, and nothing else. Without a verified caller it is Unauthenticated."""
 
-    def of(self, context: Context) -> str:
+    def of(self, metadata: Metadata) -> str:
         return caller().tenant
 
 

@@ -21,7 +21,7 @@ def test_a_store_that_loses_turns_is_found_out(tmp_path, monkeypatch):
         return {history: set(sorted(turns or set())[1:]) for history, turns in found.items()}
 
     monkeypatch.setattr(store_kills, "_read", forgetful)
-    assert run(tmp_path, 5, seed=7).lost > 0
+    assert run(tmp_path, KILLS, seed=7).lost > 0
 
 
 def test_only_the_last_call_of_a_killed_process_is_in_doubt():

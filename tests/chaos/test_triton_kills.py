@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.chaos.triton_kills import Kill
 
-FINE = {"answered": 5, "retryable": 3, "late": 0, "failed": 0}
+FINE = {"answered": 5, "retryable": 3, "late": 0, "failed": 0, "refused_without_hint": 0}
 
 
 def test_an_answer_or_something_to_retry_is_kept():

@@ -45,6 +45,7 @@ from budgetmem.types import (
 from server.doors import Doors
 from server.engine import Engine
 from server.observability.observing import Observability
+from server.room import CallLimits
 from server.security.security import Security
 
 CHUNK = Chunk("c1", "s1", datetime(2023, 5, 8, 13, 56), ("t1", "t2"), "Ana: hi\nBo: hi", 7, 0.5)
@@ -139,7 +140,8 @@ class FakeHistories:
         return HistoryInfo(history, settings, 1, len(turns), len(turns), times[0], times[-1])
 
     async def export(self, tenant, history):
-        return iter(self._turns(tenant, history))
+        for turn in self._turns(tenant, history):
+            yield turn
 
     async def delete(self, tenant, history):
         count = len(self._turns(tenant, history))
@@ -251,12 +253,13 @@ class Running:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0917  (most tests name one or two)
     serve: bool = True,
     security: Security | None = None,
     limits: Limits | None = None,
     seen: Observability | None = None,
     local: Path | None = None,
+    calls: CallLimits | None = None,
 ) -> Iterator[Running]:
     """The doors on a free port, and at `local`, in a thread and loop of their own; watched by
     `seen`."""
@@ -266,7 +269,7 @@ def running(
 
     async def start():
         info = replace(INFO, limits=limits or INFO.limits)
-        doors = Doors(limits, security, [seen.interceptor] if seen else ())
+        doors = Doors(limits, security, [seen.interceptor] if seen else (), calls)
         engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters(), lambda: SAMPLES)
         port = await doors.open("127.0.0.1", 0, local)
         if serve:

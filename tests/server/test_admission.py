@@ -9,9 +9,8 @@ from budgetmem.config import Profile, load_profile
 from budgetmem.errors import DeadlineExceeded, Overloaded
 from budgetmem.pipeline import ExtractRequest
 from budgetmem.types import Budget
-from server.admission import AdmittedExtractor, AdmittedHistories
+from server.admission import AdmittedExtractor
 from server.assembly import open_scheduler
-from server.room import Room, StoreLimits
 
 
 def profile(**scheduling) -> Profile:
@@ -97,40 +96,3 @@ async def test_too_many_of_one_tenant_are_refused_and_the_others_are_not():
             slow.go.release()
         await asyncio.gather(running, waiting, other)
     assert len(slow.started) == 3
-
-
-@dataclass
-class SlowHistories:
-    """Holds every call until told to go on."""
-
-    go: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __getattr__(self, name):
-        async def call(*given):
-            await self.go.wait()
-            return name, *given
-
-        return call
-
-
-CALLS = {
-    "ingest": ("trip", ()),
-    "list": (),
-    "info": ("trip",),
-    "export": ("trip",),
-    "delete": ("trip",),
-    "delete_turns": ("trip", ["t1"]),
-    "delete_tenant": (),
-}
-
-
-@pytest.mark.parametrize("name", CALLS)
-async def test_every_call_on_histories_needs_a_place(name):
-    slow = SlowHistories()
-    door = AdmittedHistories(slow, Room(StoreLimits(calls=1, tenant_calls=1)))
-    first = asyncio.ensure_future(getattr(door, name)("ana", *CALLS[name]))
-    await asyncio.sleep(0)
-    with pytest.raises(Overloaded):
-        await getattr(door, name)("ben", *CALLS[name])
-    slow.go.set()
-    assert await first == (name, "ana", *CALLS[name])

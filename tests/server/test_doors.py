@@ -141,9 +141,18 @@ def test_the_callers_deadline_reaches_the_pipeline_less_the_way_back(server, cha
 
 
 def test_a_cancelled_call_stops_the_work_at_once(server, channel):
+    """Within 200 ms: the best of several times counts, for the machine may be busy."""
     server.pipeline.takes_s = 60
+    assert any(seconds_to_cancel(server, channel) < 0.2 for _ in range(20))
+
+
+def seconds_to_cancel(server, channel):
+    server.pipeline.requests.clear()
+    server.pipeline.cancelled.clear()
     call = MemoryServiceStub(channel).Extract.future(pb.ExtractRequest(history="h", query="q"))
     while not server.pipeline.requests:
         time.sleep(0.005)
+    begin = time.monotonic()
     call.cancel()
-    assert server.pipeline.cancelled.wait(5)
+    assert server.pipeline.cancelled.wait(20)
+    return time.monotonic() - begin

@@ -10,11 +10,12 @@ from datetime import datetime, timezone
 
 import pytest
 
-from budgetmem.errors import ConfigError, Conflict, NotFound, StoreUnavailable
+from budgetmem.errors import ConfigError, Conflict, NotFound, Overloaded, StoreUnavailable
 from budgetmem.store.base import DeletionProof
 from budgetmem.types import Turn
 from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from server.errands import Errands
+from server.room import Share
 from tests.server.fake_engine import FakeHistories
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
@@ -111,8 +112,8 @@ class Slow(FakeHistories):
         return await super().delete(tenant, history)
 
 
-async def slow_and_two_histories(log, most=99):
-    forgotten, errands = [], Errands()
+async def slow_and_two_histories(log, most=99, share=None):
+    forgotten, errands = [], Errands(share)
     erasing = ErasingHistories(Slow(most), forgotten.append, log, errands)
     for history in ("trip", "work"):
         await erasing.ingest("ana", history, TURNS)
@@ -140,6 +141,32 @@ async def test_a_deletion_whose_caller_left_is_forgotten_and_recorded(log, file)
     records = [json.loads(line) for line in file.read_text().splitlines()]
     assert {each["scope"]: each["turns"] for each in records} == {"tenant": 4, "history": 1}
     assert erasing.inner.kept == {}
+
+
+async def test_a_deletion_whose_caller_left_keeps_its_place_until_it_is_recorded(log, file):
+    erasing, forgotten, errands = await slow_and_two_histories(log, share=Share(2, 1))
+    await erasing.ingest("bo", "home", TURNS)
+    call = asyncio.create_task(erasing.delete("ana", "trip"))
+    await erasing.inner.begun.wait()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    with pytest.raises(Overloaded, match="1 deletions of one tenant"):
+        await erasing.delete("ana", "work")
+    erasing.inner.go_on.set()
+    assert (await erasing.delete("bo", "home")).turns == 2, "others have their own"
+    await errands.close()
+    assert sorted(forgotten) == ["ana", "bo"], "what found no place deleted nothing"
+    assert (await erasing.delete("ana", "work")).turns == 2
+    assert len(file.read_text().splitlines()) == 3
+
+
+async def test_a_place_is_free_after_a_deletion_that_failed(log):
+    erasing, *_ = await slow_and_two_histories(log, share=Share(1, 1))
+    erasing.inner.go_on.set()
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            await erasing.delete("ana", "nowhere")
+    assert (await erasing.delete("ana", "trip")).turns == 2
 
 
 async def test_what_was_deleted_before_a_failure_is_recorded(log, file):
@@ -187,4 +214,4 @@ async def test_all_else_is_left_to_the_histories(erasing):
     assert (await erasing.ingest("ana", "trip", TURNS)).added == 2
     assert list(await erasing.list("ana")) == ["trip"]
     assert (await erasing.info("ana", "trip")).turns == 2
-    assert list(await erasing.export("ana", "trip")) == TURNS
+    assert [each async for each in erasing.export("ana", "trip")] == TURNS

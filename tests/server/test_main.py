@@ -12,7 +12,7 @@ from budgetmem.info import Limits
 from server import serving
 from server.http.options import HttpOptions
 from server.observability.options import ObservabilityOptions
-from server.room import StoreLimits
+from server.room import CallLimits, Share
 from server.security.options import SecurityOptions
 
 
@@ -101,11 +101,13 @@ def test_security_and_limits_reach_the_server(app, served, tmp_path):
     arguments += ["--jwt-issuer", "i", "--keys-file", str(tmp_path / "k.json"), "--insecure"]
     arguments += ["--auth", "--no-reflection", "--max-history-turns", "7"]
     arguments += ["--max-store-calls", "9", "--max-tenant-store-calls", "3"]
+    arguments += ["--max-calls", "50", "--max-tenant-calls", "20"]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     plain, secure = served
     assert (plain.security, plain.limits) == (SecurityOptions(), Limits())
     assert secure.limits == Limits(history_turns=7)
-    assert (plain.store_limits, secure.store_limits) == (StoreLimits(), StoreLimits(9, 3))
+    assert plain.call_limits == CallLimits()
+    assert secure.call_limits == CallLimits(Share(50, 20), Share(9, 3))
     assert secure.security == SecurityOptions(
         auth=True,
         keys_file=tmp_path / "k.json",

@@ -1,4 +1,4 @@
-"""Calls on histories: so many at a time, in total and of one tenant."""
+"""So much at a time, in total and of one tenant."""
 
 from contextlib import ExitStack
 
@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.errors import Overloaded
-from server.room import Room, StoreLimits
+from server.room import Room, Share
 
 
 def test_who_finds_no_place_is_told_to_come_back():
-    room = Room(StoreLimits(calls=2, tenant_calls=2))
-    refusal = pytest.raises(Overloaded)
+    room = Room(Share(2, 2), "calls")
+    refusal = pytest.raises(Overloaded, match="2 calls in all")
     with room.place("ana"), room.place("ben"), refusal as refused, room.place("cyn"):
         pass
     assert refused.value.retry_after_ms > 0
@@ -21,37 +21,49 @@ def test_who_finds_no_place_is_told_to_come_back():
 
 
 def test_one_tenant_leaves_room_for_others():
-    room = Room(StoreLimits(calls=5, tenant_calls=2))
+    room = Room(Share(5, 2), "calls")
     with room.place("ana"), room.place("ana"):
-        with pytest.raises(Overloaded, match="2 calls of this tenant"), room.place("ana"):
+        with pytest.raises(Overloaded, match="2 calls of one tenant"), room.place("ana"):
             pass
         with room.place("ben"):
             pass
 
 
 def test_a_call_that_fails_gives_its_place_back():
-    room = Room(StoreLimits(calls=1, tenant_calls=1))
+    room = Room(Share(1, 1), "calls")
     with pytest.raises(ValueError, match="disk"), room.place("ana"):
         raise ValueError("disk")
     with room.place("ana"):
         pass
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
-def test_no_more_than_may_be_are_inside(steps):
-    limits = StoreLimits(calls=4, tenant_calls=2)
-    room, inside = Room(limits), []
-    for tenant, leaves in steps:
+def test_large_things_take_more_of_it_and_anything_goes_where_nothing_else_is():
+    room = Room(Share(100, 60), "bytes")
+    with room.place("ana", 50):
+        with pytest.raises(Overloaded), room.place("ana", 11):
+            pass
+        with room.place("ana", 10), pytest.raises(Overloaded), room.place("ben", 41):
+            pass
+    with room.place("ana", 1000), pytest.raises(Overloaded), room.place("ben", 1):
+        pass
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3), st.booleans()), max_size=60))
+def test_no_more_than_may_be_is_inside(steps):
+    share = Share(7, 4)
+    room, inside = Room(share, "calls"), []
+    for tenant, size, leaves in steps:
         if leaves and inside:
-            inside.pop(0)[1].close()
+            inside.pop(0)[-1].close()
             continue
         place = ExitStack()
-        held = [name for name, _ in inside]
-        full = len(held) >= limits.calls or held.count(tenant) >= limits.tenant_calls
+        total = sum(held for _, held, _ in inside)
+        own = sum(held for name, held, _ in inside if name == tenant)
+        full = (total and total + size > share.total) or (own and own + size > share.tenant)
         try:
-            place.enter_context(room.place(tenant))
+            place.enter_context(room.place(tenant, size))
         except Overloaded:
             assert full
         else:
             assert not full
-            inside.append((tenant, place))
+            inside.append((tenant, size, place))

@@ -57,7 +57,7 @@ def target(request, tmp_path):
 def test_a_copy_is_found_exported_and_written_to_as_the_original(source, target):
     copied = copy_history(source, target, "ana", "trip")
     assert (copied.status, copied.turns, copied.chunks) == ("copied", 5, 5)
-    assert target.turns("ana", "trip") == TALK
+    assert list(target.turns("ana", "trip")) == TALK
     assert target.info("ana", "trip") == source.info("ana", "trip")
 
     async def seen(store):

@@ -97,7 +97,7 @@ def test_any_history_is_found_alike(both, data):
         ]
         vectors = [{key: some.tolist() for key, some in each.vectors.items()} for each in found]
         info = await histories.info("t", name)
-        return proof, found, vectors, info, list(await histories.export("t", name))
+        return proof, found, vectors, info, [each async for each in histories.export("t", name)]
 
     first, second = (asyncio.run(seen(store)) for store in both)
     assert first == second

@@ -38,7 +38,7 @@ def histories(store):
 
 
 async def kept(histories):
-    return [turn.id for turn in await histories.export("acme", "trip")]
+    return [turn.id async for turn in histories.export("acme", "trip")]
 
 
 @pytest.mark.parametrize("before", [0, 2])

@@ -24,7 +24,7 @@ def test_deletion_counts_what_it_removed_and_leaves_no_byte_of_it(store, tmp_pat
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(secret.encode() not in path.read_bytes() for path in left)
     assert all(path.parent.name == ".locks" for path in left)
-    assert store.histories("t") == []
+    assert list(store.histories("t")) == []
 
 
 def test_rows_are_wiped_even_before_the_file_goes(store, tmp_path, monkeypatch):
@@ -36,9 +36,9 @@ def test_rows_are_wiped_even_before_the_file_goes(store, tmp_path, monkeypatch):
     assert proof.remaining > 0, "files that stay are reported"
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or secret.encode() not in path.read_bytes()
-    assert store.histories("t") == []
+    assert list(store.histories("t")) == []
     with pytest.raises(NotFound):
-        store.turns("t", "h")
+        list(store.turns("t", "h"))
     epoch = store.snapshot("t", "h", [], []).epoch
     store.write("t", "h", epoch, SETTINGS, [change("a", ["new"])])
     assert [turn.text for turn in store.turns("t", "h")] == ["new"]
@@ -49,7 +49,7 @@ def test_a_newer_version_is_refused(store, tmp_path):
     with sqlite3.connect(tmp_path / "t" / "h.db") as db:
         db.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
     with pytest.raises(ConfigError, match=r"newer BudgetMem \(store version 99"):
-        store.turns("t", "h")
+        list(store.turns("t", "h"))
 
 
 def test_a_foreign_file_is_refused(store, tmp_path):

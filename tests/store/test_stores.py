@@ -23,7 +23,7 @@ def test_turns_come_back_in_order_of_arrival_with_every_field(store):
     )
     bare = Turn("t0", "Ben", "x")
     store.write("t", "h", None, SETTINGS, [SessionChange("s", 0, (full, bare), (), frozenset())])
-    assert store.turns("t", "h") == [full, bare]
+    assert list(store.turns("t", "h")) == [full, bare]
 
 
 def test_info_counts(store):
@@ -123,7 +123,7 @@ def test_an_unknown_history_is_named(store, call):
 
 def test_tenants_do_not_see_each_other(store):
     store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
-    assert store.histories("u") == []
+    assert list(store.histories("u")) == []
     with pytest.raises(NotFound):
         store.info("u", "h")
 

@@ -17,6 +17,7 @@ from benchmarks.chaos.fuzz.verdict import name_of_death as name_of
 from benchmarks.chaos.fuzz.worker import Job
 
 BUILT = ROOT / "build" / "fuzz" / "csrc" / "fuzz"
+SOURCES = ROOT / "csrc" / "fuzz"
 MOST_BYTES = 1024
 
 
@@ -24,6 +25,11 @@ def built() -> Mapping[str, Path]:
     """The programs that there are, by the name of their target."""
     files = [path for path in sorted(BUILT.glob("fuzz_*")) if os.access(path, os.X_OK)]
     return {path.name.replace("fuzz_", "csrc-"): path for path in files}
+
+
+def named() -> set[str]:
+    """The targets that there are sources of."""
+    return {f"csrc-{path.stem}" for path in SOURCES.glob("*.cpp")}
 
 
 def run(job: Job, tell: Tell = lambda done: None) -> Verdict:

@@ -49,6 +49,12 @@ def runners() -> Mapping[str, Runner]:
     }
 
 
+def not_built() -> list[str]:
+    """Targets that cannot be run before `make fuzz` has built them, as far as it has not."""
+    sanitized = [] if _cores() else [f"{name}.sanitized" for name in NATIVE]
+    return [*sanitized, *sorted(libfuzzer.named() - set(libfuzzer.built()))]
+
+
 def chosen(patterns: Sequence[str]) -> Mapping[str, Runner]:
     """The targets that are meant; names may have wildcards."""
     return {

@@ -15,10 +15,14 @@ from budgetmem.chunking import Unit, instant
 from budgetmem.ranking import Ranked, nearest
 from budgetmem.store import rows
 from budgetmem.store.base import SessionState, Settings, Size
+from budgetmem.store.paging import Page, page_of
 from budgetmem.store.postgres.database import Connection
 from budgetmem.store.postgres.schema import check_version
 from budgetmem.store.words import Corpus, ranked, tokenized
 from budgetmem.types import Turn
+
+_ROWS_AT_ONCE = 32
+"""Of a page, brought from the server together."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,21 @@ def holds_turns(db: Connection, of: History) -> bool:
 def count(db: Connection, table: str, of: History) -> int:
     """Number of rows."""
     return int(one(db, f"SELECT count(*) FROM {table} WHERE history = %s", of.id))
+
+
+def page(db: Connection, of: History, after: int) -> Page:
+    """The turns that follow a place, as many as a page may have."""
+    # A cursor of the server's: one of the client's would bring all turns at once.
+    with db.cursor("page") as found:
+        found.itersize = _ROWS_AT_ONCE
+        found.execute(
+            f"SELECT {rows.TURN_COLUMNS} FROM turns WHERE history = %s AND seq > %s ORDER BY seq",
+            (of.id, after),
+        )
+        turns = page_of(map(rows.turn_from, found))
+    last = turns[-1].id if turns else None
+    end = one(db, "SELECT seq FROM turns WHERE history = %s AND id = %s", of.id, last)
+    return Page(of.epoch, after if end is None else end, turns)
 
 
 def size(db: Connection, of: History) -> Size:

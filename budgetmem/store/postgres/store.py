@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from budgetmem.backbone import Vectors
 from budgetmem.errors import Conflict, InvalidInput
@@ -27,6 +28,7 @@ from budgetmem.store.base import (
     check_size,
     not_found,
 )
+from budgetmem.store.paging import Page, paged
 from budgetmem.store.paths import encode
 from budgetmem.store.postgres import changes as writing
 from budgetmem.store.postgres import erasures, queries, schema
@@ -65,7 +67,7 @@ class PostgresStore:
             )
             return [row["tenant"] for row in found]
 
-    def histories(self, tenant: str) -> list[str]:
+    def histories(self, tenant: str) -> Iterator[str]:
         _check_name("tenant", tenant)
         with self._database.reading() as db:
             schema.version(db)
@@ -74,7 +76,7 @@ class PostgresStore:
                 " (SELECT FROM turns WHERE history = histories.id) ORDER BY name",
                 (tenant,),
             )
-            return [row["name"] for row in found]
+            return iter([row["name"] for row in found])
 
     def info(self, tenant: str, history: str) -> HistoryInfo:
         with self._existing(tenant, history) as (db, of, settings):
@@ -160,9 +162,12 @@ class PostgresStore:
         with self._existing(tenant, history) as (db, of, _):
             return queries.vectors(db, of, ids)
 
-    def turns(self, tenant: str, history: str) -> list[Turn]:
+    def turns(self, tenant: str, history: str) -> Iterator[Turn]:
+        return paged(history, partial(self._page, tenant, history))
+
+    def _page(self, tenant: str, history: str, after: int) -> Page:
         with self._existing(tenant, history) as (db, of, _):
-            return queries.turns(db, of)
+            return queries.page(db, of, after)
 
     def contents(self, tenant: str, history: str) -> Contents:
         with self._existing(tenant, history) as (db, of, settings):

@@ -13,6 +13,7 @@ import httpx
 
 from budgetmem.info import Limits
 from server.http.app import Access, create_app
+from server.http.endpoint import Bounds
 from server.http.listening import listening
 from server.security.security import Security
 from tests.server.fake_engine import Running, running
@@ -34,31 +35,33 @@ def open_house(
     limits=None,
     tls=None,
     security=None,
-    heartbeat_s=15.0,
+    bounds=None,
+    head_s=10.0,
     serve=True,
     pages=(),
     seen=None,
 ) -> Iterator[House]:
-    """A server on any free port, watched by `seen`, with signs of life of silent streams every
-    `heartbeat_s`."""
+    """A server on any free port, watched by `seen`.
+
+    Its HTTP door has `bounds`, or else `limits`.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         running(serve, security, limits, seen, Path(folder) / "grpc") as server,
     ):
-        stack = AsyncExitStack()
+        stack, admit = AsyncExitStack(), (security or Security()).admit
 
         async def start():
             channel = grpc.aio.insecure_channel(f"unix:{folder}/grpc")
             await stack.enter_async_context(channel)
             app = create_app(
                 channel,
-                limits or Limits(),
+                bounds or Bounds(limits or Limits()),
                 access or Access(),
-                (security or Security()).admit,
-                heartbeat_s=heartbeat_s,
+                admit if seen is None else seen.admitting(admit),
                 pages=pages,
             )
-            return await stack.enter_async_context(listening(app, "127.0.0.1", 0, tls))
+            return await stack.enter_async_context(listening(app, "127.0.0.1", 0, tls, head_s))
 
         url = server.call(start())
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:

@@ -20,6 +20,7 @@ from budgetmem.errors import (
     StoreDamaged,
 )
 from budgetmem.info import Limits
+from server.http.endpoint import Bounds
 from server.http.openapi import OUT
 from server.http.routes import ROUTES
 from server.security.security import guarded
@@ -141,10 +142,25 @@ def test_events_come_while_the_work_goes_on(house):
 
 
 def test_whoever_leaves_stops_the_work(house):
+    """Within 200 ms: the best of several times counts, for the machine may be busy."""
     house.grpc.pipeline.takes_s = 60
-    with pytest.raises(httpx.ReadTimeout):
-        house.http.post("/v1/histories/h:extract", json={"query": "q"}, timeout=2)
-    assert house.grpc.pipeline.cancelled.wait(20)
+    assert any(seconds_to_notice(house) < 0.2 for _ in range(20))
+
+
+def seconds_to_notice(house):
+    pipeline, url = house.grpc.pipeline, httpx.URL(house.url)
+    pipeline.requests.clear()
+    pipeline.cancelled.clear()
+    with socket.create_connection((url.host, url.port), 60) as plain:
+        plain.sendall(
+            b"POST /v1/histories/h:extract HTTP/1.1\r\nhost: localhost\r\n"
+            b'content-type: application/json\r\ncontent-length: 14\r\n\r\n{"query": "q"}'
+        )
+        while not pipeline.requests:
+            time.sleep(0.005)
+    begin = time.monotonic()
+    assert pipeline.cancelled.wait(20)
+    return time.monotonic() - begin
 
 
 def test_a_deadline_ends_the_work(house):
@@ -331,7 +347,7 @@ def test_a_large_body_is_read_whole(house):
     ],
 )
 def test_a_silent_stream_gives_signs_of_life(accept, sign, end):
-    with open_house(heartbeat_s=0.05) as lively:
+    with open_house(bounds=Bounds(heartbeat_s=0.05)) as lively:
         lively.grpc.pipeline.takes_s = 0.5
         asked = {"json": {"query": "q"}, "headers": {"accept": accept}}
         text = lively.http.post("/v1/histories/h:extractStream", **asked).text
@@ -340,7 +356,7 @@ def test_a_silent_stream_gives_signs_of_life(accept, sign, end):
 
 
 def test_signs_of_life_among_lines_are_no_messages():
-    with open_house(heartbeat_s=0.05) as lively:
+    with open_house(bounds=Bounds(heartbeat_s=0.05)) as lively:
         lively.grpc.pipeline.takes_s = 0.5
         asked = {"json": {"query": "q"}, "headers": {"accept": "application/x-ndjson"}}
         lines = lively.http.post("/v1/histories/h:extractStream", **asked).text.splitlines()

@@ -30,7 +30,7 @@ junk = st.recursive(
 
 
 async def parsed(rpc, body, **params):
-    return await message_of(BY_RPC[rpc], params, body)
+    return await message_of(BY_RPC[rpc], params, body, 10)
 
 
 @given(st.binary(max_size=50) | junk.map(lambda value: json.dumps(value).encode()))

@@ -19,8 +19,11 @@ from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from server.logs import CallNames
 from server.observability.calls import REQUEST_ID_KEY, current_call
 from server.observability.observing import Observability
+from server.security.security import guarded
 from tests.server.fake_engine import running
+from tests.server.http.house import open_house
 from tests.server.observability.samples import exposed, value
+from tests.server.security.test_gate import CALLERS
 
 QUERY = pb.ExtractRequest(history="trip", query="When did Ana move?")
 TURN = pb.Turn(id="1", speaker="Ana", text="hi")
@@ -176,6 +179,54 @@ def test_what_is_not_ours_is_not_watched(server, seen):
         with failing(grpc.StatusCode.UNIMPLEMENTED):
             unknown(b"", timeout=20)
     assert codes(seen) == {}
+
+
+@pytest.fixture
+def locked(seen):
+    with running(seen=seen, security=guarded(CALLERS)) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("method", "counted"),
+    [
+        ("/budgetmem.v1.MemoryService/Extract", "Extract"),
+        ("/budgetmem.v1.MemoryService/ExtractStream", "ExtractStream"),
+        ("/budgetmem.v1.MemoryService/Extract2", "other"),
+        ("/budgetmem.v1.Extract/x", "other"),
+        ("/somebody.elses/Extract", "other"),
+    ],
+)
+def test_calls_that_are_refused_are_counted_under_names_of_ours(
+    locked, seen, lines, method, counted
+):
+    with grpc.insecure_channel(locked.address) as channel:
+        call = channel.unary_unary(method)
+        with failing(grpc.StatusCode.UNAUTHENTICATED) as caught:
+            call(b"", timeout=20, metadata=[(REQUEST_ID_KEY, "mine-3")])
+    assert dict(caught.value.trailing_metadata())[REQUEST_ID_KEY] == "mine-3"
+    [line] = lines.wait(1)
+    assert (line["method"], line["request_id"], line["tenant"]) == (counted, "mine-3", "")
+    assert codes(seen) == {(counted, "UNAUTHENTICATED"): 1}
+    assert value(seen.registry, "budgetmem_requests_in_flight", method=counted) == 0
+
+
+def test_a_scope_that_is_lacking_is_counted(locked, seen, lines):
+    with grpc.insecure_channel(locked.address) as channel:
+        headers = [("authorization", "Bearer reader")]
+        with failing(grpc.StatusCode.PERMISSION_DENIED):
+            MemoryServiceStub(channel).Ingest(pb.IngestRequest(), metadata=headers, timeout=20)
+    lines.wait(1)
+    assert codes(seen) == {("Ingest", "PERMISSION_DENIED"): 1}
+
+
+def test_what_the_http_door_refuses_is_counted_too(seen, lines):
+    with open_house(seen=seen, security=guarded(CALLERS)) as house:
+        assert house.http.get("/v1/info", headers={"x-request-id": "mine-4"}).status_code == 401
+        granted = {"authorization": "Bearer ana"}
+        assert house.http.get("/v1/info", headers=granted).status_code == 200
+        assert lines.wait(2)[0]["request_id"] == "mine-4"
+    assert codes(seen) == {("GetInfo", "UNAUTHENTICATED"): 1, ("GetInfo", "OK"): 1}
 
 
 def test_the_callers_request_id_comes_back_and_stands_in_the_log(stub, lines):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import grpc
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -14,8 +15,10 @@ from budgetmem.client.calls import batches
 from budgetmem.commands.grouped import grouped
 from budgetmem.errors import HistoryFull, InvalidInput
 from budgetmem.info import Limits
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from server.assembly import build_engine
-from server.room import StoreLimits
+from server.room import CallLimits
 from server.security.limit_options import MAX_TURN_BYTES, LimitOptions
 from tests.fakes import scripted
 from tests.server.fake_engine import running
@@ -80,6 +83,24 @@ def test_a_message_of_exactly_the_limit_passes(client):
         client.ingest("h", [turn(id="exact", metadata={"k": "x" * (label + 1)})])
 
 
+def test_a_message_of_too_many_turns_is_refused_and_one_of_as_many_is_not():
+    with running(limits=Limits(message_turns=300)) as server:
+        call = MemoryServiceStub(grpc.insecure_channel(server.address))
+
+        def ingest(count):
+            turns = [pb.Turn(id=f"{n}", speaker="Ana", text="x") for n in range(count)]
+            return call.Ingest(pb.IngestRequest(history="h", turns=turns), timeout=20)
+
+        assert ingest(300).added == 300
+        with pytest.raises(grpc.RpcError, match="300 are the most of one message") as caught:
+            ingest(301)
+        assert dict(caught.value.trailing_metadata())["budgetmem-field"] == "turns"
+        gone = pb.DeleteTurnsRequest(history="h", turn_ids=[f"{n}" for n in range(301)])
+        with pytest.raises(grpc.RpcError, match="300 are the most of one message") as caught:
+            call.DeleteTurns(gone, timeout=20)
+        assert dict(caught.value.trailing_metadata())["budgetmem-field"] == "turn_ids"
+
+
 def test_a_full_history_is_an_error_that_names_the_turns(tmp_path):
     models = ModelSet(scripted(), HashEncoder(), ScriptedTagger())
     engine = build_engine(PROFILE, models, tmp_path, limits=Limits(history_turns=2))
@@ -95,8 +116,8 @@ def test_a_full_history_is_an_error_that_names_the_turns(tmp_path):
 
 def test_options_are_the_limits_and_their_defaults_too():
     assert LimitOptions().limits == Limits()
-    assert LimitOptions().store_limits == StoreLimits()
-    of_calls = {"max_store_calls", "max_tenant_store_calls"}
+    assert LimitOptions().call_limits == CallLimits()
+    of_calls = {f"max_{of}{what}calls" for of in ("", "tenant_") for what in ("", "store_")}
     assert {f"max_{f.name}" for f in fields(Limits)} - {"max_name_bytes"} == {
         f.name for f in fields(LimitOptions)
     } - of_calls
@@ -124,7 +145,8 @@ def test_options_reach_the_limits(run):
     assert run(
         *("--max-message-bytes", "2048", "--max-query-bytes", "100", "--max-turn-bytes", "200"),
         *("--max-history-turns", "300", "--max-history-bytes", "400"),
-    ) == Limits(2048, 100, 200, 256, 300, 400)
+        *("--max-message-turns", "500"),
+    ) == Limits(2048, 100, 200, 256, 300, 400, 500)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +157,8 @@ def test_options_reach_the_limits(run):
         ("--max-turn-bytes", 1, MAX_TURN_BYTES),
         ("--max-history-turns", 1, None),
         ("--max-history-bytes", 1, None),
+        # Our own clients send so many.
+        ("--max-message-turns", 256, None),
     ],
 )
 def test_options_have_bounds(run, option, lowest, highest):

@@ -169,7 +169,7 @@ def test_documents_and_their_packing_are_the_references():
         if vector["tokenizer"] != "word" or max(map(Words().count, headed)) > room:
             continue
         uncut += 1
-        units = pack("", [Line("", each, 0) for each in headed], room, Words())
+        units = list(pack("", [Line("", each, 0) for each in headed], room, Words()))
         packed = ["\n\n".join(line.text for line in unit.lines) for unit in units]
         assert [sha(each) for each in packed] == [c["sha256"] for c in vector["chunks"]]
     assert uncut == 1

@@ -693,7 +693,9 @@ class IngestRequest(_message.Message):
     """The history's name, unique within the tenant. Required."""
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
-        """The turns, in order. At least one; the whole message must stay below the server's limit."""
+        """The turns, in order. At least one, and no more than the server's limit of a message, which also
+        bounds its bytes.
+        """
 
     def __init__(
         self,
@@ -1208,7 +1210,7 @@ class DeleteTurnsRequest(_message.Message):
     """The history's name. Required."""
     @_builtins.property
     def turn_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the turns. At least one."""
+        """Ids of the turns. At least one, and no more than the server's limit of turns of a message."""
 
     def __init__(
         self,
@@ -1820,6 +1822,7 @@ class Limits(_message.Message):
     NAME_BYTES_FIELD_NUMBER: _builtins.int
     HISTORY_TURNS_FIELD_NUMBER: _builtins.int
     HISTORY_BYTES_FIELD_NUMBER: _builtins.int
+    MESSAGE_TURNS_FIELD_NUMBER: _builtins.int
     message_bytes: _builtins.int
     """Largest message in bytes, both ways."""
     query_bytes: _builtins.int
@@ -1832,6 +1835,8 @@ class Limits(_message.Message):
     """Most turns of a history."""
     history_bytes: _builtins.int
     """Most text of a history in bytes of UTF-8, names and labels of its turns included."""
+    message_turns: _builtins.int
+    """Most turns of one message: send more in several."""
     def __init__(
         self,
         *,
@@ -1841,10 +1846,11 @@ class Limits(_message.Message):
         name_bytes: _builtins.int = ...,
         history_turns: _builtins.int = ...,
         history_bytes: _builtins.int = ...,
+        message_turns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["history_bytes", b"history_bytes", "history_turns", b"history_turns", "message_bytes", b"message_bytes", "name_bytes", b"name_bytes", "query_bytes", b"query_bytes", "turn_bytes", b"turn_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history_bytes", b"history_bytes", "history_turns", b"history_turns", "message_bytes", b"message_bytes", "message_turns", b"message_turns", "name_bytes", b"name_bytes", "query_bytes", b"query_bytes", "turn_bytes", b"turn_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

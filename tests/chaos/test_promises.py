@@ -1,0 +1,136 @@
+"""What counts as kept, and what does not: each part of the benchmark can fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.chaos import __main__ as chaos
+from benchmarks.chaos.footprint import Footprint
+from benchmarks.chaos.fuzz import libfuzzer, suite
+from benchmarks.chaos.fuzz.targets import NATIVE
+from benchmarks.chaos.fuzz.verdict import Found, Verdict
+from benchmarks.chaos.overload import FLOOD_S, Overload, recovered
+from benchmarks.chaos.soak import DESCRIPTORS, Soak, _median
+from benchmarks.chaos.store_flood import MOST_MORE_BYTES, StoreFlood
+from benchmarks.chaos.triton_kills import PROMISED_S, Kill
+
+FINE = {"answered": 500, "retryable": 3, "late": 0, "failed": 0, "refused_without_hint": 0}
+WARM = Footprint(1000, 2000, 50, 4, 4096)
+SOAK = Soak(20.0, WARM, WARM, FINE)
+OVERLOAD = Overload(
+    sustained=2.0,
+    offered=20.0,
+    before_bytes=1000,
+    most_bytes=1400,
+    before_s=0.5,
+    after_s=0.6,
+    recovery_s=3.0,
+    requests=FINE,
+)
+FLOOD = StoreFlood(1000, 2000, 1.0, FINE, FINE)
+
+
+def test_service_that_comes_back_in_time_is_kept_and_later_is_not():
+    assert Kill("Triton", PROMISED_S, FINE).kept
+    assert not Kill("Triton", PROMISED_S + 0.1, FINE).kept
+
+
+@pytest.mark.parametrize("wrong", ["late", "failed", "refused_without_hint"])
+def test_a_request_that_is_lost_in_a_kill_is_not_kept(wrong):
+    assert not Kill("Triton", 1.0, FINE | {wrong: 1}).kept
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        replace(WARM, server_bytes=1300),
+        replace(WARM, triton_bytes=2300),
+        replace(WARM, descriptors=50 + DESCRIPTORS + 1),
+        replace(WARM, shared_files=5),
+        replace(WARM, shared_bytes=4097),
+    ],
+)
+def test_whatever_grows_in_a_soak_is_not_kept(end):
+    assert SOAK.kept
+    assert not replace(SOAK, end=end).kept
+
+
+@pytest.mark.parametrize("wrong", ["late", "failed"])
+def test_a_request_that_ends_otherwise_in_a_soak_is_not_kept(wrong):
+    assert not replace(SOAK, requests=FINE | {wrong: 1}).kept
+
+
+def test_each_figure_of_a_footprint_has_a_median_of_its_own():
+    samples = [Footprint(n, 9 - n, n * n, 5 - n, 0) for n in range(5)]
+    assert _median(samples) == Footprint(2, 7, 4, 3, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"most_bytes": 1501},
+        {"recovery_s": None},
+        {"requests": FINE | {"failed": 1}},
+        {"requests": FINE | {"refused_without_hint": 1}},
+        {"requests": FINE | {"answered": int(0.4 * 2.0 * FLOOD_S)}},
+    ],
+)
+def test_an_overload_that_is_not_borne_is_not_kept(change):
+    assert OVERLOAD.kept
+    assert not replace(OVERLOAD, **change).kept
+
+
+async def test_a_server_that_does_not_recover_is_not_waited_for_for_ever():
+    async def slow():
+        pass
+
+    assert (await recovered(slow, soon_s=60.0, limit_s=60.0))[1] is not None
+    assert (await recovered(slow, soon_s=-1.0, limit_s=0.05))[1] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"most_bytes": 1001 + MOST_MORE_BYTES},
+        {"recovery_s": None},
+        {"ingests": FINE | {"failed": 1}},
+        {"ingests": FINE | {"answered": 0}},
+        {"exports": FINE | {"refused_without_hint": 1}},
+    ],
+)
+def test_a_flood_that_is_not_borne_is_not_kept(change):
+    assert FLOOD.kept
+    assert not replace(FLOOD, **change).kept
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """As after `make fuzz`."""
+    monkeypatch.setattr(libfuzzer, "built", lambda: dict.fromkeys(libfuzzer.named()))
+    monkeypatch.setattr(suite, "_cores", lambda: ["_core.so"])
+    return monkeypatch
+
+
+RAN = Verdict("core", "seeded", 0, 1000, 1.0, 1.0, 0.1, ())
+
+
+def test_targets_that_were_not_built_are_told_and_not_kept(built):
+    assert chaos.fuzz_kept([RAN], 1000)
+    built.setattr(libfuzzer, "built", dict)
+    assert suite.not_built() == ["csrc-decisions", "csrc-extremes", "csrc-model"]
+    assert not chaos.fuzz_kept([RAN], 1000)
+    built.setattr(suite, "_cores", list)
+    assert set(suite.not_built()) > {f"{name}.sanitized" for name in NATIVE}
+
+
+def test_findings_and_inputs_that_were_not_run_are_not_kept(built):
+    assert not chaos.fuzz_kept([replace(RAN, inputs=999)], 1000)
+    assert not chaos.fuzz_kept([replace(RAN, findings=(Found("a bug", "file"),))], 1000)
+
+
+def test_everything_that_is_promised_is_a_part():
+    assert set(chaos.PARTS) == {
+        *("store", "triton", "overload", "flood", "isolation", "soak", "fuzz"),
+    }
