@@ -25,6 +25,7 @@ from budgetmem.errors import (
     PermissionDenied,
     ServerError,
     ServerUnavailable,
+    StoreDamaged,
     StoreUnavailable,
     Unauthenticated,
 )
@@ -47,6 +48,11 @@ HINTS: tuple[Hint, ...] = (
         'try again once, or `extract` with the tier "low": it needs no model',
     ),
     (BackboneError, "", '`extract` with the tier "low": it needs no model; and tell the user'),
+    (
+        StoreDamaged,
+        "",
+        "do not try again: ask the user for a backup, or whether to forget this one",
+    ),
     (StoreUnavailable, "", "try again in a minute; then ask the user whether the database runs"),
     (DeadlineExceeded, "", "ask for a lower tier, or set max_latency_ms"),
     (Overloaded, "", "try again after {retry_after_ms:.0f} ms"),

@@ -199,6 +199,7 @@ async def test_what_is_to_be_forgotten_must_be_plain(session, server, which):
         (errors.InvalidInput("query", "is bad"), "correct this field"),
         (errors.BackboneError("it broke"), "tell the user"),
         (errors.StoreUnavailable("no database"), "whether the database runs"),
+        (errors.StoreDamaged("history 'x' is damaged"), "backup"),
         (errors.ServerError("of another version"), "do not try again"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
