@@ -13,9 +13,12 @@ from budgetmem.backbone import HashEncoder
 from budgetmem.config import RetrievalProfile
 from budgetmem.errors import BudgetMemError, StoreDamaged, StoreUnavailable
 from budgetmem.history import Histories
+from budgetmem.pieces import AT_ONCE
 from budgetmem.store import connection
+from budgetmem.store.paging import PAGE_TURNS
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
+from server.engine import overview
 from tests.store.making import EAST, SETTINGS, change
 
 PAGE = 4096
@@ -87,6 +90,25 @@ def test_whatever_is_written_over_a_file_it_can_be_named_and_deleted(store, tmp_
     if "bad" in store.histories("t"):
         assert store.delete("t", "bad").remaining == 0
         assert SECRET.encode() not in on_disk(tmp_path)
+
+
+def test_damage_that_is_met_between_two_pages_is_said_as_what_it_is(store, tmp_path):
+    epoch = store.snapshot("t", "bad", [], []).epoch
+    store.write("t", "bad", epoch, SETTINGS, [change("b", ["more"] * PAGE_TURNS)])
+    reading = store.turns("t", "bad")
+    next(reading)
+    spoil(tmp_path, 0, b"\xa5" * 100)
+    with pytest.raises(StoreDamaged, match="history 'bad' is damaged"):
+        list(reading)
+
+
+async def test_a_list_in_pieces_names_what_is_damaged(store, tmp_path):
+    for number in range(AT_ONCE):
+        store.write("t", f"z{number}", None, SETTINGS, [change("a", ["x"])])
+    spoil(tmp_path, 0, b"\xa5" * 100)
+    found = await overview(Histories(store, HashEncoder(), RetrievalProfile()), "t")
+    assert [each.history for each in found] == ["bad", "good", *(f"z{n}" for n in range(AT_ONCE))]
+    assert [each.history for each in found if each.damaged] == ["bad"]
 
 
 async def test_a_tenant_is_deleted_with_what_is_damaged(store, tmp_path):
