@@ -7,18 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from budgetmem.gather import gather_or_cancel
 from budgetmem.tiers import Tier
 from training.arms import Answered, Arm
+from training.commands import work_bars
 from training.datasets.base import Question
 from training.datasets.metrics import evidence_recall
 from training.judge import FAILURES as JUDGE_FAILURES
@@ -72,14 +65,7 @@ class Answering:
 
     async def run(self, answers: Todo, verdicts: Todo) -> None:
         """All of them; `verdicts` are of answers that are there."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self.console) as progress:
+        with work_bars(self.console) as progress:
             bar = progress.add_task("answers", total=len(answers) + len(verdicts))
 
             async def one(arm: Arm, question: Question, *, answered: bool) -> None:

@@ -1,4 +1,4 @@
-"""How the training commands end."""
+"""How the commands that ask models show their work, and how they end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from budgetmem.errors import BudgetMemError
+
+
+def work_bars(console: Console, *more: ProgressColumn) -> Progress:
+    """Bars of things that are done one by one, with the time that is left, and `more` behind it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, *more, console=console)
 
 
 @contextmanager

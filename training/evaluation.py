@@ -20,7 +20,7 @@ from training.policies import Observation
 from training.ppo import Policy, greedy
 from training.reward import Reward
 from training.rollouts.environment import RecordedEnvironment
-from training.rollouts.paths import EVERY_PATH, numbers, parse, spell
+from training.rollouts.paths import EVERY_PATH, numbers, place_of, spell
 from training.statistics import bootstrap
 
 Floats = NDArray[np.float64]
@@ -113,8 +113,7 @@ def constant(
     environment: RecordedEnvironment, path: str, cost_weight: float, reward: Reward
 ) -> Walked:
     """One path, as it is spelled, for all questions."""
-    place = numbers(np.array([parse(path)]))
-    paths = np.repeat(place, len(environment.questions))
+    paths = np.full(len(environment.questions), place_of(path))
     return _taken(path, environment, cost_weight, reward, paths)
 
 

@@ -22,21 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TextColumn
 
 from budgetmem.config import load_profile
 from budgetmem.features import NAMES
 from budgetmem.gather import gather_or_cancel
 from budgetmem.tiers import STRATEGIES
 from training.arguments import add_question_options, positive
-from training.commands import ended_by_exit_code
+from training.commands import ended_by_exit_code, work_bars
 from training.datasets import Question, open_dataset, options_of
 from training.datasets.sampling import interleaved
 from training.models import add_live_options, live_options, open_walker
@@ -109,15 +102,7 @@ class Recorder:
 
     async def walk_all(self, questions: Sequence[Question]) -> int:
         """How many questions failed; those that did not are written."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[replies]}"),
-        )
-        with Progress(*columns, console=self.console) as progress:
+        with work_bars(self.console, TextColumn("{task.fields[replies]}")) as progress:
             bar = progress.add_task(self.walker.strategy, total=len(questions), replies="")
 
             async def run(question: Question) -> bool:

@@ -11,7 +11,7 @@ from training.evaluation import evaluate, yardstick
 from training.neighbours import fitted, nearest_router
 from training.rollouts.effects import Effects
 from training.rollouts.environment import Embedded, RecordedEnvironment
-from training.rollouts.paths import EVERY_PATH, numbers, parse
+from training.rollouts.paths import EVERY_PATH, place_of
 
 UNIFORM = ("LLLLL", "MMMMM", "HHHHH")
 
@@ -55,7 +55,7 @@ def test_a_module_that_does_nothing_has_no_effect_however_paths_were_chosen():
     for row in scores:
         planned = ["LMHLL", "LMHLH", "HMLML", "HMLMH", *UNIFORM]
         for path in planned:
-            row[numbers(np.array([parse(path)]))] = 0.3 * (path[-1] == "H")
+            row[place_of(path)] = 0.3 * (path[-1] == "H")
     filled = Effects.fit(scores).estimate(scores)
     task = neighbours._effects(filled)
     assert task[:, -1, Tier.HIGH] == pytest.approx(0.2, abs=0.02)

@@ -1,11 +1,11 @@
 """What the paths that were not recorded would have scored, by a mixed model of those that were.
 
-A score of a question on a path is the sum of fixed effects (one for each tier of
-each module), of the question's own effect, of its own effects of each module's tier, and of a
-remainder. The question's are random, each kind with a variance of its own, found by restricted
-maximum likelihood (Patterson and Thompson, Biometrika 58, 1971); the estimate is the best linear
-unbiased prediction (Henderson, Biometrics 31, 1975). So a question keeps what its recorded paths
-say of it, as far as it is not noise.
+A score of a question on a path is the sum of fixed effects (one for each tier of each module), of
+the question's own effect, of its own effects of each module's tier, and of a remainder. The
+question's are random, each kind with a variance of its own, found by restricted maximum likelihood
+(Patterson and Thompson, Biometrika 58, 1971); the estimate is the best linear unbiased prediction
+(Henderson, Biometrics 31, 1975). So a question keeps what its recorded paths say of it, as far as
+it is not noise.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Effects:
         return Effects(fixed.numpy() * scale, variances.sqrt().numpy() * scale)
 
     def estimate(self, scores: Floats) -> Floats:
-        """Figures [n, 243] with what was not recorded filled in."""
+        """Scores [n, 243] with what was not recorded filled in."""
         question, *modules, rest = self.deviations**2
         own = question + np.einsum("m,mij->ij", modules, _SAME)
         fixed = _DESIGN @ self.fixed

@@ -34,7 +34,7 @@ from training.rollouts.paths import (
     LETTERS,
     MODULE_COUNT,
     numbers,
-    parse,
+    place_of,
     spell,
 )
 
@@ -219,7 +219,7 @@ def figures(file: OutcomeFile) -> tuple[NDArray[np.float64], NDArray[np.float64]
     costs = np.full((*scores.shape, COSTS), np.nan)
     for place, each in enumerate(file.outcomes):
         for letters, leaf in each.leaves.items():
-            at = place, numbers(np.array([parse(letters)]))[0]
+            at = place, place_of(letters)
             scores[at], costs[at] = leaf.score, leaf.costs_usd
     return scores, costs
 

@@ -56,6 +56,11 @@ def numbers(tiers: NDArray[np.int64]) -> NDArray[np.int64]:
     return places
 
 
+def place_of(letters: str) -> int:
+    """Of a path as it is spelled, the place in EVERY_PATH. Raises as `parse`."""
+    return int(numbers(np.array([parse(letters)]))[0])
+
+
 def tiers_of(path: Path) -> Mapping[str, Tier]:
     """As `Budget.tiers` has them."""
     return dict(zip(MODULES, path, strict=True))

@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 
 from training.rollouts.part_costs import estimated
-from training.rollouts.paths import EVERY_PATH, numbers, parse
+from training.rollouts.paths import EVERY_PATH, place_of
 
 PARTS = 7
-
-
-def place(path: str) -> int:
-    return int(numbers(np.array([parse(path)]))[0])
 
 
 def parts_of(scale: float) -> np.ndarray:
@@ -24,7 +20,7 @@ def parts_of(scale: float) -> np.ndarray:
 def known(whole: np.ndarray, *paths: str) -> np.ndarray:
     some = np.full(whole.shape, np.nan)
     for path in paths:
-        some[place(path)] = whole[place(path)]
+        some[place_of(path)] = whole[place_of(path)]
     return some
 
 
@@ -32,7 +28,7 @@ def test_what_was_recorded_is_as_it_was():
     whole = parts_of(1.0)
     found = estimated(known(whole, "LMHLM", "HHHHH")[None], whole[None])
     for path in ("LMHLM", "HHHHH"):
-        assert found[0, place(path)] == pytest.approx(whole[place(path)].sum())
+        assert found[0, place_of(path)] == pytest.approx(whole[place_of(path)].sum())
 
 
 def test_parts_come_from_other_paths_of_the_question():
@@ -41,15 +37,15 @@ def test_parts_come_from_other_paths_of_the_question():
     some = known(whole, "LMHLM", "LHLMH")
     found = estimated(some[None], 0.01 * whole[None])
     for path in ("LMLLM", "LHHMH", "LHHLM", "LMHLH"):
-        assert found[0, place(path)] == pytest.approx(whole[place(path)].sum())
+        assert found[0, place_of(path)] == pytest.approx(whole[place_of(path)].sum())
 
 
 def test_another_filter_is_taken_in_proportion_to_the_examples():
     whole = parts_of(3.0)
     found = estimated(known(whole, "LMHMH")[None], parts_of(1.0)[None])
     # The filter's own part is not known of this question.
-    expected = whole[place("HMHMH")].sum() - 3.0 * 2 + 1.0 * 2
-    assert found[0, place("HMHMH")] == pytest.approx(expected)
+    expected = whole[place_of("HMHMH")].sum() - 3.0 * 2 + 1.0 * 2
+    assert found[0, place_of("HMHMH")] == pytest.approx(expected)
 
 
 def test_a_tier_that_the_question_never_had_costs_what_it_costs_others():
