@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 
 from budgetmem.tiers import Tier
 
+BATCH_TURNS = 256
+"""Most turns that a client sends in one message: small enough to show progress. A server takes as
+many."""
+
 
 @dataclass(frozen=True)
 class Limits:

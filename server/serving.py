@@ -37,10 +37,10 @@ from server.progress import loading_display
 from server.render import render
 from server.restarts import Restarts
 from server.room import CallLimits
-from server.routers import serving_routers
+from server.routers import ServedRouters, serving_routers
 from server.security.options import SecurityOptions
 from server.security.security import opened
-from server.stores import FOLDER, opened_store
+from server.stores import FOLDER, OpenStore, opened_store
 from server.triton_process import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -108,44 +108,7 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     profile = load_profile(options.profile)
     check_assets(profile, embedded=options.triton_url is None)
     async with AsyncExitStack() as stack:
-        # Before anybody is listened to: a database that is away, or too old, ends the start.
-        opened_here = stack.enter_context(
-            opened_store(options.store or str(options.data_dir / FOLDER))
-        )
-        seen = await stack.enter_async_context(observing(options.observability, announce))
-        security = await stack.enter_async_context(
-            opened(options.security, options.host, options.data_dir)
-        )
-        if options.http.port is not None:
-            options.security.check_reach(
-                options.http.http_host, authenticates=security.authenticates
-            )
-        doors = Doors(options.limits, security, [seen.interceptor], options.call_limits)
-        folders = await asyncio.to_thread(router_folders, options)
-        routers = await stack.enter_async_context(
-            serving_routers(profile, folders, sample=options.sample_tiers)
-        )
-        breakers = breakers_of(profile.backbones)
-        seen.watch_state(
-            StateCollector(profile.name, lambda: doors.ready, routers.versions, breakers.states)
-        )
-        local = stack.enter_context(socket_file(options.http))
-        port = await doors.open(options.host, options.port, local)
-        stack.push_async_callback(doors.close, 0)
-        await stack.enter_async_context(
-            http_door(
-                options.http,
-                options.security.tls,
-                security,
-                options.limits,
-                options.call_limits,
-                local=local,
-                announce=announce,
-                admit=seen.admitting(security.admit),
-            )
-        )
-        if options.port_file is not None:
-            options.port_file.write_text(f"{port}\n", encoding="ascii")
+        front = await _opened_front(stack, options, profile, announce)
         outage = Outage()
         connection, own = await stack.enter_async_context(
             connected(
@@ -155,10 +118,11 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
                 on_trouble=outage.begin,
             )
         )
-        guarded = GuardedModels(seen.models(connection, profile.endpoints), breakers, outage)
+        seen = front.seen
+        guarded = GuardedModels(seen.models(connection, profile.endpoints), front.breakers, outage)
         canaries = Canaries(
             guarded,
-            breakers,
+            front.breakers,
             billed=frozenset(profile.endpoints),
             give_up=own.give_up if own else _left_alone,
         )
@@ -173,23 +137,75 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
             options.data_dir,
             models.forget,
             scheduler=models.scheduler,
-            routers=routers,
-            breakers=breakers,
+            routers=front.routers,
+            breakers=front.breakers,
             limits=options.limits,
             tracer=seen.tracer,
-            opened=opened_here,
+            opened=front.store,
             errands=errands,
         )
-        await doors.serve(seen.engine(engine))
-        stack.push_async_callback(doors.close, options.drain_s)
-        announce(f"ready on {options.host}:{port} in {time.monotonic() - begin:.1f} s")
+        await front.doors.serve(seen.engine(engine))
+        stack.push_async_callback(front.doors.close, options.drain_s)
+        announce(f"ready on {options.host}:{front.port} in {time.monotonic() - begin:.1f} s")
         await gather_or_cancel(
             [
                 canaries.run(),
-                opened_here.keep_forgetting(models),
-                _watch(own, doors, outage, breakers, seen),
+                front.store.keep_forgetting(models),
+                _watch(own, front, outage),
             ]
         )
+
+
+@dataclass(frozen=True)
+class _Front:
+    """What stands before the models. Its doors are open while they load, and tell so."""
+
+    store: OpenStore
+    seen: Observability
+    routers: ServedRouters
+    breakers: Breakers
+    doors: Doors
+    port: int
+
+
+async def _opened_front(
+    stack: AsyncExitStack, options: Options, profile: Profile, announce: Callable[[str], None]
+) -> _Front:
+    # Before anybody is listened to: a database that is away, or too old, ends the start.
+    store = stack.enter_context(opened_store(options.store or str(options.data_dir / FOLDER)))
+    seen = await stack.enter_async_context(observing(options.observability, announce))
+    security = await stack.enter_async_context(
+        opened(options.security, options.host, options.data_dir)
+    )
+    if options.http.port is not None:
+        options.security.check_reach(options.http.http_host, authenticates=security.authenticates)
+    doors = Doors(options.limits, security, [seen.interceptor], options.call_limits)
+    folders = await asyncio.to_thread(router_folders, options)
+    routers = await stack.enter_async_context(
+        serving_routers(profile, folders, sample=options.sample_tiers)
+    )
+    breakers = breakers_of(profile.backbones)
+    seen.watch_state(
+        StateCollector(profile.name, lambda: doors.ready, routers.versions, breakers.states)
+    )
+    local = stack.enter_context(socket_file(options.http))
+    port = await doors.open(options.host, options.port, local)
+    stack.push_async_callback(doors.close, 0)
+    await stack.enter_async_context(
+        http_door(
+            options.http,
+            options.security.tls,
+            security,
+            options.limits,
+            options.call_limits,
+            local=local,
+            announce=announce,
+            admit=seen.admitting(security.admit),
+        )
+    )
+    if options.port_file is not None:
+        options.port_file.write_text(f"{port}\n", encoding="ascii")
+    return _Front(store, seen, routers, breakers, doors, port)
 
 
 def router_folders(options: Options) -> list[Path]:
@@ -264,13 +280,7 @@ def _left_alone(model: str) -> None:
     """A Triton elsewhere is not ours to start anew: that its breaker opens has to do."""
 
 
-async def _watch(
-    own: EmbeddedTriton | None,
-    doors: Doors,
-    outage: Outage,
-    breakers: Breakers,
-    seen: Observability,
-) -> None:
+async def _watch(own: EmbeddedTriton | None, front: _Front, outage: Outage) -> None:
     """Waits for ever, and keeps the embedded Triton running meanwhile."""
     if own is None:
         await asyncio.Event().wait()
@@ -278,12 +288,12 @@ async def _watch(
 
     async def went() -> None:
         outage.begin()
-        await doors.pause()
-        seen.triton_restarts.inc()
+        await front.doors.pause()
+        front.seen.triton_restarts.inc()
 
     async def back() -> None:
-        breakers.reset()
+        front.breakers.reset()
         outage.end()
-        await doors.resume()
+        await front.doors.resume()
 
     await Restarts().keep_running(own, went, back)

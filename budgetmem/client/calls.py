@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from budgetmem.client.identity import Identity, Metadata
 from budgetmem.errors import InvalidInput
 from budgetmem.history import IngestReport
+from budgetmem.info import BATCH_TURNS
 from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
@@ -26,7 +27,6 @@ SERVICE = "budgetmem.v1.MemoryService"
 
 # Well below the server's limit of a message, and small enough to show progress.
 BATCH_BYTES = 2 * 1024 * 1024
-BATCH_TURNS = 256
 
 # Only calls that can be repeated without paying twice.
 REPEATABLE = ("Ingest", "ListHistories", "GetInfo")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from budgetmem.client.calls import BATCH_TURNS
-from budgetmem.info import Limits
+from budgetmem.info import BATCH_TURNS, Limits
 from budgetmem.validation import LIMITS, MAX_QUERY_BYTES
 from server.room import CallLimits, Share
 

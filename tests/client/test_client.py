@@ -7,7 +7,7 @@ import pytest
 
 from budgetmem import errors
 from budgetmem.client import AsyncClient, Client
-from budgetmem.client.calls import BATCH_TURNS
+from budgetmem.info import BATCH_TURNS
 from budgetmem.pipeline import RetrievedEvent, StepEvent
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Turn

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,11 @@ def test_errors_are_one_line_and_an_exit_code(monkeypatch, capsys, error, code):
         command.main()
     assert left.value.code == code
     assert capsys.readouterr().err.splitlines()[0] == f"error: {error}"
+
+
+def test_grpc_is_imported_when_its_own_complaints_are_silenced():
+    code = "import sys, server.__main__; print('grpc' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "False\n"
