@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 from training.datasets import DATASETS
+from training.rollouts.paths import Path as TierPath
+from training.rollouts.paths import parse
 
 
 def positive(text: str) -> int:
@@ -17,6 +20,25 @@ def positive(text: str) -> int:
     if number < 1:
         raise ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return number
+
+
+def cost_weights(text: str) -> tuple[float, ...]:
+    """Lambdas with commas. Raises ArgumentTypeError."""
+    try:
+        weights = tuple(map(float, text.split(",")))
+    except ValueError:
+        weights = ()
+    if not weights or not all(0 <= weight < math.inf for weight in weights):
+        raise ArgumentTypeError(f"must be numbers of at least 0 with commas, not {text!r}")
+    return weights
+
+
+def paths(text: str) -> tuple[TierPath, ...]:
+    """Paths with commas, such as `LLLLM,LMMMM`. Raises ArgumentTypeError."""
+    try:
+        return tuple(parse(letters) for letters in text.split(","))
+    except ValueError as exc:
+        raise ArgumentTypeError(str(exc)) from exc
 
 
 def add_question_options(parser: ArgumentParser) -> None:

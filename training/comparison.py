@@ -20,15 +20,16 @@ from training.arms import Arm, baselines
 from training.building import build_of
 from training.datasets.base import Dataset, Question
 from training.datasets.sampling import interleaved
+from training.entrants import Entrant, opened
 from training.judge import JudgeErrors, judge_name
 from training.models import live_options, open_walker
+from training.nearest import nearest
 from training.reporting.code import code_hash
 from training.reporting.figures import Asked, Figures, Head, Sample
 from training.reporting.results import Results
 from training.reporting.summary import Failures
 from training.reporting.trained import Trained
 from training.rollouts.setting import setting_of
-from training.routed_arms import Entrant, nearest, opened
 
 
 @dataclass(frozen=True)

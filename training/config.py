@@ -19,14 +19,12 @@ from budgetmem.errors import ConfigError
 from training.datasets import options_of
 from training.policies import PolicyShape
 from training.ppo import PPOConfig
+from training.reward import PAPER_COST_WEIGHTS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-PAPER_COST_WEIGHTS = (0.0, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9)
-"""The lambdas of arXiv 2602.06025."""
 
 CostWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[int, Field(gt=0)]

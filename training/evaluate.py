@@ -23,7 +23,7 @@ from rich.console import Console
 
 from budgetmem.config import load_profile
 from budgetmem.tiers import STRATEGIES
-from training.arguments import add_question_options, positive
+from training.arguments import add_question_options, cost_weights, positive
 from training.arms import BASELINES
 from training.commands import ended_by_exit_code
 from training.comparison import Comparison
@@ -72,10 +72,6 @@ async def _evaluate(args: argparse.Namespace, console: Console) -> str:
     return ", ".join(f"{count} {what}" for what, count in failed.items() if count)
 
 
-def _weights(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -93,7 +89,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--cost-weights",
-        type=_weights,
+        type=cost_weights,
         default=(0.0, 0.1, 0.3, 0.9),
         metavar="LAMBDAS",
         help="with commas; default: 0,0.1,0.3,0.9; a router is asked at those that it takes",

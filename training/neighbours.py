@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier
-from training import splits
-from training.datasets.base import Dataset
-from training.evaluation import yardstick
 from training.policies import Observation
-from training.ppo import greedy
 from training.reward import Reward
-from training.rollouts import outcomes
 from training.rollouts.environment import RecordedEnvironment
-from training.rollouts.live import Acting
 from training.rollouts.paths import EVERY_PATH, MODULE_COUNT
-from training.rollouts.vectors import embedded
 
 NEIGHBOURS = 20
 """Of a question. The square root of a few hundred training questions, rounded up."""
@@ -51,27 +39,6 @@ class NeighbourPolicy(nn.Module):
         module = seen.module.unsqueeze(1)
         task, cost = (each[nearest, module].mean(1) for each in (self.task, self.cost))
         return task + seen.cost_weight.unsqueeze(1) * cost, torch.zeros(len(seen.module))
-
-
-def nearest_router(file: Path, dataset: Dataset, strategy: str) -> Acting:
-    """Of a file of outcomes, for the pipeline that serves.
-
-    Raises InvalidInput for outcomes of other data or of another strategy, and as `outcomes.read`
-    and `embedded`.
-    """
-    recorded = outcomes.read(file)
-    splits.check(str(file), recorded)
-    for name, wanted in (("sha256", dataset.sha256), ("strategy", strategy)):
-        if recorded.setting[name] != wanted:
-            raise InvalidInput(f"{file}.{name}", "is another than the one that is evaluated")
-    environment = RecordedEnvironment(recorded, embedded(recorded, dataset))
-    policy = fitted(environment, yardstick(environment))
-    return Acting(
-        partial(greedy, policy),
-        environment.dimension,
-        recorded.features,
-        version=f"nearest-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}",
-    )
 
 
 def fitted(

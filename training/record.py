@@ -9,7 +9,10 @@
 Walks the planned paths of each question with the pipeline that serves, against live Triton and
 through the tier scheduler. Every reply goes to the recording at once, and every question's
 outcomes to the output when its paths are done: a run that was cut off goes on where it stopped,
-and one that asks for more questions, or for more paths, keeps those that it has.
+and one that asks for more questions, or for more paths, keeps those that it has. With --router
+the paths that a trained router chooses are walked too, so that it is judged by what was measured:
+
+    python training/record.py ... --router runs/first --output outcomes.jsonl.gz
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -27,12 +31,15 @@ from rich.progress import TextColumn
 from budgetmem.config import load_profile
 from budgetmem.features import NAMES
 from budgetmem.gather import gather_or_cancel
+from budgetmem.router import Routers
 from budgetmem.tiers import STRATEGIES
-from training.arguments import add_question_options, positive
+from training.arguments import add_question_options, cost_weights, paths, positive
 from training.commands import ended_by_exit_code, work_bars
 from training.datasets import Question, open_dataset, options_of
 from training.datasets.sampling import interleaved
+from training.entrants import opened
 from training.models import add_live_options, live_options, open_walker
+from training.reward import PAPER_COST_WEIGHTS
 from training.rollouts import outcomes
 from training.rollouts.paths import Path as TierPath
 from training.rollouts.paths import planned, spell
@@ -65,40 +72,63 @@ async def _record(args: argparse.Namespace, console: Console) -> int:
         strategy=args.strategy,
         max_tokens=args.max_tokens,
     )
-    writer = outcomes.Writer(args.output, setting, NAMES)
-    walked = {each.question: each.leaves.keys() for each in outcomes.read(args.output).outcomes}
-    plans = {each.id: planned(each.id, args.constants) for each in chosen}
-    todo = [each for each in chosen if set(map(spell, plans[each.id])) - walked.get(each.id, set())]
-    console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
-    if not todo:
-        return 0
-    live = live_options(args)
-    async with open_walker(
-        live,
-        todo,
-        profile=profile,
-        dataset=dataset,
-        strategy=args.strategy,
-        max_tokens=args.max_tokens,
-    ) as (walker, tally):
+    async with AsyncExitStack() as stack:
+        entrants = [await opened(each, profile, args.strategy, stack) for each in args.router]
+        routed = [(each.routers, each.cost_weights(args.cost_weights)) for each in entrants]
+        writer = outcomes.Writer(args.output, setting, NAMES)
+        held = outcomes.read(args.output).outcomes
+        plan = Plan({each.question: each.leaves for each in held}, args.constants, args.paths)
+        # What a router chooses is not known before it is asked.
+        todo = [each for each in chosen if routed or plan.missing(each.id)]
+        console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
+        if not todo:
+            return 0
+        live = live_options(args)
+        walker, tally = await stack.enter_async_context(
+            open_walker(
+                live,
+                todo,
+                profile=profile,
+                dataset=dataset,
+                strategy=args.strategy,
+                max_tokens=args.max_tokens,
+            )
+        )
         slots = asyncio.Semaphore(live.concurrency)
-        recorder = Recorder(walker, writer, tally, plans, slots, console)
+        recorder = Recorder(walker, writer, tally, plan, slots, console, routed)
         return await recorder.walk_all(todo)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which paths of questions are wanted. `held` are those that are recorded, spelled, by the id
+    of the question; `more` are walked of every question."""
+
+    held: Mapping[str, Collection[str]] = field(default_factory=dict)
+    constants: bool = False
+    more: Sequence[TierPath] = ()
+
+    def missing(self, question: str, chosen: Sequence[TierPath] = ()) -> list[TierPath]:
+        """What is wanted of a question and not recorded, `chosen` too, each once."""
+        wanted = dict.fromkeys([*planned(question, self.constants), *self.more, *chosen])
+        held = self.held.get(question, ())
+        return [path for path in wanted if spell(path) not in held]
 
 
 @dataclass(frozen=True)
 class Recorder:
     """Walks questions, so many at once, and writes what comes of each as soon as it is known.
 
-    `plans` has the paths of each question, by its id.
+    `routed` are routers, and the lambdas at which they choose paths that are wanted too.
     """
 
     walker: Walker
     writer: outcomes.Writer
     tally: Tally
-    plans: Mapping[str, Sequence[TierPath]]
+    plan: Plan
     slots: asyncio.Semaphore
     console: Console
+    routed: Sequence[tuple[Routers, Sequence[float]]] = ()
 
     async def walk_all(self, questions: Sequence[Question]) -> int:
         """How many questions failed; those that did not are written."""
@@ -118,7 +148,15 @@ class Recorder:
     async def _walk(self, question: Question) -> str | None:
         async with self.slots:
             try:
-                found = await self.walker.outcomes(question, self.plans[question.id])
+                chosen = [
+                    path
+                    for routers, cost_weights in self.routed
+                    for path in await self.walker.chosen(question, routers, cost_weights)
+                ]
+                missing = self.plan.missing(question.id, chosen)
+                if not missing:
+                    return None
+                found = await self.walker.outcomes(question, missing)
             except FAILURES as exc:
                 return str(exc)
         self.writer.write(found)
@@ -135,6 +173,23 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=positive, default=150)
     parser.add_argument(
         "--constants", action="store_true", help="walk the paths of one tier for all modules too"
+    )
+    parser.add_argument(
+        "--paths", type=paths, default=(), metavar="PATHS", help="walk these too: LLLLM,LMMMM"
+    )
+    parser.add_argument(
+        "--router",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="walk the paths too that a router chooses at each of --cost-weights; may be repeated",
+    )
+    parser.add_argument(
+        "--cost-weights",
+        type=cost_weights,
+        default=PAPER_COST_WEIGHTS,
+        metavar="LAMBDAS",
+        help="with commas; default: the paper's; a router is asked at those that it takes",
     )
     parser.add_argument("--output", type=Path, required=True, help="outcomes, a JSON line each")
     add_live_options(parser)

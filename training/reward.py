@@ -40,6 +40,9 @@ Floats = NDArray[np.float64]
 State = dict[str, Any]
 """What a checkpoint holds: JSON-able; a load gives back the very same numbers."""
 
+PAPER_COST_WEIGHTS = (0.0, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9)
+"""The lambdas of the paper."""
+
 PERCENTILES = (5, 95)
 EQUAL = 1e-6
 """Percentiles are the same if they differ by less than this share of the upper one."""

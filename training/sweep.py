@@ -13,13 +13,13 @@ from rich.console import Console
 from budgetmem.errors import ConfigError
 from budgetmem.tiers import Tier
 from training import checkpoints
-from training.config import PAPER_COST_WEIGHTS, TrainConfig
+from training.config import TrainConfig
 from training.evaluation import Walked, best_constant, constant, evaluate, oracle, random_path
 from training.neighbours import fitted
 from training.policies import ConditionedPolicy
 from training.ppo import Policy
 from training.progress import table
-from training.reward import Reward
+from training.reward import PAPER_COST_WEIGHTS, Reward
 from training.rollouts.paths import constant as uniform
 from training.rollouts.paths import spell
 from training.splits import Splits

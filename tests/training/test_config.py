@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.errors import ConfigError
-from training.config import PAPER_COST_WEIGHTS, add_options, read
+from training.config import add_options, read
 from training.differences import differences
+from training.reward import PAPER_COST_WEIGHTS
 
 FILES = ["--outcomes", "a", "--validation", "b", "--data", "c", "--out", "d"]
 

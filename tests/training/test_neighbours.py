@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier
 from tests.training import toy_outcomes as toys
 from training import neighbours
 from training.evaluation import evaluate, yardstick
-from training.neighbours import fitted, nearest_router
+from training.neighbours import fitted
 from training.rollouts.effects import Effects
 from training.rollouts.environment import Embedded, RecordedEnvironment
 from training.rollouts.paths import EVERY_PATH, place_of
@@ -60,14 +59,3 @@ def test_a_module_that_does_nothing_has_no_effect_however_paths_were_chosen():
     task = neighbours._effects(filled)
     assert task[:, -1, Tier.HIGH] == pytest.approx(0.2, abs=0.02)
     assert task[:, :-1].abs().max() < 0.02
-
-
-def test_outcomes_of_something_else_make_no_router(tmp_path, monkeypatch):
-    class Data:
-        sha256 = "of the data"
-
-    monkeypatch.setattr(neighbours, "embedded", lambda file, _: told(file))
-    path = toys.write(tmp_path / "train.jsonl", toys.outcome_file(3))
-    assert nearest_router(path, Data(), "capacity").version.startswith("nearest-")
-    with pytest.raises(InvalidInput, match="strategy: is another than"):
-        nearest_router(path, Data(), "reasoning")

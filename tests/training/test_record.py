@@ -18,14 +18,17 @@ from budgetmem.errors import (
     Overloaded,
 )
 from budgetmem.features import NAMES
+from budgetmem.tiers import Tier
 from tests.training.datasets.records import paragraphs, written
 from training import record
 from training.datasets.base import Question
 from training.datasets.files import sha256
-from training.record import Recorder
+from training.record import Plan, Recorder
 from training.rollouts.outcomes import Leaf, Node, Outcomes, Writer, read
-from training.rollouts.paths import DEPTHS, planned, spell
+from training.rollouts.paths import DEPTHS, constant, parse, planned, spell
 from training.rollouts.recording import Tally
+
+PLAN = Plan()
 
 
 @dataclass
@@ -38,6 +41,9 @@ class FakeWalker:
     at_once: int = 0
     most: int = 0
     walked: list = field(default_factory=list)
+
+    async def chosen(self, question, routers, cost_weights):
+        return [parse(routers)] if cost_weights else []
 
     async def outcomes(self, question, paths):
         self.walked.append((question.id, paths))
@@ -57,17 +63,16 @@ def questions(count):
     return [Question(f"q{number}", "h", "?", "gold", "c", ()) for number in range(count)]
 
 
-def recorder(path, walker, slots=2, count=9):
+def recorder(path, walker, slots=2, plan=PLAN, routed=()):
     console = Console(file=io.StringIO(), width=200)
     writer = Writer(path, {}, NAMES)
-    plans = {each.id: planned(each.id) for each in questions(count)}
-    return Recorder(walker, writer, Tally(made=7), plans, asyncio.Semaphore(slots), console)
+    return Recorder(walker, writer, Tally(made=7), plan, asyncio.Semaphore(slots), console, routed)
 
 
 async def test_every_question_is_walked_by_its_own_plan_and_written(tmp_path):
     path, walker = tmp_path / "o.jsonl", FakeWalker()
     assert await recorder(path, walker).walk_all(questions(5)) == 0
-    assert walker.walked == [(f"q{n}", planned(f"q{n}")) for n in range(5)]
+    assert walker.walked == [(f"q{n}", list(planned(f"q{n}"))) for n in range(5)]
     assert {each.question for each in read(path).outcomes} == {f"q{n}" for n in range(5)}
 
 
@@ -92,6 +97,26 @@ async def test_a_question_that_found_no_room_or_time_is_counted_too(tmp_path, fa
     path, walker = tmp_path / "o.jsonl", FakeWalker(failing=frozenset({"q1"}), failure=failure)
     assert await recorder(path, walker).walk_all(questions(3)) == 1
     assert {found.question for found in read(path).outcomes} == {"q0", "q2"}
+
+
+async def test_what_a_router_chooses_is_walked_too_unless_it_is_known(tmp_path):
+    path, walker = tmp_path / "o.jsonl", FakeWalker()
+    held = {"q0": set(map(spell, planned("q0"))), "q1": {*map(spell, planned("q1")), "LLLLM"}}
+    routed = [("LLLLM", (0.1, 0.3)), ("HHHHH", ())]
+    each = recorder(path, walker, plan=Plan(held), routed=routed)
+    assert await each.walk_all(questions(3)) == 0
+    assert walker.walked == [
+        ("q0", [parse("LLLLM")]),
+        ("q2", [*planned("q2"), parse("LLLLM")]),
+    ]
+
+
+def test_a_plan_wants_each_path_once_and_none_that_is_held():
+    plan = Plan({"q0": {"LLLLL"}}, constants=True, more=[parse("LLLLM"), constant(Tier.LOW)])
+    wanted = {*planned("q0", constants=True), parse("LLLLM")} - {constant(Tier.LOW)}
+    missing = plan.missing("q0", [parse("LLLLM")])
+    assert set(missing) == wanted
+    assert len(missing) == len(wanted)
 
 
 async def test_an_error_that_is_no_failure_of_models_ends_all(tmp_path):
@@ -162,6 +187,24 @@ def test_paths_of_one_tier_may_be_asked_for_later(command, tmp_path):
     assert len(command.walked) == 3
 
 
+def test_paths_that_are_named_are_walked_too(command, tmp_path):
+    data, output = hotpot(tmp_path / "data"), tmp_path / "o.jsonl"
+    options = ("--data-option", "train=a.jsonl", "--data-option", "validation=b.jsonl")
+    wanted = ("--dataset", "hotpotqa", "--data", data, *options, "--output", output)
+    assert command(*wanted, "--questions", 2, "--paths", "LLLLM,LLLMM") == 0
+    for each in read(output).outcomes:
+        assert {"LLLLM", "LLLMM"} <= set(each.leaves)
+
+
+def test_a_router_that_is_none_is_told_before_anything_is_written(command, tmp_path, capsys):
+    data, output = hotpot(tmp_path / "data"), tmp_path / "o.jsonl"
+    options = ("--data-option", "train=a.jsonl", "--data-option", "validation=b.jsonl")
+    wanted = ("--dataset", "hotpotqa", "--data", data, *options, "--output", output)
+    assert command(*wanted, "--router", tmp_path) == 1
+    assert "router.json" in capsys.readouterr().err
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -176,6 +219,20 @@ def test_what_cannot_be_recorded_is_told(command, tmp_path, capsys, options, nam
     assert command(*wanted) == 1
     told = " ".join(capsys.readouterr().err.split())
     assert named in told
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--paths", "LLLLM,LLX", "'LLX' is no path: it takes 5 of LMH"),
+        ("--cost-weights", "0.1,-1", "must be numbers of at least 0 with commas"),
+        ("--cost-weights", "0.1,much", "must be numbers of at least 0 with commas"),
+        ("--cost-weights", "nan", "must be numbers of at least 0 with commas"),
+    ],
+)
+def test_paths_and_lambdas_that_are_none_are_refused(command, capsys, option, value, named):
+    assert command("--data", "d", "--output", "o", option, value) == 2
+    assert named in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--questions", "--max-tokens", "--concurrency"])

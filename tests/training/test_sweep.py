@@ -8,8 +8,8 @@ from rich.console import Console
 from budgetmem.errors import ConfigError
 from tests.training import toy_outcomes as toys
 from training import train
-from training.config import PAPER_COST_WEIGHTS
 from training.evaluation import Walked, best_constant, constant
+from training.reward import PAPER_COST_WEIGHTS
 from training.sweep import baselines, sweep, trend
 
 QUIET = Console(quiet=True)

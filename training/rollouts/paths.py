@@ -44,7 +44,9 @@ def spell(path: Sequence[Tier]) -> str:
 
 
 def parse(letters: str) -> Path:
-    """The inverse of `spell`. Raises ValueError for another letter."""
+    """The path that is spelled so. Raises ValueError for letters that are none."""
+    if len(letters) != MODULE_COUNT or not set(letters) <= set(LETTERS):
+        raise ValueError(f"{letters!r} is no path: it takes {MODULE_COUNT} of {LETTERS}")
     return tuple(Tier(LETTERS.index(letter)) for letter in letters)
 
 

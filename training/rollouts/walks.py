@@ -13,7 +13,7 @@ from budgetmem.finding import Retriever
 from budgetmem.gather import gather_or_cancel
 from budgetmem.info import CostWeights
 from budgetmem.pipeline import ExtractRequest, Pipeline
-from budgetmem.router import Decision, FixedRouter
+from budgetmem.router import Decision, FixedRouter, Routers
 from budgetmem.stages import STAGES
 from budgetmem.types import Answer, Budget, Choice
 from training.datasets.base import Dataset, Question
@@ -93,6 +93,21 @@ class Walker:
         budget = Budget(tiers=tiers_of(path))
         answer = await pipeline.answer(replace(self.request(question), budget=budget))
         return answer, router.states
+
+    async def chosen(
+        self, question: Question, routers: Routers, cost_weights: Sequence[float]
+    ) -> Sequence[Path]:
+        """The paths that a router takes at these lambdas, each once. Nothing is answered."""
+        pipeline = Pipeline(self.profile, self.models, self.retriever, routers)
+        request = self.request(question)
+        memories = await gather_or_cancel(
+            [
+                pipeline.extract(replace(request, budget=Budget(cost_weight=weight)))
+                for weight in cost_weights
+            ]
+        )
+        taken = [tuple(step.choice.tier for step in each.receipt.steps) for each in memories]
+        return list(dict.fromkeys(taken))
 
     def request(self, question: Question) -> ExtractRequest:
         """The question as the service is asked, without a budget."""

@@ -13,7 +13,7 @@ from budgetmem.config import load_profile
 from budgetmem.errors import BackboneUnavailable
 from budgetmem.features import NAMES
 from budgetmem.tiers import STRATEGIES, Tier
-from budgetmem.types import Turn
+from budgetmem.types import Choice, Turn
 from tests.fakes import CHUNKS, FixedRetriever, scripted
 from training.datasets.base import Question
 from training.rollouts.outcomes import OutcomeFile, Writer, read
@@ -130,6 +130,21 @@ async def test_a_states_features_do_not_depend_on_the_path_after_it():
     walked = [await each.outcomes(QUESTION, [path]) for path in paths]
     for name in ("", "L", "LMLH"):
         assert len({outcome.nodes[name] for outcome in walked}) == 1
+
+
+async def test_the_paths_of_a_router_are_those_that_it_takes_at_each_lambda():
+    @dataclass
+    class Stingy(Watching):
+        """Mid, and Low where it is told to save."""
+
+        async def choose(self, decisions):
+            tiers = [Tier.LOW if each.cost_weight else Tier.MID for each in decisions]
+            return [Choice(tier, (0.0, 0.0, 0.0), {}) for tier in tiers]
+
+    each = walker()
+    found = await each.chosen(QUESTION, Stingy(), (0.0, 0.3, 0.9))
+    assert [spell(path) for path in found] == ["MMMMM", "LLLLL"]
+    assert each.models.backbones["high"].requests == []  # which answers
 
 
 async def test_the_question_is_asked_as_the_service_is_asked():

@@ -4,8 +4,8 @@ import pytest
 
 from budgetmem.errors import ConfigError
 from budgetmem.router import FixedRouter
+from training.entrants import BUNDLED, Entrant, named_folder
 from training.reporting.trained import Trained
-from training.routed_arms import BUNDLED, Entrant, named_folder
 
 WANTED = (0.0, 0.1, 0.3, 0.9)
 

@@ -1,4 +1,4 @@
-"""The routers that an evaluation compares: opened, checked, and each at the lambdas it takes.
+"""Trained routers that questions are asked with: opened, checked, and each at the lambdas it takes.
 
 All of it is done before a model is opened.
 """
@@ -14,20 +14,12 @@ from pathlib import Path
 
 from budgetmem.bundled_routers import router_folder
 from budgetmem.config import Profile
-from budgetmem.errors import ConfigError, InvalidInput
+from budgetmem.errors import ConfigError
 from budgetmem.router import Routers
 from budgetmem.router_artifact import read_card
 from server.routers import serving_routers
 from training.arms import Routed
-from training.datasets.base import Dataset, Question
-from training.neighbours import nearest_router
-from training.reporting.trained import Trained, of_card, of_recording
-from training.rollouts import outcomes
-from training.rollouts.outcomes import OutcomeFile
-from training.rollouts.setting import recipe
-
-NEAREST = "nearest"
-"""What the router of nearest neighbours is called."""
+from training.reporting.trained import Trained, of_card
 
 BUNDLED = "bundled"
 """What a router is called that comes with the package, unless it is given a name."""
@@ -106,32 +98,3 @@ def named_folder(text: str) -> tuple[str, Path]:
             "NAME=FOLDER"
         )
     return label, path
-
-
-def nearest(
-    file: Path, dataset: Dataset, strategy: str, profile: Profile, questions: Sequence[Question]
-) -> Entrant:
-    """Nearest neighbours among the questions of a recording.
-
-    Raises InvalidInput for a recording that knows of the histories of these questions, or whose
-    vectors are another encoder's, and as `nearest_router`.
-    """
-    recorded = outcomes.read(file)
-    _check_apart(file, recorded, questions)
-    asset = profile.encoder.asset
-    held = recorded.setting.get("encoder"), recorded.setting.get("weights", {}).get(asset)
-    if held != (asset, recipe(asset)):
-        raise InvalidInput(
-            f"{file}.encoder", f"is not the one of the profile {profile.name}: record it anew"
-        )
-    router = nearest_router(file, dataset, strategy)
-    return Entrant(NEAREST, of_recording(router.version, recorded.setting), router)
-
-
-def _check_apart(file: Path, recorded: OutcomeFile, questions: Sequence[Question]) -> None:
-    known = {each.history for each in recorded.outcomes}
-    if shared := sorted(known & {each.history for each in questions}):
-        raise InvalidInput(
-            str(file),
-            f"has the history {shared[0]!r}, which is evaluated: name a recording of another split",
-        )
