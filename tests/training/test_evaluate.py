@@ -14,7 +14,7 @@ from tests.training import toy_outcomes as toys
 from tests.training.datasets.records import paragraphs, written
 from tests.training.rollouts.test_walks import fakes, walker
 from tests.training.test_record import hotpot
-from training import comparison, evaluate, neighbours
+from training import comparison, evaluate, nearest
 from training.reporting.compared import compared
 from training.reporting.figures import FILE, read_figures
 from training.reporting.page import section
@@ -253,7 +253,7 @@ def recording(folder, setting, history):
 
 
 def test_nearest_neighbours_are_of_other_histories(command, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(neighbours, "embedded", lambda file, _: toys.vectors(file))
+    monkeypatch.setattr(nearest, "embedded", lambda file, _: toys.vectors(file))
     assert command("--baselines", "LLLLL") == 0
     setting = summary(command)["setting"]
     there = recording(tmp_path, setting, "elsewhere")
