@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from budgetmem.tiers import Tier
 
 BATCH_TURNS = 256
-"""Most turns that a client sends in one message: small enough to show progress. A server takes as
-many."""
+"""Most turns that a client sends in one message: small enough to show progress. No server
+may be told to take fewer."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Chunk, Receipt, Usage, Workspace
 from training.datasets.base import Question
 from training.reporting.arm_names import CHUNK_TOKENS, NO_MEMORY, PLAIN
-from training.rollouts.paths import MODULE_COUNT, Path, constant, parse, spell, tiers_of
+from training.rollouts.paths import Path, constant, parse, spell, tiers_of
 from training.rollouts.walks import Walker
 
 PLAIN_CHUNKS = (2, 5, 10)
@@ -143,12 +143,13 @@ def baseline(name: str) -> Arm:
         return known[name]
     if re.fullmatch(r"plain-[1-9]\d{0,2}", name):
         return Plain(int(name.removeprefix("plain-")))
-    if re.fullmatch(rf"[LMH]{{{MODULE_COUNT}}}", name):
+    try:
         return Pinned(parse(name))
-    raise ConfigError(
-        f"--baselines: {name!r} is not one of {', '.join(known)}, nor plain-K for K chunks, nor "
-        "five tiers such as LMHLM"
-    )
+    except ValueError as exc:
+        raise ConfigError(
+            f"--baselines: {name!r} is not one of {', '.join(known)}, nor plain-K for K chunks, "
+            "nor five tiers such as LMHLM"
+        ) from exc
 
 
 def baselines(wanted: str) -> tuple[Arm, ...]:

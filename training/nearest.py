@@ -33,7 +33,7 @@ def nearest(
     """Nearest neighbours among the questions of a recording.
 
     Raises InvalidInput for a recording that knows of the histories of these questions, or whose
-    vectors are another encoder's, and as `nearest_router`.
+    vectors are another encoder's, and as `outcomes.read` and `nearest_router`.
     """
     recorded = outcomes.read(file)
     _check_apart(file, recorded, questions)
@@ -43,7 +43,7 @@ def nearest(
         raise InvalidInput(
             f"{file}.encoder", f"is not the one of the profile {profile.name}: record it anew"
         )
-    router = nearest_router(file, dataset, strategy)
+    router = nearest_router(file, recorded, dataset, strategy)
     return Entrant(NEAREST, of_recording(router.version, recorded.setting), router)
 
 
@@ -56,13 +56,11 @@ def _check_apart(file: Path, recorded: OutcomeFile, questions: Sequence[Question
         )
 
 
-def nearest_router(file: Path, dataset: Dataset, strategy: str) -> Acting:
-    """Of a file of outcomes, for the pipeline that serves.
+def nearest_router(file: Path, recorded: OutcomeFile, dataset: Dataset, strategy: str) -> Acting:
+    """Of a file of outcomes, read before, for the pipeline that serves.
 
-    Raises InvalidInput for outcomes of other data or of another strategy, and as `outcomes.read`
-    and `embedded`.
+    Raises InvalidInput for outcomes of other data or of another strategy, and as `embedded`.
     """
-    recorded = outcomes.read(file)
     splits.check(str(file), recorded)
     for name, wanted in (("sha256", dataset.sha256), ("strategy", strategy)):
         if recorded.setting[name] != wanted:

@@ -12,7 +12,7 @@ outcomes to the output when its paths are done: a run that was cut off goes on w
 and one that asks for more questions, or for more paths, keeps those that it has. With --router
 the paths that a trained router chooses are walked too, so that it is judged by what was measured:
 
-    python training/record.py ... --router runs/first --output outcomes.jsonl.gz
+    python training/record.py ... --router routers/first --output outcomes.jsonl.gz
 """
 
 from __future__ import annotations
