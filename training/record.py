@@ -42,7 +42,7 @@ from training.models import add_live_options, live_options, open_walker
 from training.reward import PAPER_COST_WEIGHTS
 from training.rollouts import outcomes
 from training.rollouts.paths import Path as TierPath
-from training.rollouts.paths import planned, spell
+from training.rollouts.paths import UNIFORM, planned, spell
 from training.rollouts.recording import Tally
 from training.rollouts.setting import check_embeds_queries, setting_of
 from training.rollouts.walks import FAILURES, Walker
@@ -77,7 +77,8 @@ async def _record(args: argparse.Namespace, console: Console) -> int:
         routed = [(each.routers, each.cost_weights(args.cost_weights)) for each in entrants]
         writer = outcomes.Writer(args.output, setting, NAMES)
         held = outcomes.read(args.output).outcomes
-        plan = Plan({each.question: each.leaves for each in held}, args.constants, args.paths)
+        everywhere = [*(UNIFORM if args.constants else ()), *args.paths]
+        plan = Plan({each.question: each.leaves for each in held}, everywhere, args.plan)
         # What a router chooses is not known before it is asked.
         todo = [each for each in chosen if routed or plan.missing(each.id)]
         console.print(f"{len(chosen) - len(todo)} of {len(chosen)} questions are done")
@@ -102,15 +103,17 @@ async def _record(args: argparse.Namespace, console: Console) -> int:
 @dataclass(frozen=True)
 class Plan:
     """Which paths of questions are wanted. `held` are those that are recorded, spelled, by the id
-    of the question; `more` are walked of every question."""
+    of the question; `everywhere` are walked of every question, `own` says whether those that are
+    planned for it are too."""
 
     held: Mapping[str, Collection[str]] = field(default_factory=dict)
-    constants: bool = False
-    more: Sequence[TierPath] = ()
+    everywhere: Sequence[TierPath] = ()
+    own: bool = True
 
     def missing(self, question: str, chosen: Sequence[TierPath] = ()) -> list[TierPath]:
         """What is wanted of a question and not recorded, `chosen` too, each once."""
-        wanted = dict.fromkeys([*planned(question, self.constants), *self.more, *chosen])
+        own = planned(question) if self.own else ()
+        wanted = dict.fromkeys([*own, *self.everywhere, *chosen])
         held = self.held.get(question, ())
         return [path for path in wanted if spell(path) not in held]
 
@@ -192,8 +195,17 @@ def _arguments() -> argparse.Namespace:
         help="with commas; default: the paper's; a router is asked at those that it takes",
     )
     parser.add_argument("--output", type=Path, required=True, help="outcomes, a JSON line each")
+    parser.add_argument(
+        "--no-plan",
+        dest="plan",
+        action="store_false",
+        help="walk none of the four paths that are planned for each question",
+    )
     add_live_options(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not (args.plan or args.constants or args.paths or args.router):
+        parser.error("--no-plan leaves nothing to walk: give --constants, --paths or --router")
+    return args
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from training.datasets.base import Question
 from training.datasets.files import sha256
 from training.record import Plan, Recorder
 from training.rollouts.outcomes import Leaf, Node, Outcomes, Writer, read
-from training.rollouts.paths import DEPTHS, constant, parse, planned, spell
+from training.rollouts.paths import DEPTHS, UNIFORM, constant, parse, planned, spell
 from training.rollouts.recording import Tally
 
 PLAN = Plan()
@@ -112,11 +112,17 @@ async def test_what_a_router_chooses_is_walked_too_unless_it_is_known(tmp_path):
 
 
 def test_a_plan_wants_each_path_once_and_none_that_is_held():
-    plan = Plan({"q0": {"LLLLL"}}, constants=True, more=[parse("LLLLM"), constant(Tier.LOW)])
-    wanted = {*planned("q0", constants=True), parse("LLLLM")} - {constant(Tier.LOW)}
+    plan = Plan({"q0": {"LLLLL"}}, [*UNIFORM, parse("LLLLM"), constant(Tier.LOW)])
+    wanted = {*planned("q0"), *UNIFORM, parse("LLLLM")} - {constant(Tier.LOW)}
     missing = plan.missing("q0", [parse("LLLLM")])
     assert set(missing) == wanted
     assert len(missing) == len(wanted)
+
+
+def test_without_questions_own_plans_all_have_the_same_paths():
+    plan = Plan({"q1": {"LLLLM"}}, [parse("LLLLM"), parse("LMMMM")], own=False)
+    assert plan.missing("q0") == [parse("LLLLM"), parse("LMMMM")]
+    assert plan.missing("q1", [parse("LLLLL")]) == [parse("LMMMM"), parse("LLLLL")]
 
 
 async def test_an_error_that_is_no_failure_of_models_ends_all(tmp_path):
@@ -182,7 +188,7 @@ def test_paths_of_one_tier_may_be_asked_for_later(command, tmp_path):
     found = read(output).outcomes
     assert [each.question for each in found] == [walked[0], walked[2]]
     for each in found:
-        assert set(each.leaves) == set(map(spell, planned(each.question, constants=True)))
+        assert set(each.leaves) == {*map(spell, planned(each.question)), *map(spell, UNIFORM)}
     assert command(*wanted, "--questions", 2, "--constants") == 0
     assert len(command.walked) == 3
 
@@ -219,6 +225,11 @@ def test_what_cannot_be_recorded_is_told(command, tmp_path, capsys, options, nam
     assert command(*wanted) == 1
     told = " ".join(capsys.readouterr().err.split())
     assert named in told
+
+
+def test_without_any_path_there_is_nothing_to_record(command, capsys):
+    assert command("--data", "d", "--output", "o", "--no-plan") == 2
+    assert "--no-plan leaves nothing to walk" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,10 @@ def constant(tier: Tier) -> Path:
     return (tier,) * len(MODULES)
 
 
+UNIFORM: tuple[Path, ...] = tuple(map(constant, Tier))
+"""All Low, all Mid and all High."""
+
+
 def spell(path: Sequence[Tier]) -> str:
     """A path, or the beginning of one, in letters."""
     return "".join(LETTERS[tier] for tier in path)
@@ -72,14 +76,14 @@ TRIED = 2
 """Choices of a stage that varies."""
 
 
-def planned(question: str, constants: bool = False) -> tuple[Path, ...]:
+def planned(question: str) -> tuple[Path, ...]:
     """The paths of one question: two of the three stages vary, one is held.
 
     A stage that varies has two choices: of the three tiers of the filter or the summary, or of
     three rows of tiers for the stage between them, which give each of its modules every tier once.
     So a plan has four paths, and every decision that is not held can be compared with an
     alternative in the same state. What is held, which choices there are and the rows are drawn
-    anew for every question, from its id. `constants` adds the paths of one tier for all modules.
+    anew for every question, from its id.
     """
     draw = random.Random(f"paths of {question}")
     columns = [draw.sample(list(Tier), len(Tier)) for _ in STAGES["extract"]]
@@ -89,6 +93,4 @@ def planned(question: str, constants: bool = False) -> tuple[Path, ...]:
     choices = [
         draw.sample(all_, 1 if place == held else TRIED) for place, all_ in enumerate(stages)
     ]
-    paths = [(*first, *middle, *last) for first, middle, last in product(*choices)]
-    uniform = [constant(tier) for tier in Tier] if constants else []
-    return tuple(dict.fromkeys([*paths, *uniform]))
+    return tuple((*first, *middle, *last) for first, middle, last in product(*choices))

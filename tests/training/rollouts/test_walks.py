@@ -17,12 +17,12 @@ from budgetmem.types import Choice, Turn
 from tests.fakes import CHUNKS, FixedRetriever, scripted
 from training.datasets.base import Question
 from training.rollouts.outcomes import OutcomeFile, Writer, read
-from training.rollouts.paths import constant, parse, planned, spell
+from training.rollouts.paths import UNIFORM, constant, parse, planned, spell
 from training.rollouts.recording import Recording, recorded
 from training.rollouts.walks import Walker, Watching
 
 SMALL = load_profile("small")
-PLAN = planned("q1", constants=True)
+PLAN = tuple(dict.fromkeys([*planned("q1"), *UNIFORM]))
 QUESTION = Question("q1", "chat", "What did Ana adopt?", "a cat", "single-hop", ("t1", "t3"))
 
 
