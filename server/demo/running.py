@@ -20,7 +20,7 @@ from budgetmem.importers import jsonl
 from budgetmem.interpreter import module_command
 from budgetmem.tiers import STRATEGIES
 from server.demo.asking import HISTORY, ask, choose_strategy, cost_weights, plan, read_questions
-from server.demo.command import DemoOptions
+from server.demo.options import DemoOptions
 from server.demo.report import show, write
 
 CONVERSATION = Path(__file__).with_name("conversation.jsonl")
