@@ -41,8 +41,8 @@ from training.entrants import opened
 from training.models import add_live_options, live_options, open_walker
 from training.reward import PAPER_COST_WEIGHTS
 from training.rollouts import outcomes
-from training.rollouts.paths import Path as TierPath
 from training.rollouts.paths import UNIFORM, planned, spell
+from training.rollouts.paths import Path as TierPath
 from training.rollouts.recording import Tally
 from training.rollouts.setting import check_embeds_queries, setting_of
 from training.rollouts.walks import FAILURES, Walker
