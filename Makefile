@@ -15,6 +15,8 @@ CPP = $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
+# The paths between which most is to be chosen, and that call no large model: docs/decisions, 18.
+SHORT := LLLLL,LLLLM,MLLLL,MLLLM
 
 .PHONY: demo test test-cpp fuzz lint docs audit dist format bench recordings routers report serve assets clean
 
@@ -70,6 +72,8 @@ recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, g
 	$(RECORD) --strategy capacity --split validation --constants --questions 30 --output $(OUTCOMES)-capacity-validation.jsonl.gz
 	$(RECORD) --strategy implementation --split train --constants --questions 150 --output $(OUTCOMES)-implementation-train.jsonl.gz
 	$(RECORD) --strategy implementation --split validation --constants --questions 40 --output $(OUTCOMES)-implementation-validation.jsonl.gz
+	$(RECORD) --strategy implementation --split train --no-plan --paths $(SHORT) --questions 600 --output $(OUTCOMES)-implementation-train.jsonl.gz
+	$(RECORD) --strategy implementation --split validation --no-plan --paths $(SHORT) --questions 341 --output $(OUTCOMES)-implementation-validation.jsonl.gz
 	$(RECORD) --strategy reasoning --split train --constants --questions 60 --output $(OUTCOMES)-reasoning-train.jsonl.gz
 	$(RECORD) --strategy reasoning --split validation --constants --questions 20 --output $(OUTCOMES)-reasoning-validation.jsonl.gz
 
