@@ -3,6 +3,7 @@
     python training/report.py docs/results/figures/*.jsonl.gz --out docs/results
 
 FIGURES are what training/evaluate.py writes: its folders, or files figures.jsonl.gz under any name.
+Those of one setting whose ways of answering were evaluated apart, on two machines say, are one.
 Where one is of a validation split, the constants that a router on another split of the same setting
 is compared with are chosen there, and so are the lambdas of the table "In short". Evaluations that
 differ in their strategy alone, or in their retrieval budget, get charts in common. OUT gets
@@ -31,6 +32,7 @@ from training.reporting.charts import (
 )
 from training.reporting.compared import Compared, compared
 from training.reporting.figures import FILE, Figures, read_figures
+from training.reporting.joining import joined
 from training.reporting.naming import common_name, families, named, setting_but
 from training.reporting.page import joint_section, page, section
 
@@ -57,7 +59,8 @@ def main() -> None:
     args = parser.parse_args()
     console = Console(stderr=True)
     with ended_by_exit_code(console):
-        report([read_figures(_file(each)) for each in args.figures], args.out, console)
+        found = [read_figures(_file(each)) for each in args.figures]
+        report(joined(found), args.out, console)
     console.print(f"{args.out / PAGE}", markup=False)
 
 

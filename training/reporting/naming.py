@@ -58,17 +58,23 @@ def setting_but(figures: Figures, keys: Collection[str]) -> str:
     return json.dumps({key: setting[key] for key in setting if key not in keys}, sort_keys=True)
 
 
-def families(found: Sequence[Figures], keys: Collection[str]) -> list[list[Figures]]:
-    """Those of which several differ in these keys alone, on the questions that all of a family
-    were asked."""
+def grouped(found: Sequence[Figures], keys: Collection[str]) -> list[list[Figures]]:
+    """Those together whose settings differ in these keys at most, in the order of the first."""
     groups: dict[str, list[Figures]] = {}
     for each in found:
         groups.setdefault(setting_but(each, keys), []).append(each)
-    shared = (_on_the_same(group) for group in groups.values() if len(group) > 1)
+    return list(groups.values())
+
+
+def families(found: Sequence[Figures], keys: Collection[str]) -> list[list[Figures]]:
+    """Those of which several differ in these keys alone, on the questions that all of a family
+    were asked."""
+    shared = (on_the_same(group) for group in grouped(found, keys) if len(group) > 1)
     return [group for group in shared if group[0].head.questions]
 
 
-def _on_the_same(group: Sequence[Figures]) -> list[Figures]:
+def on_the_same(group: Sequence[Figures]) -> list[Figures]:
+    """Each on the questions that all of them were asked."""
     asked = [{question.id for question in each.head.questions} for each in group]
     both = set.intersection(*asked)
     return [_on(each, both) for each in group]

@@ -1,0 +1,60 @@
+"""Evaluations of one setting that were run apart are seen as one."""
+
+from dataclasses import replace
+
+import pytest
+
+from budgetmem.errors import ConfigError
+from tests.training.reporting.toy_figures import ROUTERS, toy_figures
+from training.reporting.figures import Asked, Figures
+from training.reporting.joining import joined
+from training.reporting.results import Build
+from training.reporting.trained import Trained
+
+CONSTANTS = ("LLLLL", "MMMMM", "HHHHH")
+ROUTED = ("router@0", "router@0.5")
+
+
+def asked(figures, questions, **changed):
+    return Figures(replace(figures.head, questions=tuple(questions), **changed), figures.found)
+
+
+def test_what_is_of_different_settings_stays_as_it_is():
+    found = [toy_figures(), toy_figures("validation"), toy_figures(max_tokens=800)]
+    assert joined(found) == found
+
+
+def test_the_ways_of_both_are_seen_on_the_questions_of_both():
+    constants = toy_figures(arms=CONSTANTS, routers={})
+    routed = toy_figures(arms=ROUTED, routers={"router": ROUTERS["router"]})
+    routed = asked(routed, routed.head.questions[:5], builds={"other": Build(1, 2.0)})
+    (one,) = joined([constants, routed])
+    assert one.head.arms == (*CONSTANTS, *ROUTED)
+    assert one.head.questions == constants.head.questions[:5]
+    assert {arm: len(results) for arm, results in one.found.items()} == dict.fromkeys(
+        one.head.arms, 5
+    )
+    assert one.head.routers == {"router": ROUTERS["router"]}
+    assert set(one.head.builds) == {"chat", "other"}
+    assert one.outcome("router@0").point == pytest.approx(
+        toy_figures().outcome("router@0").point, rel=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (toy_figures(arms=("MMMMM", "plain-2")), "both have MMMMM: evaluate what is missing"),
+        (
+            asked(toy_figures(arms=ROUTED), [Asked("other", "chat", "temporal")]),
+            "no question in common",
+        ),
+        (
+            toy_figures(arms=ROUTED, routers={"router": [Trained("capacity-9", (0.0, 0.5))]}),
+            "'router' is the router capacity-1 already",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(other, named):
+    with pytest.raises(ConfigError, match=named):
+        joined([toy_figures(arms=CONSTANTS), other])
