@@ -15,11 +15,10 @@ from budgetmem.prices import PriceBook
 from budgetmem.prompting import answer_prompt, plain_memory
 from budgetmem.router import FixedRouter, Routers
 from budgetmem.rungs import Rungs
-from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Chunk, Receipt, Usage, Workspace
 from training.datasets.base import Question
 from training.reporting.arm_names import CHUNK_TOKENS, NO_MEMORY, PLAIN
-from training.rollouts.paths import Path, constant, parse, spell, tiers_of
+from training.rollouts.paths import UNIFORM, Path, parse, spell, tiers_of
 from training.rollouts.walks import Walker
 
 PLAIN_CHUNKS = (2, 5, 10)
@@ -128,7 +127,7 @@ BASELINES: tuple[Arm, ...] = (
     Plain(0),
     Plain(None),
     *(Plain(chunks) for chunks in PLAIN_CHUNKS),
-    *(Pinned(constant(tier)) for tier in Tier),
+    *map(Pinned, UNIFORM),
 )
 """What `--baselines all` runs. All the others are made of these and of routers afterwards."""
 

@@ -11,7 +11,6 @@ from time import perf_counter
 from rich.console import Console
 
 from budgetmem.errors import ConfigError
-from budgetmem.tiers import Tier
 from training import checkpoints
 from training.config import TrainConfig
 from training.evaluation import Walked, best_constant, constant, evaluate, oracle, random_path
@@ -20,8 +19,7 @@ from training.policies import ConditionedPolicy
 from training.ppo import Policy
 from training.progress import table
 from training.reward import PAPER_COST_WEIGHTS, Reward
-from training.rollouts.paths import constant as uniform
-from training.rollouts.paths import spell
+from training.rollouts.paths import UNIFORM, spell
 from training.splits import Splits
 from training.statistics import spearman
 
@@ -92,7 +90,7 @@ def baselines(splits: Splits, cost_weight: float, scales: Reward) -> list[Walked
     validation = splits.validation
     found = constant(validation, best, cost_weight, scales)
     return [
-        *(constant(validation, spell(path), cost_weight, scales) for path in map(uniform, Tier)),
+        *(constant(validation, spell(path), cost_weight, scales) for path in UNIFORM),
         replace(found, name=f"best constant of training, {best}"),
         random_path(validation, cost_weight, scales),
         oracle(validation, cost_weight, scales),
