@@ -41,8 +41,7 @@ def _one(group: Sequence[Figures]) -> Figures:
         for label, trained in each.head.routers.items():
             for router in trained:
                 add_router(routers, label, router)
-    builds = {name: build for each in apart for name, build in each.head.builds.items()}
     return Figures(
-        replace(head, routers=routers, builds=builds, arms=tuple(arms)),
+        replace(head, routers=routers, arms=tuple(arms)),
         {arm: results for each in apart for arm, results in each.found.items()},
     )

@@ -83,8 +83,10 @@ def on_the_same(group: Sequence[Figures]) -> list[Figures]:
 def _on(figures: Figures, questions: Collection[str]) -> Figures:
     head = figures.head
     kept = tuple(each for each in head.questions if each.id in questions)
+    histories = {each.history for each in kept}
+    builds = {name: each for name, each in head.builds.items() if name in histories}
     found = {
         arm: [each for each in results if each.question in questions]
         for arm, results in figures.found.items()
     }
-    return Figures(replace(head, questions=kept), found)
+    return Figures(replace(head, questions=kept, builds=builds), found)

@@ -27,7 +27,8 @@ def test_what_is_of_different_settings_stays_as_it_is():
 def test_the_ways_of_both_are_seen_on_the_questions_of_both():
     constants = toy_figures(arms=CONSTANTS, routers={})
     routed = toy_figures(arms=ROUTED, routers={"router": ROUTERS["router"]})
-    routed = asked(routed, routed.head.questions[:5], builds={"other": Build(1, 2.0)})
+    others = (*routed.head.questions[:5], Asked("apart", "other", "temporal"))
+    routed = asked(routed, others, builds={**routed.head.builds, "other": Build(1, 2.0)})
     (one,) = joined([constants, routed])
     assert one.head.arms == (*CONSTANTS, *ROUTED)
     assert one.head.questions == constants.head.questions[:5]
@@ -35,7 +36,9 @@ def test_the_ways_of_both_are_seen_on_the_questions_of_both():
         one.head.arms, 5
     )
     assert one.head.routers == {"router": ROUTERS["router"]}
-    assert set(one.head.builds) == {"chat", "other"}
+    # Of what was ingested for other questions nothing is counted.
+    assert one.head.builds == constants.head.builds
+    assert one.head.build_usd == pytest.approx(16e-6 / 5)
     assert one.outcome("router@0").point == pytest.approx(
         toy_figures().outcome("router@0").point, rel=0.1
     )
