@@ -29,6 +29,13 @@ CLICKS = """addEventListener("click", () => {
 }, true);"""
 
 
+LOADED = """() => {
+  const text = (id) => document.getElementById(id).textContent;
+  return text("failure") !== "" || !["", "Loading"].includes(text("status"));
+}"""
+"""Whether the first load of the page is over: it sets the form, and shows the histories."""
+
+
 @contextmanager
 def opened_browser() -> Iterator[Browser]:
     """Without its sandbox, which needs more rights than a container gives: it sees our page."""
@@ -45,7 +52,7 @@ def opened_browser() -> Iterator[Browser]:
 
 @contextmanager
 def visited(browser: Browser, url: str, **options: object) -> Iterator[Page]:
-    """The page, which counts its clicks.
+    """The page once it has loaded, which counts its clicks.
 
     In the end there must have been no error in it, and no other host asked.
     """
@@ -58,6 +65,7 @@ def visited(browser: Browser, url: str, **options: object) -> Iterator[Page]:
     context.on("request", lambda request: asked.append(urlsplit(request.url).netloc))
     page.add_init_script(CLICKS)
     page.goto(url)
+    page.wait_for_function(LOADED)
     yield page
     context.close()
     assert [each for each in faults if not each.startswith(REFUSED)] == []
