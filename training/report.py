@@ -72,7 +72,7 @@ def report(found: Sequence[Figures], out: Path, console: Console) -> None:
     """
     validations = {setting_but(each, SPLIT): each for each in found if _is_validation(each)}
     checkpoints.make_folder(out)
-    sections = []
+    splits, sections = [], []
     for each in track(named(found), "charts", console=console):
         other = (
             None
@@ -80,10 +80,11 @@ def report(found: Sequence[Figures], out: Path, console: Console) -> None:
             else validations.get(setting_but(each.figures, SPLIT))
         )
         split = compared(each.figures, other, each.heading)
+        splits.append(split)
         sections.append(section(split, _charts(split, out, each.stem)))
     for title, keys, draw in JOINT:
         sections.append(joint_section(title, _joint_charts(found, out, keys, draw)))
-    checkpoints.write(out / PAGE, page([each for each in sections if each]).encode())
+    checkpoints.write(out / PAGE, page(splits, [each for each in sections if each]).encode())
 
 
 def _charts(split: Compared, out: Path, stem: str) -> Mapping[str, str]:

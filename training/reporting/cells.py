@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from training.reporting.frontier import Gain, Outcome, matched
+from training.reporting.frontier import Choice, Gain, Outcome, matched, mixture
 
 
 def interval(of: Mapping[str, float]) -> str:
@@ -29,6 +29,6 @@ def gained(found: Gain) -> str:
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]{part}{mixed and f' ({mixed})'}"
 
 
-def gained_at_cost(one: Outcome, others: Mapping[str, Outcome]) -> str:
-    """What one way gains on the best mixture of others that spends as much; "" without others."""
-    return gained(matched(one, others)) if others else ""
+def gained_at_cost(one: Outcome, others: Mapping[str, Outcome], choose: Choice = mixture) -> str:
+    """What one way gains on what is chosen of others for its cost; "" without others."""
+    return gained(matched(one, others, choose)) if others else ""

@@ -2,12 +2,13 @@
 
 A service without a router may send a share of its questions, drawn at random, one way and the rest
 another: its costs and scores are then any point between two constants. So a router that spends c is
-compared with the best mixture that spends c, not with the constant nearest to it.
+compared with the best mixture that spends c, and, more mildly, with the best constant that spends
+no more than it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,24 @@ class Gain:
     against: Mapping[str, float]
 
 
+Choice = Callable[[Mapping[str, Outcome], float], dict[str, float]]
+"""The shares of the ways that something of a cost is compared with."""
+
+
+def affordable(constants: Mapping[str, Outcome], cost: float) -> dict[str, float]:
+    """The constant that scores best of those that cost no more, or the cheapest if all cost more.
+
+    Raises ValueError without constants.
+    """
+    if not constants:
+        raise ValueError("there are no constants to choose from")
+    points = {name: each.point for name, each in constants.items()}
+    within = {name: score for name, (spent, score) in points.items() if spent <= cost}
+    if within:
+        return {max(within, key=lambda name: within[name]): 1.0}
+    return {min(points, key=lambda name: points[name][0]): 1.0}
+
+
 def mixture(constants: Mapping[str, Outcome], cost: float) -> dict[str, float]:
     """The shares of the constants whose mixture scores best at this mean cost: one or two of them.
 
@@ -73,14 +92,16 @@ def gain(one: Outcome, others: Mapping[str, Outcome], shares: Mapping[str, float
     return _gain(one.scores, _mixed(others, shares), shares)
 
 
-def matched(one: Outcome, constants: Mapping[str, Outcome]) -> Gain:
-    """The gain on the best mixture of constants that spends as much."""
-    return gain(one, constants, mixture(constants, one.point[0]))
+def matched(one: Outcome, constants: Mapping[str, Outcome], choose: Choice = mixture) -> Gain:
+    """The gain on the best mixture of constants that spends as much, or on another choice."""
+    return gain(one, constants, choose(constants, one.point[0]))
 
 
-def matched_mean(ones: Sequence[Outcome], constants: Mapping[str, Outcome]) -> Gain:
-    """The mean gain of several ways, each on the best mixture that spends as much as it does."""
-    bases = [_mixed(constants, mixture(constants, one.point[0])) for one in ones]
+def matched_mean(
+    ones: Sequence[Outcome], constants: Mapping[str, Outcome], choose: Choice = mixture
+) -> Gain:
+    """The mean gain of several ways, each on what is chosen for its own cost."""
+    bases = [_mixed(constants, choose(constants, one.point[0])) for one in ones]
     scores = np.mean([one.scores for one in ones], axis=0)
     return _gain(scores, np.mean(bases, axis=0), {})
 

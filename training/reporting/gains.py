@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from training.reporting.arm_names import constants
 from training.reporting.cells import gained, gained_at_cost, micro
 from training.reporting.compared import Compared
-from training.reporting.frontier import Outcome, matched_mean, oracle
+from training.reporting.frontier import (
+    Choice,
+    Outcome,
+    affordable,
+    matched_mean,
+    mixture,
+    oracle,
+)
 from training.reporting.tables import Table
 
+
+@dataclass(frozen=True)
+class Against:
+    """What routers are compared with: some ways, and which of them for a cost. Of a split, and of
+    the router's label."""
+
+    title: str
+    ways: Callable[[Compared, str], Mapping[str, Outcome]]
+    choose: Choice = mixture
+
+
+def _blind(split: Compared, label: str) -> Mapping[str, Outcome]:
+    """A router that sees lambda alone is not compared with itself."""
+    return {} if split.is_blind(label) else split.blind
+
+
 AGAINST = (
-    "gain on the best mixture of constants",
-    "on the router that sees lambda alone",
-    "on plain retrieval",
+    Against("on the best constant that costs no more", lambda split, _: split.mixtures, affordable),
+    Against("on the best mixture of constants", lambda split, _: split.mixtures),
+    Against("on the router that sees lambda alone", _blind),
+    Against("on plain retrieval", lambda split, _: split.plain),
 )
+TITLES = tuple(f"gain {each.title}" for each in AGAINST)
 
 
 def gains(split: Compared) -> Table:
     """What each router gains at its own cost, at each lambda."""
     rows = []
     for label, arms in split.routers.items():
-        others = (split.mixtures, _blind(split, label), split.plain)
         for arm in arms.values():
             one = split.figures.outcome(arm)
             cost, score = one.point
-            cells = (gained_at_cost(one, each) for each in others)
+            cells = (gained_at_cost(one, each.ways(split, label), each.choose) for each in AGAINST)
             rows.append([arm, f"{score:.3f}", micro(cost), *cells])
-    return Table(("router", "F1", "micro-USD", *AGAINST), rows)
+    return Table(("router", "F1", "micro-USD", *TITLES), rows)
 
 
 def mean_gains(split: Compared) -> Table:
@@ -35,10 +60,9 @@ def mean_gains(split: Compared) -> Table:
     rows = []
     for label, arms in split.routers.items():
         ones = list(split.figures.outcomes(list(arms.values())).values())
-        others = (split.mixtures, _blind(split, label), split.plain)
-        cells = (gained(matched_mean(ones, each)) if each else "" for each in others)
+        cells = (_mean(ones, each.ways(split, label), each.choose) for each in AGAINST)
         rows.append([label, ", ".join(f"{weight:g}" for weight in arms), *cells])
-    return Table(("router", "mean over lambdas", *AGAINST), rows)
+    return Table(("router", "mean over lambdas", *TITLES), rows)
 
 
 def oracles(split: Compared) -> Table:
@@ -62,6 +86,5 @@ def _oracle_row(name: str, ways: Mapping[str, Outcome]) -> list[str]:
     return [name, str(len(ways)), f"{score:.3f}", micro(cost), alone]
 
 
-def _blind(split: Compared, label: str) -> Mapping[str, Outcome]:
-    """A router that sees lambda alone is not compared with itself."""
-    return {} if split.is_blind(label) else split.blind
+def _mean(ones: Sequence[Outcome], others: Mapping[str, Outcome], choose: Choice) -> str:
+    return gained(matched_mean(ones, others, choose)) if others else ""

@@ -10,7 +10,7 @@ from training.reporting.arm_names import plain, routed
 from training.reporting.cells import gained, gained_at_cost, micro
 from training.reporting.compared import Compared
 from training.reporting.figures import Figures
-from training.reporting.frontier import gain, matched
+from training.reporting.frontier import affordable, gain, matched, mixture
 from training.reporting.tables import Table
 
 BEFORE, AFTERWARDS = "validation", "these questions, after the fact"
@@ -42,6 +42,7 @@ def headline(split: Compared) -> Table:
         "micro-USD",
         "on the best plain retrieval",
         "answerer's tokens, of those of plain retrieval",
+        "on the best constant that costs no more",
         "on the best mixture of constants at equal cost",
         "on the router that sees lambda alone, at equal cost",
     )
@@ -86,8 +87,8 @@ def _cells(split: Compared, tried: Figures, arm: str) -> list[str]:
         best = max(there, key=lambda each: (there[each].point[1], -there[each].point[0]))
         retrieval = gained(gain(one, split.plain, {best: 1.0}))
         tokens = _share(_tokens(figures, arm), _tokens(figures, best))
-    others = (split.mixtures, split.blind)
-    cells = (gained_at_cost(one, each) for each in others)
+    others = ((split.mixtures, affordable), (split.mixtures, mixture), (split.blind, mixture))
+    cells = (gained_at_cost(one, each, choose) for each, choose in others)
     return [f"{score:.3f}", micro(cost), retrieval, tokens, *cells]
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from training.reporting.frontier import (
     Gain,
     Outcome,
+    affordable,
     frontier,
     gain,
     hypervolume,
@@ -43,9 +44,17 @@ def test_a_mixture_spends_what_it_is_given(cost, shares):
     assert mixture(CONSTANTS, cost) == pytest.approx(shares)
 
 
-def test_nothing_cannot_be_mixed():
+@pytest.mark.parametrize(
+    ("cost", "name"), [(0.5, "low"), (1, "low"), (3.9, "low"), (4, "high"), (9, "high")]
+)
+def test_the_best_constant_costs_no_more(cost, name):
+    assert affordable(CONSTANTS, cost) == {name: 1.0}
+
+
+@pytest.mark.parametrize("choose", [mixture, affordable])
+def test_of_nothing_there_is_no_choice(choose):
     with pytest.raises(ValueError, match="no constants"):
-        mixture({}, 1.0)
+        choose({}, 1.0)
 
 
 def test_a_gain_is_paired():

@@ -5,10 +5,10 @@ import pytest
 from tests.training.reporting.test_tables import rows, without
 from tests.training.reporting.toy_figures import toy_figures
 from training.reporting.compared import compared
-from training.reporting.gains import AGAINST, gains, mean_gains, oracles
+from training.reporting.gains import TITLES, gains, mean_gains, oracles
 from training.reporting.trained import Trained
 
-ON_CONSTANTS, ON_BLIND, ON_PLAIN = AGAINST
+ON_AFFORDABLE, ON_CONSTANTS, ON_BLIND, ON_PLAIN = TITLES
 
 
 def test_a_router_is_compared_with_the_best_mixture_at_its_cost():
@@ -18,6 +18,8 @@ def test_a_router_is_compared_with_the_best_mixture_at_its_cost():
     # 3 micro-USD: halfway between LLLLL (0.2) and MMMMM (0.4).
     half = "+0.100 [+0.100, +0.100], +38% (50% LLLLL + 50% MMMMM)"
     assert found["router@0.5"][ON_CONSTANTS] == half
+    whole = "+0.200 [+0.200, +0.200], +123% (100% LLLLL)"
+    assert found["router@0.5"][ON_AFFORDABLE] == whole
     assert found["router@0.5"][ON_BLIND] == "+0.100 [+0.100, +0.100], +38% (100% blind@0.5)"
     assert found["router@0"][ON_PLAIN] == "+0.300 [+0.300, +0.300], +114% (100% plain-2)"
     assert found["blind@0.5"][ON_BLIND] == ""

@@ -64,4 +64,4 @@ def test_without_anything_to_compare_with_cells_are_empty():
     figures = toy_figures(arms={"router@0": (0.6, 5e-6, "LMHLM")})
     (row,) = headline(compared(figures, None)).rows
     assert row[:2] == ["router@0", "best score on these questions, after the fact"]
-    assert row[4:] == [""] * 4
+    assert row[4:] == [""] * 5

@@ -39,7 +39,7 @@ def test_it_names_the_judges_or_says_that_there_is_none():
 
 
 def test_the_budgets_of_retrieval_are_told_truly():
-    told = page([])
+    told = page([], [])
     assert "`plain-K` has K times 256 tokens" in told
     assert "same retrieval" not in told
 
