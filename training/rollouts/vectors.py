@@ -41,28 +41,23 @@ def embedded(
 ) -> Embedded:
     """The vectors of the questions of a file and of the chunks retrieved for them.
 
-    They are kept in `cache` (None: in the user's cache), by what they depend on. Raises ConfigError
-    or AssetError if the file's profile is not there or not as it was, or its encoder is not there,
-    InvalidInput for a question that the dataset lacks.
+    They are kept in `cache` (None: in the user's cache), a file for each setting; of a file of
+    outcomes that grew, those of the new questions are made. Raises ConfigError or AssetError if the
+    file's profile is not there or not as it was, or its encoder is not there, InvalidInput for a
+    question that the dataset lacks.
     """
     profile = recorded_profile(file.setting)
     check_embeds_queries(profile)
     cache = cache or platformdirs.user_cache_path("budgetmem") / "vectors"
-    wanted = [each.question for each in file.outcomes]
-    kept = cache / f"{_digest(file, wanted)}.npz"
-    if not kept.exists():
+    kept = cache / f"{_digest(file.setting)}.npz"
+    found = _read(kept) if kept.exists() else Embedded({}, {})
+    missing = [each.question for each in file.outcomes if each.question not in found.queries]
+    if missing:
         encoder = encoder or LocalEncoder(asset_dir(profile.encoder.asset))
-        found = asyncio.run(_embed(file, dataset, profile, encoder))
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache, suffix=".npz", delete=False) as partial:
-            np.savez(partial, **_arrays(found))
-        Path(partial.name).replace(kept)
-    with np.load(kept) as arrays:
-        pairs = map(tuple, arrays["pairs"].tolist())
-        return Embedded(
-            queries=dict(zip(arrays["questions"].tolist(), arrays["queries"], strict=True)),
-            chunks=dict(zip(pairs, arrays["chunks"], strict=True)),
-        )
+        made = asyncio.run(_embed(file.setting, missing, dataset, profile, encoder))
+        found = Embedded({**found.queries, **made.queries}, {**found.chunks, **made.chunks})
+        _write(kept, found)
+    return found
 
 
 def recorded_profile(setting: Mapping[str, Any]) -> Profile:
@@ -83,16 +78,19 @@ def recorded_profile(setting: Mapping[str, Any]) -> Profile:
 
 
 async def _embed(
-    file: OutcomeFile, dataset: Dataset, profile: Profile, encoder: Encoder
+    setting: Mapping[str, Any],
+    wanted: Sequence[str],
+    dataset: Dataset,
+    profile: Profile,
+    encoder: Encoder,
 ) -> Embedded:
-    wanted = [each.question for each in file.outcomes]
-    asked = named(dataset.questions(str(file.setting["split"])), wanted)
+    asked = named(dataset.questions(str(setting["split"])), wanted)
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
         histories = Histories(SqliteStore(Path(folder)), encoder, profile.retrieval)
         turns, tenant = dataset.histories(), tenant_of(dataset)
         for history in sorted({question.history for question in asked}):
             await histories.ingest(tenant, history, turns[history])
-        return await _retrieve_all(histories, tenant, asked, int(file.setting["max_tokens"]))
+        return await _retrieve_all(histories, tenant, asked, int(setting["max_tokens"]))
 
 
 async def _retrieve_all(
@@ -108,6 +106,22 @@ async def _retrieve_all(
     return Embedded(queries, chunks)
 
 
+def _read(kept: Path) -> Embedded:
+    with np.load(kept) as arrays:
+        pairs = map(tuple, arrays["pairs"].tolist())
+        return Embedded(
+            queries=dict(zip(arrays["questions"].tolist(), arrays["queries"], strict=True)),
+            chunks=dict(zip(pairs, arrays["chunks"], strict=True)),
+        )
+
+
+def _write(kept: Path, found: Embedded) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".npz", delete=False) as partial:
+        np.savez(partial, **_arrays(found))
+    Path(partial.name).replace(kept)
+
+
 def _arrays(found: Embedded) -> dict[str, NDArray[Any]]:
     return {
         "questions": np.array(list(found.queries)),
@@ -117,6 +131,6 @@ def _arrays(found: Embedded) -> dict[str, NDArray[Any]]:
     }
 
 
-def _digest(file: OutcomeFile, questions: Sequence[str]) -> str:
-    parts = json.dumps([FORMAT, file.setting, questions], sort_keys=True)
+def _digest(setting: Mapping[str, Any]) -> str:
+    parts = json.dumps([FORMAT, setting], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]

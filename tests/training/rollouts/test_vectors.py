@@ -47,9 +47,11 @@ class Talk:
 @dataclass
 class Counting(HashEncoder):
     calls: int = 0
+    texts: list[str] = field(default_factory=list)
 
     async def embed(self, texts):
         self.calls += 1
+        self.texts += texts
         return await super().embed(texts)
 
 
@@ -83,16 +85,25 @@ def test_they_are_made_once(tmp_path):
     assert (second.queries["q0"] == first.queries["q0"]).all()
 
 
-@pytest.mark.parametrize("change", ["questions", "budget", "format"])
+def test_of_a_file_that_grew_the_new_questions_are_embedded(tmp_path):
+    first = embedded(outcome_file("q0"), Talk(), tmp_path, HashEncoder())
+    encoder = Counting()
+    both = embedded(outcome_file("q0", "q1"), Talk(), tmp_path, encoder)
+    assert QUESTIONS[1].text in encoder.texts
+    assert QUESTIONS[0].text not in encoder.texts
+    assert (both.queries["q0"] == first.queries["q0"]).all()
+    assert {question for question, _ in both.chunks} == {"q0", "q1"}
+
+
+@pytest.mark.parametrize("change", ["budget", "format"])
 def test_others_are_made_anew(tmp_path, monkeypatch, change):
     encoder = Counting()
     embedded(outcome_file("q0"), Talk(), tmp_path, encoder)
     made = encoder.calls
     if change == "format":
         monkeypatch.setattr(vectors, "FORMAT", vectors.FORMAT + 1)
-    asked = ("q0", "q1") if change == "questions" else ("q0",)
     budget = 99 if change == "budget" else 400
-    embedded(outcome_file(*asked, max_tokens=budget), Talk(), tmp_path, encoder)
+    embedded(outcome_file("q0", max_tokens=budget), Talk(), tmp_path, encoder)
     assert encoder.calls > made
 
 
