@@ -7,8 +7,8 @@ Those of one setting whose ways of answering were evaluated apart, on two machin
 Where one is of a validation split, the constants that a router on another split of the same setting
 is compared with are chosen there, and so are the lambdas of the table "In short". Evaluations that
 differ in their strategy alone, or in their retrieval budget, get charts in common. OUT gets
-README.md, and every chart as a PNG and as a page that answers the mouse and needs no network. The
-same figures give the same tables, byte by byte.
+README.md, and every chart as a PNG and as a page that answers the mouse and needs no network
+(vega-embed.js beside it draws them all). The same figures give the same tables, byte by byte.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from rich.progress import track
 
 from training import checkpoints
 from training.commands import ended_by_exit_code
+from training.reporting.chart_files import save
 from training.reporting.charts import (
     budget_chart,
     frontier_chart,
-    save,
     strategies_chart,
     tier_chart,
 )
@@ -90,11 +90,11 @@ def report(found: Sequence[Figures], out: Path, console: Console) -> None:
 def _charts(split: Compared, out: Path, stem: str) -> Mapping[str, str]:
     """Draws them; gives their stems by title."""
     charts = {"Frontier": f"{stem}-frontier"}
-    save(frontier_chart(split), out / charts["Frontier"])
+    save(frontier_chart(split), out / charts["Frontier"], f"{split.heading}: frontier")
     for label in split.seeing:
         title = f"Tiers of {label}"
         charts[title] = f"{stem}-tiers-{label}"
-        save(tier_chart(split, label), out / charts[title])
+        save(tier_chart(split, label), out / charts[title], f"{split.heading}: tiers of {label}")
     return charts
 
 
@@ -107,7 +107,7 @@ def _joint_charts(
     for family in families(found, keys):
         rest, heading = common_name(family, keys, found)
         stem = f"{rest}-over-{keys[0].replace('_', '-')}"
-        save(draw(family, heading), out / stem)
+        save(draw(family, heading), out / stem, heading)
         charts[heading] = stem
     return charts
 

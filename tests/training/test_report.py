@@ -1,6 +1,7 @@
 """The report: one command from figures to a page, the same bytes each time."""
 
 import io
+import re
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 from budgetmem.errors import ConfigError
 from tests.training.reporting.toy_figures import toy_figures
 from training import report
+from training.reporting.chart_files import SCRIPT
 from training.reporting.figures import FILE, write_figures
 
 QUIET = Console(file=io.StringIO())
@@ -27,7 +29,7 @@ def test_one_command_makes_the_page_and_its_charts(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", argv)
         report.main()
         pages.append((tmp_path / out / report.PAGE).read_bytes())
-        monkeypatch.setattr(report, "save", lambda chart, stem: None)  # once will do
+        monkeypatch.setattr(report, "save", lambda *_: None)  # once will do
     assert pages[0] == pages[1]
     text = pages[0].decode()
     assert "| router@0 |" in text
@@ -37,12 +39,14 @@ def test_one_command_makes_the_page_and_its_charts(tmp_path, monkeypatch):
         assert f"({stem}.png)" in text
         assert (tmp_path / "a" / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
         html = (tmp_path / "a" / f"{stem}.html").read_text()
-        assert "<script src=" not in html  # works without a network
+        # Works without a network: all that it loads is beside it.
+        assert re.findall(r'src="([^"]*)"', html) == [SCRIPT]
+    assert "vegaEmbed" in (tmp_path / "a" / SCRIPT).read_text()
 
 
 def test_what_differs_in_strategy_or_budget_alone_is_drawn_together(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(report, "save", lambda chart, stem: drawn.append(stem.name))
+    monkeypatch.setattr(report, "save", lambda chart, stem, title: drawn.append(stem.name))
     others = [toy_figures(strategy="reasoning"), toy_figures(max_tokens=800)]
     report.report([toy_figures(), *others], tmp_path, QUIET)
     text = (tmp_path / report.PAGE).read_text()

@@ -1,9 +1,8 @@
-"""The charts of a report: one description each, drawn as a PNG and as an interactive page."""
+"""The charts of a report, described."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -18,7 +17,6 @@ from training.reporting.tables import tier_shares
 from training.statistics import bootstrap
 
 WIDTH, HEIGHT = 560, 380
-PIXELS_A_POINT = 2.0
 
 TIER_COLOURS = ("#c6dbef", "#6baed6", "#08519c")
 
@@ -94,12 +92,6 @@ def tier_chart(split: Compared, label: str) -> alt.FacetChart:
     columns = alt.Column("module:N", sort=list(MODULES), title=None)
     chart: alt.FacetChart = bars.facet(columns, title=f"{label}: {split.heading}")
     return chart
-
-
-def save(chart: alt.TopLevelMixin, stem: Path) -> None:
-    """STEM.png, and STEM.html with all that it needs to work without a network."""
-    chart.save(f"{stem}.png", scale_factor=PIXELS_A_POINT)
-    chart.save(f"{stem}.html", inline=True)
 
 
 def _lines(

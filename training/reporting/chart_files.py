@@ -1,0 +1,52 @@
+"""A chart as files: a PNG, and a page that answers the mouse and needs no network."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from string import Template
+
+import altair as alt
+import vl_convert
+
+from training import checkpoints
+
+SCRIPT = "vega-embed.js"
+"""What draws the charts of all pages of a folder, and is there once: most of a megabyte."""
+
+PIXELS_A_POINT = 2.0
+
+_PAGE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>$title</title>
+<script src="$script"></script>
+</head>
+<body>
+<div id="chart"></div>
+<script>vegaEmbed("#chart", $chart, {mode: "vega-lite"});</script>
+</body>
+</html>
+"""
+)
+
+
+def save(chart: alt.LayerChart | alt.FacetChart, stem: Path, title: str) -> None:
+    """STEM.png, and STEM.html with SCRIPT beside it."""
+    chart.save(f"{stem}.png", scale_factor=PIXELS_A_POINT)
+    told = _PAGE.substitute(title=html.escape(title), script=SCRIPT, chart=_json(chart))
+    checkpoints.write(stem.with_name(f"{stem.name}.html"), told.encode())
+    script = stem.with_name(SCRIPT)
+    if not script.exists():
+        major_and_minor = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+        # Without a snippet it is a script that sets vegaEmbed; its stub has no default for one.
+        bundle = vl_convert.javascript_bundle(vl_version=major_and_minor)  # type: ignore[call-arg]
+        checkpoints.write(script, bundle.encode())
+
+
+def _json(chart: alt.LayerChart | alt.FacetChart) -> str:
+    """As it may stand in a script of a page: no text of it ends that."""
+    return json.dumps(chart.to_dict()).replace("</", "<\\/")
