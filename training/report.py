@@ -23,7 +23,7 @@ from rich.progress import track
 
 from training import checkpoints
 from training.commands import ended_by_exit_code
-from training.reporting.chart_files import save
+from training.reporting.chart_files import save, save_script
 from training.reporting.charts import (
     budget_chart,
     frontier_chart,
@@ -72,6 +72,7 @@ def report(found: Sequence[Figures], out: Path, console: Console) -> None:
     """
     validations = {setting_but(each, SPLIT): each for each in found if _is_validation(each)}
     checkpoints.make_folder(out)
+    save_script(out)
     splits, sections = [], []
     for each in track(named(found), "charts", console=console):
         other = (

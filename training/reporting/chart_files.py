@@ -35,16 +35,18 @@ _PAGE = Template(
 
 
 def save(chart: alt.LayerChart | alt.FacetChart, stem: Path, title: str) -> None:
-    """STEM.png, and STEM.html with SCRIPT beside it."""
+    """STEM.png, and STEM.html, which needs SCRIPT beside it."""
     chart.save(f"{stem}.png", scale_factor=PIXELS_A_POINT)
     told = _PAGE.substitute(title=html.escape(title), script=SCRIPT, chart=_json(chart))
     checkpoints.write(stem.with_name(f"{stem.name}.html"), told.encode())
-    script = stem.with_name(SCRIPT)
-    if not script.exists():
-        major_and_minor = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-        # Without a snippet it is a script that sets vegaEmbed; its stub has no default for one.
-        bundle = vl_convert.javascript_bundle(vl_version=major_and_minor)  # type: ignore[call-arg]
-        checkpoints.write(script, bundle.encode())
+
+
+def save_script(folder: Path) -> None:
+    """SCRIPT, of the version that the charts are described for."""
+    major_and_minor = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    # Without a snippet it is a script that sets vegaEmbed; its stub has no default for one.
+    bundle = vl_convert.javascript_bundle(vl_version=major_and_minor)  # type: ignore[call-arg]
+    checkpoints.write(folder / SCRIPT, bundle.encode())
 
 
 def _json(chart: alt.LayerChart | alt.FacetChart) -> str:

@@ -44,6 +44,11 @@ class Gain:
     against: Mapping[str, float]
 
 
+def best(ways: Mapping[str, Outcome]) -> str:
+    """The name of the way that scores best; of equals, of the cheapest. There has to be one."""
+    return max(ways, key=lambda name: (ways[name].point[1], -ways[name].point[0]))
+
+
 Choice = Callable[[Mapping[str, Outcome], float], dict[str, float]]
 """The shares of the ways that something of a cost is compared with."""
 
@@ -55,11 +60,9 @@ def affordable(constants: Mapping[str, Outcome], cost: float) -> dict[str, float
     """
     if not constants:
         raise ValueError("there are no constants to choose from")
-    points = {name: each.point for name, each in constants.items()}
-    within = {name: score for name, (spent, score) in points.items() if spent <= cost}
-    if within:
-        return {max(within, key=lambda name: within[name]): 1.0}
-    return {min(points, key=lambda name: points[name][0]): 1.0}
+    within = {name: each for name, each in constants.items() if each.point[0] <= cost}
+    chosen = best(within) if within else min(constants, key=lambda name: constants[name].point[0])
+    return {chosen: 1.0}
 
 
 def mixture(constants: Mapping[str, Outcome], cost: float) -> dict[str, float]:

@@ -12,6 +12,7 @@ from training.reporting.frontier import (
     Choice,
     Outcome,
     affordable,
+    best,
     matched_mean,
     mixture,
     oracle,
@@ -81,8 +82,8 @@ def oracles(split: Compared) -> Table:
 
 def _oracle_row(name: str, ways: Mapping[str, Outcome]) -> list[str]:
     cost, score = oracle(ways).point
-    best = max(ways, key=lambda way: (ways[way].point[1], -ways[way].point[0]))
-    alone = f"{ways[best].point[1]:.3f} ({best})"
+    first = best(ways)
+    alone = f"{ways[first].point[1]:.3f} ({first})"
     return [name, str(len(ways)), f"{score:.3f}", micro(cost), alone]
 
 

@@ -10,7 +10,7 @@ from training.reporting.arm_names import plain, routed
 from training.reporting.cells import gained, gained_at_cost, micro
 from training.reporting.compared import Compared
 from training.reporting.figures import Figures
-from training.reporting.frontier import affordable, gain, matched, mixture
+from training.reporting.frontier import affordable, best, gain, matched, mixture
 from training.reporting.tables import Table
 
 BEFORE, AFTERWARDS = "validation", "these questions, after the fact"
@@ -69,8 +69,7 @@ def _choices(split: Compared, tried: Figures, arms: Sequence[str]) -> Mapping[st
     there = tried.outcomes([arm for arm in arms if arm in tried.head.arms])
     fixed = tried.outcomes(split.mixable)
     found: dict[str, list[str]] = {}
-    best = max(there, key=lambda arm: (there[arm].point[1], -there[arm].point[0]))
-    found.setdefault(best, []).append("score")
+    found.setdefault(best(there), []).append("score")
     if fixed:
         gains = {arm: matched(one, fixed).score.mean for arm, one in there.items()}
         most = max(there, key=lambda arm: (gains[arm], -there[arm].point[0]))
@@ -84,9 +83,9 @@ def _cells(split: Compared, tried: Figures, arm: str) -> list[str]:
     cost, score = one.point
     retrieval, tokens = "", ""
     if there := tried.outcomes([each for each in plain(tried.head.arms) if each in split.plain]):
-        best = max(there, key=lambda each: (there[each].point[1], -there[each].point[0]))
-        retrieval = gained(gain(one, split.plain, {best: 1.0}))
-        tokens = _share(_tokens(figures, arm), _tokens(figures, best))
+        retrieved = best(there)
+        retrieval = gained(gain(one, split.plain, {retrieved: 1.0}))
+        tokens = _share(_tokens(figures, arm), _tokens(figures, retrieved))
     others = ((split.mixtures, affordable), (split.mixtures, mixture), (split.blind, mixture))
     cells = (gained_at_cost(one, each, choose) for each, choose in others)
     return [f"{score:.3f}", micro(cost), retrieval, tokens, *cells]

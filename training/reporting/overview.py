@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from training.reporting.arm_names import NO_MEMORY, constants
 from training.reporting.cells import micro
 from training.reporting.compared import Compared
-from training.reporting.frontier import Outcome, oracle
+from training.reporting.frontier import Outcome, best, oracle
 from training.reporting.tables import Table
 
 COLUMNS = (
@@ -51,10 +51,10 @@ def _best(ways: Mapping[str, Outcome]) -> str:
     """Of equals the cheapest; "" of none. A way that is the only one of its kind has no name."""
     if not ways:
         return ""
-    best = max(ways, key=lambda name: (ways[name].point[1], -ways[name].point[0]))
-    cost, score = ways[best].point
+    name = best(ways)
+    cost, score = ways[name].point
     told = f"{score:.3f} for {micro(cost)}"
-    return f"{told} ({best})" if best else told
+    return f"{told} ({name})" if name else told
 
 
 def _anchor(heading: str) -> str:
