@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from training.reporting import tables
+from training.reporting import receipts, tables
 from training.reporting.areas import areas
-from training.reporting.arm_names import CHUNK_TOKENS, routed
+from training.reporting.arm_names import CHUNK_TOKENS
 from training.reporting.compared import Compared
 from training.reporting.figures import Figures
 from training.reporting.gains import gains, mean_gains, oracles
@@ -53,6 +53,9 @@ HEADLINE = """A router at one lambda, that of its best score or of its best gain
 questions that the table names; so is the best plain retrieval. Where these are the questions of the
 test themselves, choosing favours the router."""
 
+RECEIPTS = """Of the question {}: each module's tier and how probable the router found it, tokens in
+and out, micro-USD. What has no tokens was done by rules."""
+
 AREAS = """Every frontier is taken with its mixtures: the area under its concave hull, up to the
 dearest of all ways and down to no score, as a share of that rectangle with the height 1. A
 random mixture of the constants, from the cheapest to the best, has 1.000 of their area; what does
@@ -83,7 +86,7 @@ def section(split: Compared, charts: Mapping[str, str]) -> str:
         oracles(split).markdown(),
         "### What it depends on",
         _setting(figures).markdown(),
-        _receipts(figures),
+        *_receipts(figures),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -155,19 +158,13 @@ def _setting(figures: Figures) -> Table:
     return Table(("what", "value"), [(name, f"`{value}`") for name, value in told.items()])
 
 
-def _receipts(figures: Figures) -> str:
-    """Of the first question, in every routed way."""
-    question = figures.head.questions[0].id
-    shown = []
-    for arms in routed(figures.head.arms).values():
-        for arm in arms.values():
-            for each in figures.found[arm]:
-                if each.question == question and each.receipt:
-                    receipt = json.dumps(each.receipt, indent=1)
-                    shown.append(f"`{arm}`:\n\n```json\n{receipt}\n```")
-    if not shown:
-        return ""
-    body = "\n\n".join(shown)
-    return (
-        f"<details><summary>Receipts of the question {question}</summary>\n\n{body}\n\n</details>"
-    )
+def _receipts(figures: Figures) -> list[str]:
+    told = receipts.told(figures)
+    if not told:
+        return []
+    return [
+        "### Receipts",
+        RECEIPTS.format(figures.head.questions[0].id),
+        receipts.side_by_side(told).markdown(),
+        receipts.whole(told),
+    ]
