@@ -46,6 +46,7 @@ HINTS: tuple[Hint, ...] = (
     (StoreUnavailable, "", "the database of histories is away: try again, or look whether it runs"),
     (DeadlineExceeded, "", "give it more time by --timeout, or cheaper tiers"),
     (Overloaded, "", "the server is busy: try again later"),
+    (Conflict, "not copied", "delete it there, or wait until nobody writes; then run it again"),
     (Conflict, "", "somebody else writes to this history: try again"),
 )
 """For who types commands; the first that fits counts."""

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from budgetmem.commands.remote import AsJson, print_json
+from budgetmem.errors import Conflict, StoreDamaged
 
 if TYPE_CHECKING:
     from budgetmem.history import Histories
     from budgetmem.reindexing import ReindexedHistory
+    from budgetmem.store.copying import CopiedHistory
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -47,8 +49,9 @@ def copy(
     """Copy histories from one store to another as they are, and verify each.
 
     A history is copied whole or not at all; run it again and it goes on where it was cut off. What
-    is the same in both is left alone, what differs is an error. Stop the servers that write to the
-    source before. With --json an object a history, as it is done.
+    is the same in both is left alone. What differs, or is damaged, stays as it is: the others are
+    copied, it is named, and the exit code is 1. Stop the servers that write to the source before.
+    With --json an object a history, as it is done.
 
     \b
     budgetmem store copy --from ~/.local/share/budgetmem/histories --to postgresql://db/budgetmem
@@ -58,21 +61,39 @@ def copy(
     from budgetmem.store.copying import copy_history, histories_of
     from budgetmem.store.opening import opened
 
-    done: Counter[str] = Counter()
+    made = []
     with opened(source) as here, opened(target) as there:
         chosen = histories_of(here, tenant, [history] if history else ())
         with progress_bar("copy", len(chosen)) as advance:
             for whose, name in chosen:
-                copied = copy_history(here, there, whose, name)
-                done += Counter({copied.status: 1, "turns": copied.turns, "chunks": copied.chunks})
+                made.append(copy_history(here, there, whose, name))
                 advance(1)
                 if as_json:
-                    print_json(copied)
+                    print_json(made[-1])
     if not as_json:
+        done = Counter(each.status for each in made)
         typer.echo(
             f"{done['copied']} histories copied, {done['present']} were there; "
-            f"{done['turns']} turns and {done['chunks']} chunks compared"
+            f"{sum(each.turns for each in made)} turns and "
+            f"{sum(each.chunks for each in made)} chunks compared"
         )
+    if left := [each for each in made if each.status in _LEFT]:
+        raise _not_copied(left)
+
+
+_LEFT = {
+    "damaged": "its file is damaged",
+    "conflict": "the target has another one of that name, or somebody writes to it",
+}
+"""Why a history was not copied, by its status."""
+
+
+def _not_copied(left: Sequence[CopiedHistory]) -> StoreDamaged | Conflict:
+    damaged = any(each.status == "damaged" for each in left)
+    named = "; ".join(
+        f"{each.history!r} of tenant {each.tenant!r} ({_LEFT[each.status]})" for each in left
+    )
+    return (StoreDamaged if damaged else Conflict)(f"not copied: {named}")
 
 
 @app.command()
@@ -130,8 +151,6 @@ def reindex(
             f"({sum(each.tokens for each in made)} tokens embedded)"
         )
     if done["damaged"]:
-        from budgetmem.errors import StoreDamaged
-
         damaged = ", ".join(each.history for each in made if each.status == "damaged")
         raise StoreDamaged(f"left as they are, since their files are damaged: {damaged}")
 

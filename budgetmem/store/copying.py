@@ -15,20 +15,22 @@ from itertools import groupby
 from typing import Literal
 
 from budgetmem.chunking import session_of
-from budgetmem.errors import Conflict, NotFound
+from budgetmem.errors import Conflict, NotFound, StoreDamaged
 from budgetmem.store import rows
 from budgetmem.store.base import Contents, SessionChange, Store
 
 
 @dataclass(frozen=True)
 class CopiedHistory:
-    """A history that the target has now. `present`: it had the very same one before."""
+    """What became of a history. `present`: the target had the very same one before; `damaged`: it
+    cannot be read, here or there; `conflict`: the target has another one under its name, or
+    somebody writes to it."""
 
     tenant: str
     history: str
-    status: Literal["copied", "present"]
-    turns: int
-    chunks: int
+    status: Literal["copied", "present", "damaged", "conflict"]
+    turns: int = 0
+    chunks: int = 0
 
 
 def histories_of(
@@ -49,9 +51,17 @@ def histories_of(
 def copy_history(source: Store, target: Store, tenant: str, history: str) -> CopiedHistory:
     """Copies a history, and compares what the target has then with what was read.
 
-    Raises NotFound if the source has no such history, Conflict if the target has another one under
-    its name, or somebody writes to it.
+    Raises NotFound if the source has no such history, StoreUnavailable.
     """
+    try:
+        return _copied(source, target, tenant, history)
+    except StoreDamaged:
+        return CopiedHistory(tenant, history, "damaged")
+    except Conflict:
+        return CopiedHistory(tenant, history, "conflict")
+
+
+def _copied(source: Store, target: Store, tenant: str, history: str) -> CopiedHistory:
     contents = source.contents(tenant, history)
     turns, chunks = len(contents.turns), len(contents.units)
     if _present(target, tenant, history, contents):
@@ -76,10 +86,7 @@ def _present(target: Store, tenant: str, history: str, contents: Contents) -> bo
     except NotFound:
         return False
     if _digest(found) != _digest(contents):
-        raise Conflict(
-            f"the target has another history {history!r} of tenant {tenant!r}: "
-            "delete it there, or copy the others by name"
-        )
+        raise Conflict(f"the target has another history {history!r} of tenant {tenant!r}")
     return True
 
 

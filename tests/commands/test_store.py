@@ -45,6 +45,26 @@ def test_a_copy_says_an_object_a_history(filled, tmp_path):
     assert again.stdout == "0 histories copied, 1 were there; 2 turns and 2 chunks compared\n"
 
 
+def test_a_history_that_cannot_be_copied_is_named_and_the_others_are_copied(filled, tmp_path):
+    there = str(tmp_path / "there")
+    with opened(filled) as store:
+        store.write("ana", "diary", None, SETTINGS, [change("a", ["x"])])
+    with opened(there) as store:
+        store.write("ana", "trip", None, SETTINGS, [change("a", ["mine"])])
+    (tmp_path / "here" / "ana" / "diary.db").write_bytes(b"noise" * 1000)
+    arguments = ("copy", "--from", filled, "--to", there)
+    result = run(*arguments, "--json")
+    assert [each.get("status") for each in told(result)] == ["damaged", "conflict", "copied", None]
+    assert told(result)[-1]["error"]["code"] == "STORE_DAMAGED"
+    assert result.exit_code == 1
+    again = run(*arguments)
+    assert again.stdout == "0 histories copied, 1 were there; 1 turns and 1 chunks compared\n"
+    assert "'diary' of tenant 'ana' (its file is damaged); 'trip' of tenant 'ana'" in again.stderr
+    alone = run(*arguments, "--history", "trip")
+    assert alone.exit_code == 1
+    assert "hint: delete it there, or wait" in alone.stderr
+
+
 @pytest.fixture
 def encoder(monkeypatch):
     fake = HashEncoder(name="minilm-l6-v2", dimension=384)
