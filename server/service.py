@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -93,9 +94,11 @@ class MemoryService(MemoryServiceServicer):
         self, request: pb.ExtractRequest, context: Context
     ) -> AsyncGenerator[pb.ExtractEvent, None]:
         extract = partial(self._engine.pipeline.extract, self._query(request, context))
-        events: AsyncIterator[Event | Memory] = observed(extract)
-        async for event in events:
-            yield encode_event(event)
+        events: AsyncGenerator[Event | Memory, None] = observed(extract)
+        # A caller who goes waits here for the work's end, so that its place is free only then.
+        async with aclosing(events):
+            async for event in events:
+                yield encode_event(event)
 
     async def Answer(self, request: pb.AnswerRequest, context: Context) -> pb.AnswerResponse:
         query = self._query(request.extract, context, prefix="extract.")

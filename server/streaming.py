@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
 Event = TypeVar("Event")
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 async def observed(
     run: Callable[[Callable[[Event], None]], Awaitable[Result]],
-) -> AsyncIterator[Event | Result]:
+) -> AsyncGenerator[Event | Result, None]:
     """Yields what `run` tells its observer, as it tells it, then what `run` returns.
 
     Raises what `run` raises. Whoever stops listening cancels `run` and waits until it has ended.

@@ -1,4 +1,5 @@
-"""What the service does with large messages: few at a time, and not in the event loop."""
+"""What the service does with large messages: few at a time, and not in the event loop; and with
+those who stop listening."""
 
 from __future__ import annotations
 
@@ -33,14 +34,17 @@ class SlowHistories(FakeHistories):
         return await super().ingest(tenant, history, turns)
 
 
-def served(histories, room=None, limits=INFO.limits):
+def served(histories, room=None, limits=INFO.limits, pipeline=None):
     slot = EngineSlot()
-    slot.fill(Engine(histories, FakePipeline(), replace(INFO, limits=limits), FakeRouters()))
+    info = replace(INFO, limits=limits)
+    slot.fill(Engine(histories, pipeline or FakePipeline(), info, FakeRouters()))
     return MemoryService(slot, NamedTenants(), room)
 
 
 def of(tenant):
-    return SimpleNamespace(invocation_metadata=lambda: (("budgetmem-tenant", tenant),))
+    return SimpleNamespace(
+        invocation_metadata=lambda: (("budgetmem-tenant", tenant),), time_remaining=lambda: None
+    )
 
 
 def message(count, text="x"):
@@ -106,3 +110,12 @@ async def test_too_many_turns_are_refused_before_anybody_reads_them(monkeypatch)
     with pytest.raises(InvalidInput, match="are 501, 500 are the most of one message") as caught:
         await door.Ingest(message(501), of("ana"))
     assert caught.value.field == "turns"
+
+
+async def test_a_stream_that_is_closed_has_ended_its_work():
+    pipeline = FakePipeline(takes_s=60)
+    asked = pb.ExtractRequest(history="trip", query="When?")
+    stream = served(FakeHistories(), pipeline=pipeline).ExtractStream(asked, of("ana"))
+    await anext(stream)
+    await stream.aclose()
+    assert pipeline.cancelled.is_set()
