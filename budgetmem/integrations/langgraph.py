@@ -100,13 +100,14 @@ class BudgetMemStore(BaseStore):
         return [await self._one(op, calls) for op in ops]
 
     async def _one(self, op: Op, calls: Calls) -> Result:
+        if isinstance(op, ListNamespacesOp):
+            return await self._list(op, calls)
+        check_labels(op.namespace_prefix if isinstance(op, SearchOp) else op.namespace)
         if isinstance(op, GetOp):
             return await self._get(op, calls)
         if isinstance(op, PutOp):
             await self._put(op, calls)
             return None
-        if isinstance(op, ListNamespacesOp):
-            return await self._list(op, calls)
         if op.query is None:
             return await self._find(op, calls)
         return await self._extract(op, op.query, calls)
@@ -166,6 +167,19 @@ class BudgetMemStore(BaseStore):
         value = {"text": memory.text, **metadata_of(history_of(namespace), memory)}
         made = self._clock()
         return SearchItem(namespace, MEMORY_KEY, value, created_at=made, updated_at=made)
+
+
+def check_labels(namespace: Namespace) -> None:
+    """Raises InvalidInput for labels that would name the history of another namespace.
+
+    LangGraph looks at those of its own methods, but not at what is handed to `batch`.
+    """
+    for label in namespace:
+        if not label or SEPARATOR in label or "\0" in label:
+            raise InvalidInput(
+                "namespace",
+                f"{label!r} is no label: it may not be empty, nor have '.' or NUL in it",
+            )
 
 
 def history_of(namespace: Namespace) -> str:

@@ -135,6 +135,28 @@ def test_a_batch_is_done_in_order(store):
     assert (put, got.value, deleted, gone, namespaces) == (None, MOVED, None, None, [])
 
 
+@pytest.mark.parametrize("label", ["users.ana", "", "a\0b"])
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda namespace: base.GetOp(namespace, "m1"),
+        lambda namespace: base.PutOp(namespace, "m1", LIKES),
+        lambda namespace: base.PutOp(namespace, "m1", None),
+        base.SearchOp,
+        lambda namespace: base.SearchOp(namespace, query="Where?"),
+    ],
+    ids=["get", "put", "delete", "search", "extract"],
+)
+async def test_no_label_reaches_the_history_of_another_namespace(store, op, label):
+    store.put(ANA, "m1", MOVED)
+    with pytest.raises(InvalidInput, match="is no label"):
+        store.batch([op((label,))])
+    with pytest.raises(InvalidInput, match="is no label"):
+        await store.abatch([op((label,))])
+    assert store.get(ANA, "m1").value == MOVED
+    assert store.list_namespaces() == [ANA]
+
+
 async def test_the_same_for_asyncio(address, client):
     async with AsyncClient(address, tenant="t") as async_client:
         for store in (
