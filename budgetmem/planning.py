@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from budgetmem import chunking
 from budgetmem.backbone import Encoder, TokenCounter, Vectors
@@ -36,6 +37,18 @@ class Plan:
         kept = tuple(turn for turn in self.state.turns if turn.id not in self.erased)
         return (*kept, *self.new)
 
+    def staying(self, units: Iterable[Unit]) -> frozenset[str]:
+        """Ids of those of the units afterwards that the session has already.
+
+        An id does not tell turns of one text apart: from the first turn that goes, a unit of the
+        same id may be of other turns.
+        """
+        before = takewhile(lambda turn: turn.id not in self.erased, self.state.turns)
+        untouched = {turn.id for turn in before}
+        return self.present.intersection(
+            unit.id for unit in units if untouched.issuperset(line.turn_id for line in unit.lines)
+        )
+
 
 class Planner:
     """Works out the changes of one write. Units are embedded once, however often it is retried.
@@ -60,9 +73,10 @@ class Planner:
     async def changes(self, plans: Sequence[Plan]) -> tuple[SessionChange, ...]:
         """New turns come after those that are there; units that differ are replaced."""
         made = [await self._units(plan) for plan in plans]
+        staying = [plan.staying(units) for plan, units in zip(plans, made, strict=True)]
         added = [
-            [unit for unit in units if unit.id not in plan.present]
-            for plan, units in zip(plans, made, strict=True)
+            [unit for unit in units if unit.id not in stay]
+            for units, stay in zip(made, staying, strict=True)
         ]
         await self._embed([unit for units in added for unit in units])
         return tuple(
@@ -71,10 +85,10 @@ class Planner:
                 version=plan.state.version,
                 turns=plan.new,
                 added=tuple((unit, self._vectors[unit.id]) for unit in new),
-                removed=plan.present - {unit.id for unit in units},
+                removed=plan.present - stay,
                 erased=plan.erased,
             )
-            for plan, units, new in zip(plans, made, added, strict=True)
+            for plan, stay, new in zip(plans, staying, added, strict=True)
         )
 
     async def _units(self, plan: Plan) -> Sequence[Unit]:
