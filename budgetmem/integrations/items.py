@@ -54,6 +54,11 @@ def value_of(turn: Turn) -> dict[str, Any]:
     return value
 
 
+def same_value(one: Turn, other: Turn) -> bool:
+    """Whether both hold one value. They are compared as JSON, where 1 is neither 1.0 nor true."""
+    return _json(value_of(one)) == _json(value_of(other))
+
+
 def matches(value: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
     """Whether all fields are as wanted: equal, or as `{"$gt": 3}` says.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 
@@ -33,7 +34,7 @@ from budgetmem.client import AsyncClient, Client, QueryOptions
 from budgetmem.errors import DuplicateTurn, InvalidInput, NotFound
 from budgetmem.integrations.clients import Calls, Clients
 from budgetmem.integrations.extraction import metadata_of, overlaid
-from budgetmem.integrations.items import matches, turn_of, value_of
+from budgetmem.integrations.items import matches, same_value, turn_of, value_of
 from budgetmem.types import Memory, Turn
 
 Namespace = tuple[str, ...]
@@ -42,6 +43,9 @@ SEPARATOR = "."
 """Between the labels of a namespace in a history's name: LangGraph allows it in no label."""
 
 MEMORY_KEY = "memory"
+CREATED = "budgetmem.created"
+"""The label of a turn that took the place of another: when the first of them was put."""
+
 UNKNOWN_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
@@ -55,13 +59,13 @@ class BudgetMemStore(BaseStore):
 
     - `("users", "ana")` is the history `users.ana`; an item's key is the turn's id.
     - `put` ingests. What is searched is the value's field `text`, or else the value as JSON;
-      `index` is ignored, there is no `ttl`. Putting a key again deletes the old turn first: a
-      reader may miss the item between the two.
+      `index` is ignored, there is no `ttl`. Putting a key again with another value deletes the
+      old turn first: a reader may miss the item between the two.
     - `search(namespace, query=...)` extracts from that one history, not from those below it, and
       returns one item that is not stored: its value has `text`, `turn_ids`,
       `evidence` and `receipt`.
-    - `search(prefix)` without a query lists the items of all histories below, filtered; `get` and
-      it read histories from their beginning. They ask no model.
+    - `search(prefix)` without a query lists the items of all histories below that are not damaged,
+      filtered; `get` and it read histories from their beginning. They ask no model.
     - `delete` erases the turn and all that was made from it.
 
     `options` hold for every search. Raises what the methods of `Client` raise.
@@ -113,11 +117,8 @@ class BudgetMemStore(BaseStore):
         return await self._extract(op, op.query, calls)
 
     async def _get(self, op: GetOp, calls: Calls) -> Item | None:
-        with suppress(NotFound):
-            async for turn in calls.export(history_of(op.namespace)):
-                if turn.id == op.key:
-                    return item_of(op.namespace, turn)
-        return None
+        turn = await _turn(history_of(op.namespace), op.key, calls)
+        return None if turn is None else item_of(op.namespace, turn)
 
     async def _put(self, op: PutOp, calls: Calls) -> None:
         history = history_of(op.namespace)
@@ -129,8 +130,11 @@ class BudgetMemStore(BaseStore):
         try:
             await calls.ingest(history, [turn])
         except DuplicateTurn:
+            old = await _turn(history, op.key, calls)
+            if old is not None and same_value(old, turn):
+                return
             await calls.delete_turns(history, [op.key])
-            await calls.ingest(history, [turn])
+            await calls.ingest(history, [turn if old is None else successor(old, turn)])
 
     async def _list(self, op: ListNamespacesOp, calls: Calls) -> list[Namespace]:
         found = {
@@ -177,8 +181,7 @@ def check_labels(namespace: Namespace) -> None:
     for label in namespace:
         if not label or SEPARATOR in label or "\0" in label:
             raise InvalidInput(
-                "namespace",
-                f"{label!r} is no label: it may not be empty, nor have '.' or NUL in it",
+                "namespace", f"{label!r} is no label: empty, or with '.' or NUL in it"
             )
 
 
@@ -189,10 +192,31 @@ def history_of(namespace: Namespace) -> str:
     return SEPARATOR.join(namespace)
 
 
+def namespace_of(history: str) -> Namespace:
+    """The namespace whose history has this name."""
+    return tuple(history.split(SEPARATOR))
+
+
 def item_of(namespace: Namespace, turn: Turn) -> SearchItem:
-    """The item that a turn is. Its times are the turn's; 1970 where it has none."""
-    time = turn.time or UNKNOWN_TIME
-    return SearchItem(namespace, turn.id, value_of(turn), created_at=time, updated_at=time)
+    """The item that a turn is, updated at the turn's time; 1970 where it has none."""
+    return SearchItem(
+        namespace,
+        turn.id,
+        value_of(turn),
+        created_at=created_at(turn),
+        updated_at=turn.time or UNKNOWN_TIME,
+    )
+
+
+def created_at(turn: Turn) -> datetime:
+    """When the item was put first: the turn's time, unless it took the place of others."""
+    kept = turn.metadata.get(CREATED)
+    return datetime.fromisoformat(kept) if kept else turn.time or UNKNOWN_TIME
+
+
+def successor(old: Turn, turn: Turn) -> Turn:
+    """The turn that takes the place of an older one, and keeps the time of its creation."""
+    return replace(turn, metadata={**turn.metadata, CREATED: created_at(old).isoformat()})
 
 
 def fits(namespace: Namespace, condition: MatchCondition) -> bool:
@@ -205,14 +229,27 @@ def fits(namespace: Namespace, condition: MatchCondition) -> bool:
     return all(wanted in ("*", label) for label, wanted in labels)
 
 
+async def _turn(history: str, turn_id: str, calls: Calls) -> Turn | None:
+    with suppress(NotFound):
+        async for turn in calls.export(history):
+            if turn.id == turn_id:
+                return turn
+    return None
+
+
 async def _namespaces(calls: Calls) -> list[Namespace]:
-    return sorted(tuple(info.history.split(SEPARATOR)) for info in await calls.histories())
+    return sorted(namespace_of(info.history) for info in await calls.histories())
 
 
 async def _below(prefix: Namespace, calls: Calls) -> AsyncIterator[SearchItem]:
-    for namespace in await _namespaces(calls):
-        if namespace[: len(prefix)] == prefix:
-            async for turn in calls.export(history_of(namespace)):
+    """The items of all histories below. What is damaged there, or goes meanwhile, keeps none of the
+    others back; a damaged history that is asked for by its own name is an error."""
+    for info in await calls.histories():
+        namespace = namespace_of(info.history)
+        if namespace[: len(prefix)] != prefix or (info.damaged and namespace != prefix):
+            continue
+        with suppress(NotFound):
+            async for turn in calls.export(info.history):
                 yield item_of(namespace, turn)
 
 

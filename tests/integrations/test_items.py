@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
-from budgetmem.integrations.items import matches, turn_of, value_of
+from budgetmem.integrations.items import matches, same_value, turn_of, value_of
 from budgetmem.types import Turn
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
@@ -41,6 +41,19 @@ def test_the_text_is_what_is_searched():
 
 def test_a_turn_that_was_ingested_otherwise_has_a_value_too():
     assert value_of(Turn("t1", "Ana", "hello")) == {"text": "hello", "speaker": "Ana"}
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ({"n": 1, "pair": [1, 2]}, True),
+        ({"n": True, "pair": [1, 2]}, False),
+        ({"n": 1, "pair": [1, 2], "text": "x"}, False),
+    ],
+)
+def test_values_are_the_same_as_json(other, same):
+    one = turn_of("k", {"n": 1, "pair": (1, 2)}, NOON)
+    assert same_value(one, turn_of("k", other, NOON.replace(hour=13))) is same
 
 
 @pytest.mark.parametrize("value", [{"n": float("nan")}, {"o": object()}, {"text": "x", "s": {1}}])

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from budgetmem.client import AsyncClient, Client
-from budgetmem.errors import InvalidInput
+from budgetmem.errors import InvalidInput, StoreDamaged
+from budgetmem.store.base import HistoryInfo, Settings
 from budgetmem.types import Budget, Turn
 from tests.served import served
 
@@ -24,8 +25,13 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("data")) as address:
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def address(data):
+    with served(data) as address:
         yield address
 
 
@@ -62,7 +68,26 @@ def test_putting_a_key_again_replaces_its_item(store):
     store.put(ANA, "m1", LIKES)
     [item] = store.search(ANA)
     assert (item.key, item.value) == ("m1", LIKES)
-    assert item.updated_at > NOON
+    assert item.updated_at == NOON + timedelta(hours=1)
+    store.put(ANA, "m1", MOVED)
+    item = store.get(ANA, "m1")
+    assert (item.created_at, item.updated_at) == (NOON, NOON + timedelta(hours=2))
+
+
+@pytest.mark.parametrize("value", [MOVED, LIKES, {"pair": (1, 2)}])
+def test_putting_the_same_again_deletes_nothing(store, client, monkeypatch, value):
+    store.put(ANA, "m1", value)
+    monkeypatch.setattr(client, "delete_turns", None)
+    store.put(ANA, "m1", value)
+    assert store.get(ANA, "m1").updated_at == NOON
+
+
+def test_a_turn_that_was_ingested_otherwise_can_be_replaced(store, client):
+    client.ingest("users.ana", [Turn("t1", "Ana", "hello")])
+    store.put(ANA, "t1", {"text": "hello"})
+    item = store.get(ANA, "t1")
+    assert (item.value, item.created_at) == ({"text": "hello"}, langgraph.UNKNOWN_TIME)
+    assert item.updated_at == NOON
 
 
 def test_what_is_not_there_is_no_fault(store):
@@ -104,6 +129,29 @@ def test_without_a_query_items_below_a_prefix_are_filtered_and_paged(store):
     found = store.search(("users",), filter={"n": {"$gte": 1}})
     assert [item.value["text"] for item in found] == ["bo", "cy"]
     assert [item.value["n"] for item in store.search((), limit=2, offset=1)] == [0, 1]
+
+
+class Going(Client):
+    """Lists a history that is deleted before it can be read."""
+
+    def histories(self):
+        return (
+            HistoryInfo("users.al", Settings("", 0, ""), 1, 1, 1, None, None),
+            *super().histories(),
+        )
+
+
+def test_one_history_that_cannot_be_read_keeps_no_other_back(data, address, client):
+    for name in ("ana", "bo"):
+        client.ingest(f"users.{name}", [Turn("t1", name, "hello")])
+    for file in data.rglob("users%2Ebo.db*"):
+        file.write_bytes(b"damaged")
+    with Going(address, tenant="t", timeout_s=60) as going:
+        store = langgraph.BudgetMemStore(client=going)
+        assert [item.namespace for item in store.search(("users",))] == [ANA]
+        assert store.search(("users", "al")) == []
+        with pytest.raises(StoreDamaged):
+            store.search(("users", "bo"))
 
 
 def test_namespaces_are_listed(store):
