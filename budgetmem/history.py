@@ -246,10 +246,11 @@ class Histories:
     ) -> DeletionProof:
         """Removes these turns, and makes anew what was made from them and their neighbours.
 
-        Those that are not there are no fault: the proof counts what was removed. Raises NotFound
-        for an unknown history, ConfigError if it was made with other settings, Conflict if
-        concurrent writers keep winning.
+        Those that are not there are no fault: the proof counts what was removed. Raises
+        InvalidInput for one text instead of ids, NotFound for an unknown history, ConfigError if it
+        was made with other settings, Conflict if concurrent writers keep winning.
         """
+        validation.check_ids("turn_ids", turn_ids)
         wanted = frozenset(turn_ids)
         planner = self._planner(tenant, None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from budgetmem.errors import DuplicateTurn, InvalidInput
 from budgetmem.types import Turn
@@ -70,6 +70,12 @@ def without_repeats(turns: Sequence[Turn]) -> list[Turn]:
                 f"turns[{index}].id", f"{turn.id!r} comes twice with different content"
             )
     return list(seen.values())
+
+
+def check_ids(field: str, ids: Iterable[str]) -> None:
+    """Raises InvalidInput for a text, which is a list of ids too: one for each of its letters."""
+    if isinstance(ids, str):
+        raise InvalidInput(field, f"a list of ids is due, [{ids!r}] perhaps, not a text")
 
 
 def check_query(query: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from budgetmem.backbone import HashEncoder
 from budgetmem.config import ChunkingProfile, RetrievalProfile
-from budgetmem.errors import NotFound
+from budgetmem.errors import InvalidInput, NotFound
 from budgetmem.history import Histories
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
@@ -92,6 +92,14 @@ async def test_turns_that_are_not_there_are_no_fault(store):
     assert (again.turns, again.chunks, again.remaining) == (0, 0, 0)
     with pytest.raises(NotFound):
         await kept.delete_turns("t", "another", ["a2"])
+
+
+async def test_one_text_is_not_the_ids_of_its_letters(store):
+    kept = histories(store)
+    await kept.ingest("t", "h", [turn("1", "One."), turn("7", "Seven."), turn("17", "Both.")])
+    with pytest.raises(InvalidInput, match="turn_ids: a list of ids is due"):
+        await kept.delete_turns("t", "h", "17")
+    assert (await kept.info("t", "h")).turns == 3
 
 
 async def test_ingest_at_the_same_time_loses_nothing(store, tmp_path):

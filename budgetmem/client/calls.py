@@ -19,6 +19,7 @@ from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
 from budgetmem.tracing import trace_headers
 from budgetmem.types import Budget, Turn
+from budgetmem.validation import check_ids
 from budgetmem.wire.requests import DEFAULT_STRATEGY, encode_query
 from budgetmem.wire.values import encode_turn
 
@@ -89,7 +90,9 @@ def query_of(history: str, query: str, options: QueryOptions) -> pb.ExtractReque
 
 
 def delete_turns_of(history: str, turn_ids: Iterable[str]) -> pb.DeleteTurnsRequest:
-    """The request of a deletion. Raises InvalidInput for what cannot be sent."""
+    """The request of a deletion. Raises InvalidInput for one text instead of ids, and for what
+    cannot be sent."""
+    check_ids("turn_ids", turn_ids)
     with sendable("turn_ids"):
         return pb.DeleteTurnsRequest(history=history, turn_ids=turn_ids)
 

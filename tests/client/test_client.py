@@ -58,6 +58,8 @@ def test_turns_and_tenants_are_deleted_with_proof(server, client):
         client.delete_turns("trip", [])
     with pytest.raises(errors.InvalidInput, match=r"turn_ids\[1\]: must not be empty"):
         client.delete_turns("trip", ["t", ""])
+    with pytest.raises(errors.InvalidInput, match=r"turn_ids: .* \['17'\] perhaps"):
+        client.delete_turns("trip", "17")
     with pytest.raises(errors.NotFound, match="other"):
         client.delete_turns("other", ["t"])
     with Client(server.address, tenant="other") as other:
@@ -240,6 +242,8 @@ async def test_asyncio_client_does_the_same(server):
         assert events[-1] == MEMORY
         assert len(events) == 4
         assert (await client.delete_turns("trip", [TURNS[0].id])).turns == 1
+        with pytest.raises(errors.InvalidInput, match="turn_ids: a list of ids is due"):
+            await client.delete_turns("trip", "17")
         assert (await client.delete("trip")).turns == 2
         with pytest.raises(errors.NotFound):
             await client.delete("trip")
