@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -58,7 +59,8 @@ def client_of(
 ) -> httpx.AsyncClient:
     """A client that verifies certificates, follows no redirections, and sends the key alone.
 
-    How many requests there are at once is the scheduler's affair.
+    How many requests there are at once is the scheduler's affair. Keys and prompts that go in the
+    clear go past every proxy; one that the environment names tunnels TLS, and reads nothing.
     """
     return httpx.AsyncClient(
         headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -68,6 +70,7 @@ def client_of(
             max_keepalive_connections=profile.credits,
             keepalive_expiry=IDLE_S,
         ),
+        trust_env=urlsplit(profile.base_url).scheme == "https",
         transport=transport,
     )
 

@@ -34,6 +34,9 @@ CHANNEL_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
+PLAIN_OPTIONS = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
+"""Without TLS: prompts go past every proxy that the environment names."""
+
 LONGEST_S = 1800.0
 """For how long a model may say nothing to a request. Only a caller without a deadline waits so
 long, and a model that hangs would else keep it, and all that it holds, for ever. Where dozens of
@@ -87,10 +90,11 @@ class Channel:
     def __init__(self, url: str, *, longest_s: float = LONGEST_S) -> None:
         self.url = url
         self._longest_s = longest_s
+        secure = url.startswith(SECURE_SCHEME)
         self._client = InferenceServerClient(
             url.removeprefix(SECURE_SCHEME).removeprefix(PLAIN_SCHEME),
-            ssl=url.startswith(SECURE_SCHEME),
-            channel_args=list(CHANNEL_OPTIONS),
+            ssl=secure,
+            channel_args=list(CHANNEL_OPTIONS if secure else PLAIN_OPTIONS),
         )
 
     async def close(self) -> None:

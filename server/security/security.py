@@ -73,5 +73,7 @@ async def opened(options: SecurityOptions, host: str, data_dir: Path) -> AsyncIt
 async def _key_source(file_or_url: str, stack: AsyncExitStack) -> KeySource:
     if not file_or_url.startswith(("https://", "http://")):
         return FileKeys(Path(file_or_url))
-    client = await stack.enter_async_context(httpx.AsyncClient())
+    # A proxy that the environment names could answer in the clear, with keys of its own.
+    with_tls = file_or_url.startswith("https://")
+    client = await stack.enter_async_context(httpx.AsyncClient(trust_env=with_tls))
     return await UrlKeys.open(fetcher(file_or_url, client))

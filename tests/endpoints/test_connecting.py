@@ -142,6 +142,38 @@ async def test_nobody_there_is_unavailable():
             await EndpointBackbone(profile, client, ByteCounter()).generate(REQUEST)
 
 
+@pytest.fixture
+async def proxy(monkeypatch):
+    """The first lines of what comes to the proxy that the environment names."""
+    lines = []
+
+    async def refuse(reader, writer):
+        lines.append(await reader.readline())
+        writer.close()
+
+    listening = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name.lower(), raising=False)
+        monkeypatch.setenv(name, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+    async with listening:
+        yield lines
+
+
+async def test_no_proxy_sees_what_goes_in_the_clear(proxy, server):
+    _, model = server
+    assert (await model.generate(REQUEST)).text == "A"
+    assert proxy == []
+
+
+async def test_a_proxy_tunnels_tls(proxy):
+    profile = endpoint(base_url="https://llm.example/v1")
+    async with client_of(profile, KEY) as client:
+        with pytest.raises(BackboneUnavailable):
+            await EndpointBackbone(profile, client, ByteCounter()).generate(REQUEST)
+    assert proxy == [b"CONNECT llm.example:443 HTTP/1.1\r\n"]
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     pair = made("127.0.0.1")
     for name, content in (("cert", pair.cert), ("key", pair.key)):

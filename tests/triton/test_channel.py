@@ -111,3 +111,13 @@ async def test_a_model_that_never_answers_is_not_waited_for_for_ever(triton):
     with pytest.raises(BackboneUnavailable, match=r"model at .* cannot be reached or went away"):
         await asyncio.wait_for(impatient.infer("model", INPUTS, "out"), 30)
     await impatient.close()
+
+
+@pytest.mark.parametrize("call", [infer, stream])
+async def test_no_proxy_sees_what_goes_in_the_clear(triton, monkeypatch, call):
+    monkeypatch.setenv("grpc_proxy", "http://127.0.0.1:9")
+    for name in ("no_grpc_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    direct = Channel(triton.channel.url)
+    await call(direct)
+    await direct.close()

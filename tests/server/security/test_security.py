@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timezone
 
 import httpx
@@ -69,9 +70,24 @@ async def test_keys_of_tokens_from_a_url(tmp_path, monkeypatch):
     content = key_set(jwk(EC, kid="a"))
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=content))
     real = httpx.AsyncClient
-    monkeypatch.setattr(security.httpx, "AsyncClient", lambda: real(transport=transport))
+    monkeypatch.setattr(security.httpx, "AsyncClient", lambda **_: real(transport=transport))
     options = SecurityOptions(jwt_key="https://id.example.com/keys")
     async with opened(options, "127.0.0.1", tmp_path) as given:
+        assert await who(given, token(EC, headers={"kid": "a"})) == "acme"
+
+
+async def test_keys_of_tokens_from_this_machine_come_past_proxies(tmp_path, monkeypatch):
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        content = key_set(jwk(EC, kid="a"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(content) + content)
+        writer.close()
+
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/keys"
+    async with listening, opened(SecurityOptions(jwt_key=url), "127.0.0.1", tmp_path) as given:
         assert await who(given, token(EC, headers={"kid": "a"})) == "acme"
 
 
