@@ -1,4 +1,4 @@
-"""Circuit breakers: what keeps failing is left alone for a while, and then tried by one call.
+"""Circuit breakers: what keeps failing is left alone for a while, and then tried by a probe.
 
 (Nygard, Release It!, 2007, chapter 5.)
 """
@@ -15,7 +15,7 @@ from budgetmem.errors import BackboneError, BackboneUnavailable
 
 
 class BreakerState(Enum):
-    """CLOSED lets every call through, OPEN none, HALF_OPEN one at a time."""
+    """CLOSED lets every call through, OPEN none, HALF_OPEN a probe."""
 
     CLOSED = "closed"
     HALF_OPEN = "half-open"
@@ -24,7 +24,7 @@ class BreakerState(Enum):
 
 @dataclass(frozen=True)
 class BreakerLimits:
-    """Opens after `failures` in a row, and lets a probe through after `rest_s` seconds."""
+    """Opens after `failures` in a row, and lets probes through after `rest_s` seconds."""
 
     failures: int = 5
     rest_s: float = 5.0
@@ -34,7 +34,9 @@ class Breaker:
     """Of one model, by its name. `clock` returns seconds.
 
     Only BackboneUnavailable is a failure of the model: any other error may be the caller's doing,
-    and must not keep others from it.
+    and must not keep others from it. Nor does a caller find out whether the model is back: what it
+    waits for may take long, or be given up, which says nothing. That is for a probe, whose time is
+    bound, and of which there is one at a time.
     """
 
     def __init__(
@@ -48,7 +50,6 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._opened = 0.0
-        self._probing = False
         self._last_success = self._heard = clock()
 
     @property
@@ -61,9 +62,8 @@ class Breaker:
 
     @property
     def refuses(self) -> bool:
-        """Whether a call would not be let through."""
-        state = self.state
-        return state is BreakerState.OPEN or (state is BreakerState.HALF_OPEN and self._probing)
+        """Whether a call that is no probe would not be let through."""
+        return self.state is not BreakerState.CLOSED
 
     @property
     def idle_s(self) -> float:
@@ -91,15 +91,13 @@ class Breaker:
         self._opened = self._clock()
 
     @contextmanager
-    def call(self) -> Iterator[None]:
+    def call(self, *, probes: bool = False) -> Iterator[None]:
         """Around one call of the model. Raises BackboneUnavailable if it is not let through."""
-        if self.refuses:
+        if self.state is BreakerState.OPEN or (self.refuses and not probes):
             raise BackboneUnavailable(
                 f"{self.name} failed {self._failures} times in a row, and is tried again "
                 f"{self._limits.rest_s:g} s after the last time: see the log of its server"
             )
-        probes = self.state is BreakerState.HALF_OPEN
-        self._probing = self._probing or probes
         try:
             yield
         except BackboneUnavailable:
@@ -112,9 +110,6 @@ class Breaker:
             self._failures = 0
             self._last_success = self._clock()
             self.heard()
-        finally:
-            if probes:
-                self._probing = False
 
 
 @dataclass(frozen=True)

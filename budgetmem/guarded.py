@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from budgetmem.backbone import (
@@ -93,6 +93,7 @@ class Guard:
     breaker: Breaker
     outage: Outage
     retries: Retries
+    probes: bool = False
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of `work`, which is called again while the model is unavailable.
@@ -103,29 +104,31 @@ class Guard:
         for failed in range(1, self.retries.attempts):
             await self.outage.wait()
             try:
-                with self.breaker.call():
+                with self.breaker.call(probes=self.probes):
                     return await work()
             except BackboneUnavailable as exc:
                 if self.breaker.refuses or not self.retries.allow(exc):
                     raise
                 await self.retries.wait(failed, exc.retry_after_s or 0.0)
         await self.outage.wait()
-        with self.breaker.call():
+        with self.breaker.call(probes=self.probes):
             return await work()
 
 
 @dataclass(frozen=True)
 class GuardedModels:
-    """`budgetmem.backbone.Models` behind a guard each."""
+    """`budgetmem.backbone.Models` behind a guard each. Half-open breakers let their calls through
+    if they are `probes`, which find out whether the model is back."""
 
     inner: Models
     breakers: Breakers
     outage: Outage
     retries: Retries = field(default_factory=Retries)
+    probes: bool = False
 
     def bound(self, caller: Caller) -> GuardedModels:
         """The same, working on the caller's account."""
-        return GuardedModels(self.inner.bound(caller), self.breakers, self.outage, self.retries)
+        return replace(self, inner=self.inner.bound(caller))
 
     @property
     def backbones(self) -> Mapping[str, Backbone]:
@@ -143,7 +146,7 @@ class GuardedModels:
         return _GuardedTagger(self.inner.tagger, self._guard(TAGGER))
 
     def _guard(self, model: str) -> Guard:
-        return Guard(self.breakers.by_model[model], self.outage, self.retries)
+        return Guard(self.breakers.by_model[model], self.outage, self.retries, self.probes)
 
 
 def breakers_of(backbones: Iterable[str], make: Callable[[str], Breaker] = Breaker) -> Breakers:

@@ -1,7 +1,7 @@
 """Canaries: a small call to every model that has not been heard of for a while.
 
 Triton's health says nothing of a model whose process died, or answers no more (2.51): it stays
-ready. What a canary finds is remembered by the model's breaker.
+ready. What a canary finds is remembered by the model's breaker, which nobody else probes.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from budgetmem.backbone import GenerationRequest, Models
+from budgetmem.backbone import GenerationRequest
 from budgetmem.breakers import Breaker, Breakers, BreakerState
 from budgetmem.config import ENCODER, TAGGER
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.gather import gather_or_cancel
+from budgetmem.guarded import GuardedModels
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +44,11 @@ class Canaries:
     meanwhile. After `lost` canaries in a row that met silence, or a server without its model, with
     no answer to anybody for as long, `give_up` is told of the model.
 
-    `models` must be the guarded ones, which tell the breakers what became of a call. Those that are
-    `billed` are of somebody else's servers, and never given up; nor are they asked for being idle:
-    a call would cost money, and one that fails says so.
+    Models that are `billed` are of somebody else's servers, and never given up; nor are they asked
+    for being idle: a call would cost money, and one that fails says so.
     """
 
-    models: Models
+    models: GuardedModels
     breakers: Breakers
     idle_s: float = 30.0
     every_s: float = 5.0
@@ -115,11 +115,12 @@ class Canaries:
         breaker = self.breakers.by_model[model]
         if breaker.state is BreakerState.CLOSED:
             return model not in self.billed and breaker.idle_s >= self.idle_s
-        return not breaker.refuses
+        return breaker.state is BreakerState.HALF_OPEN
 
     def _probes(self) -> Mapping[str, Probe]:
+        models = replace(self.models, probes=True)
         return {
-            **{key: partial(each.generate, PROBE) for key, each in self.models.backbones.items()},
-            ENCODER: partial(self.models.encoder.embed, [TEXT]),
-            TAGGER: partial(self.models.tagger.annotate, [TEXT]),
+            **{key: partial(each.generate, PROBE) for key, each in models.backbones.items()},
+            ENCODER: partial(models.encoder.embed, [TEXT]),
+            TAGGER: partial(models.tagger.annotate, [TEXT]),
         }

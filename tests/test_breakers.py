@@ -1,4 +1,4 @@
-"""Breakers open after failures in a row, and let one probe through after a rest."""
+"""Breakers open after failures in a row, and let probes through after a rest, and nobody else."""
 
 import pytest
 from hypothesis import given
@@ -28,9 +28,19 @@ def breaker(clock):
     return Breaker("high", LIMITS, clock)
 
 
-def fail(breaker, error=BackboneUnavailable):
-    with pytest.raises(error), breaker.call():
+def fail(breaker, error=BackboneUnavailable, probes=False):
+    with pytest.raises(error), breaker.call(probes=probes):
         raise error("gone")
+
+
+def refuses(breaker, probes):
+    try:
+        with breaker.call(probes=probes):
+            raise KeyboardInterrupt  # says nothing of the model
+    except BackboneUnavailable:
+        return True
+    except KeyboardInterrupt:
+        return False
 
 
 def opened(breaker):
@@ -60,35 +70,37 @@ def test_what_may_be_the_callers_doing_is_no_failure(breaker):
     assert breaker.state is CLOSED
 
 
-def test_after_a_rest_one_probe_is_let_through(breaker, clock):
+def test_after_a_rest_a_probe_is_let_through_and_no_caller(breaker, clock):
     opened(breaker)
+    assert refuses(breaker, probes=True)
     clock.seconds += LIMITS.rest_s
     assert breaker.state is HALF_OPEN
-    with breaker.call():
-        assert breaker.refuses
-        with pytest.raises(BackboneUnavailable), breaker.call():
-            pytest.fail("a second one was let through")
+    assert breaker.refuses
+    assert refuses(breaker, probes=False)
+    with breaker.call(probes=True):
+        assert refuses(breaker, probes=False)
     assert breaker.state is CLOSED
+    assert not breaker.refuses
+    assert not refuses(breaker, probes=False)
 
 
 def test_a_probe_that_fails_opens_it_for_another_rest(breaker, clock):
     opened(breaker)
     clock.seconds += LIMITS.rest_s
-    fail(breaker)
+    fail(breaker, probes=True)
     assert breaker.state is OPEN
     clock.seconds += LIMITS.rest_s - 0.1
-    assert breaker.refuses
+    assert breaker.state is OPEN
     clock.seconds += 0.1
-    assert not breaker.refuses
+    assert breaker.state is HALF_OPEN
 
 
-def test_a_probe_that_is_cancelled_makes_room_for_another(breaker, clock):
+def test_a_probe_that_says_nothing_of_the_model_may_be_followed_by_another(breaker, clock):
     opened(breaker)
     clock.seconds += LIMITS.rest_s
-    with pytest.raises(KeyboardInterrupt), breaker.call():
-        raise KeyboardInterrupt
-    assert breaker.state is HALF_OPEN
-    assert not breaker.refuses
+    for _ in range(2):
+        assert not refuses(breaker, probes=True)
+        assert breaker.state is HALF_OPEN
 
 
 def test_calls_begun_before_it_opened_may_still_close_it(breaker):
@@ -123,11 +135,11 @@ def test_it_is_open_only_after_enough_failures_in_a_row(steps):
     for step in steps:
         if step == "wait":
             clock.seconds += 2.0
-        elif not breaker.refuses:
+        elif not refuses(breaker, probes=step == "probe"):
             if step == "fail":
                 fail(breaker)
                 row += 1
             else:
-                with breaker.call():
+                with breaker.call(probes=step == "probe"):
                     row = 0
         assert (breaker.state is CLOSED) == (row < LIMITS.failures)

@@ -120,6 +120,22 @@ async def test_a_dead_model_is_found_and_its_return_too(house):
     assert house.breakers.states()["high"] is BreakerState.CLOSED
 
 
+async def test_whether_a_model_is_back_is_found_out_by_a_canary_and_at_no_callers_cost(house):
+    """A caller without a deadline would hold the breaker half-open for as long as it waits."""
+    house.high.alive = False
+    house.clock.seconds = 30.0
+    await house.send_due()
+    house.high.silent = True
+    house.clock.seconds = 36.0
+    for _ in range(2):
+        with pytest.raises(BackboneUnavailable, match="failed 1 times in a row"):
+            await asyncio.wait_for(house.canaries.models.backbones["high"].generate(PROBE), 30)
+    assert len(house.high.requests) == 1
+    house.high.alive, house.high.silent = True, False
+    await house.send_due()
+    assert house.breakers.states()["high"] is BreakerState.CLOSED
+
+
 async def test_a_call_that_costs_money_is_not_made_for_silence_alone(house):
     canaries = replace(house.canaries, billed=frozenset({"high"}))
     house.clock.seconds = 31.0
