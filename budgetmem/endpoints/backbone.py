@@ -25,6 +25,9 @@ PATH = "/chat/completions"
 DONE = "[DONE]"
 """The event that ends a stream."""
 
+LONGEST_ERROR = 64 * 1024
+"""Bytes that are read of a reply that is none."""
+
 
 @dataclass(frozen=True)
 class PromptTokens:
@@ -97,8 +100,9 @@ class EndpointBackbone:
                 headers={"Accept": "text/event-stream", **trace_headers()},
             ) as response:
                 if response.status_code != httpx.codes.OK:
-                    body = (await response.aread()).decode(errors="replace")
-                    raise telling.failed_status(response.status_code, response.headers, body)
+                    body = response.aiter_bytes(LONGEST_ERROR)
+                    told = (await anext(body, b"")).decode(errors="replace")
+                    raise telling.failed_status(response.status_code, response.headers, told)
                 async with contextlib.aclosing(EventSource(response).aiter_sse()) as events:
                     async for event in events:
                         if event.data and event.data != DONE:

@@ -64,8 +64,8 @@ class Telling:
         """The message of a server's error, on one line; empty if there is none that may be told."""
         message = one_line(_message(body))
         keeps_key = not self.key or self.key not in message
-        keeps_prompt = not _quotes(message, one_line(self.prompt))
-        return message[:LONGEST] if keeps_key and keeps_prompt else ""
+        told = message[:LONGEST]
+        return told if keeps_key and not _quotes(told, one_line(self.prompt)) else ""
 
 
 def retry_after_s(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:

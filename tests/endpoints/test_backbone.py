@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from budgetmem.backbone import GenerationRequest
+from budgetmem.endpoints.backbone import LONGEST_ERROR
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from tests.endpoints.fakes import (
     KEY,
@@ -165,6 +166,20 @@ async def test_the_key_is_sent_and_told_to_nobody(caplog):
         await model.generate(REQUEST)
     assert script.requests[0].headers["authorization"] == f"Bearer {KEY}"
     assert KEY not in str(caught.value) + repr(caught.value) + caplog.text
+
+
+async def test_of_a_long_error_only_the_beginning_is_read():
+    blocks = []
+
+    async def body():
+        for _ in range(1280):
+            blocks.append(4096)
+            yield b"x" * 4096
+
+    model = backbone(lambda request: httpx.Response(500, content=body()))
+    with pytest.raises(BackboneUnavailable, match=r"500 Internal Server Error$"):
+        await model.generate(REQUEST)
+    assert sum(blocks) == LONGEST_ERROR
 
 
 async def test_redirections_are_not_followed_since_the_key_would_go_along():

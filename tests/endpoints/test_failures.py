@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetmem.endpoints.failures import QUOTED, Telling, retry_after_s
+from budgetmem.endpoints.failures import LONGEST, QUOTED, Telling, retry_after_s
 from budgetmem.errors import BackboneUnavailable
 from tests.endpoints.fakes import KEY
 
@@ -69,6 +69,15 @@ def test_no_part_of_a_prompt_is_told_whatever_is_around_it(start, before, after)
     part = LINE[start : start + QUOTED]
     told = TELLING.told(json.dumps({"error": before + part + after}))
     assert " ".join(part.split()) not in told or part != part.strip()
+
+
+@pytest.mark.timeout(10)
+def test_a_long_message_is_cut_before_the_prompt_is_looked_for_in_it():
+    telling = Telling("s", KEY, "a prompt " * 100_000)
+    body = json.dumps({"error": "too long " * 600_000})
+    assert telling.told(body) == ("too long " * 600_000)[:LONGEST]
+    cut = json.dumps({"error": "x" * (LONGEST - 4) + KEY})
+    assert telling.told(cut) == ""
 
 
 def test_a_prompt_that_says_nothing_keeps_no_message_back():
