@@ -139,8 +139,8 @@ def test_what_cannot_be_made_anew_is_said(filled, arguments, code, message):
 
 def test_there_and_back_again_by_postgresql(filled, tmp_path, new_database):
     url, back = new_database(), str(tmp_path / "back")
-    assert run("migrate", url).stdout == "store version 1, before 0\n"
-    assert json.loads(run("migrate", url, "--json").stdout) == {"before": 1, "version": 1}
+    assert run("migrate", url).stdout == "store version 2, before 0\n"
+    assert json.loads(run("migrate", url, "--json").stdout) == {"before": 2, "version": 2}
     for source, target in ((filled, url), (url, back)):
         result = run("copy", "--from", source, "--to", target)
         assert result.stdout.startswith("2 histories copied, 0 were there; 3 turns"), result.output

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from datetime import datetime
 
 import numpy as np
 import pytest
 
-from budgetmem.errors import ConfigError, Conflict, InvalidInput, NotFound, StoreUnavailable
+from budgetmem.backbone import HashEncoder
+from budgetmem.config import RetrievalProfile
+from budgetmem.errors import (
+    ConfigError,
+    Conflict,
+    HistoryFull,
+    InvalidInput,
+    NotFound,
+    StoreUnavailable,
+)
+from budgetmem.history import Histories
+from budgetmem.store.base import Size
 from budgetmem.store.opening import migrated, opened
+from budgetmem.types import Turn
 from tests.store.making import SETTINGS, change
 
 psycopg = pytest.importorskip("psycopg")
@@ -133,6 +147,80 @@ def test_no_row_can_be_another_tenants_than_its_history(store, sql, table):
     store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         sql(f"UPDATE {table} SET tenant = 'u' RETURNING tenant")
+
+
+SIZES = "SELECT id, turns, bytes FROM histories ORDER BY id"
+SCANNED = (
+    "SELECT history, count(*), sum(octet_length(concat(id, speaker, text, session, time, caption,"
+    " metadata))) FROM turns GROUP BY history ORDER BY history"
+)
+
+
+def histories(store, most=None):
+    return Histories(store, HashEncoder(), RetrievalProfile(), most=most)
+
+
+def turn(number, session="s", text="hello"):
+    return Turn(f"t{number:03}", "Ana", text, session=session)
+
+
+async def test_sizes_follow_every_change(store, sql):
+    kept = histories(store)
+    dated = Turn("t9", "Ana", "🙂", datetime(2023, 5, 8), "s", "a map", {"k": "é"})
+    for history in ("trip", "home"):
+        await kept.ingest("acme", history, [turn(0, text="héllo"), turn(1, text="日本語"), dated])
+        await kept.ingest("acme", history, [turn(0, text="héllo"), turn(2)])
+    assert sql(SIZES) == sql(SCANNED)
+    await asyncio.gather(
+        *(kept.ingest("acme", "trip", [turn(n, f"s{n % 3}")]) for n in range(3, 12)),
+        kept.delete_turns("acme", "trip", ["t9", "t001", "nowhere"]),
+    )
+    assert sql(SIZES) == sql(SCANNED)
+    await kept.reindex("acme", "trip")
+    await kept.delete("acme", "home")
+    await kept.ingest("acme", "home", [turn(0)])
+    assert sql(SIZES) == sql(SCANNED)
+    assert [turns for _, turns, _ in sql(SIZES)] == [11, 1]
+
+
+async def test_a_database_without_sizes_gets_them(store, url, sql):
+    for history in ("trip", "home"):
+        await histories(store).ingest("acme", history, [turn(0, text="héllo"), turn(1)])
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("ALTER TABLE histories DROP COLUMN turns, DROP COLUMN bytes")
+        db.execute("UPDATE store_version SET version = 1")
+    assert migrated(url) == (1, VERSION)
+    assert sql(SIZES) == sql(SCANNED)
+    with pytest.raises(HistoryFull, match="would hold 3 turns"):
+        await histories(store, Size(2, 10**9)).ingest("acme", "trip", [turn(2)])
+
+
+ROWS_READ = (
+    "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables"
+    " WHERE schemaname = current_schema() AND relname = 'turns'"
+)
+
+
+async def test_no_ingest_reads_the_turns_that_are_there(url, sql):
+    async def rows_read(numbers):
+        """Until now, with ingests of a turn each in sessions of their own."""
+        # A table as small as this one would be read whole, whatever the query.
+        with opened(f"{url}%20-cenable_seqscan%3Doff") as store:
+            for number in numbers:
+                some = [turn(number, f"s{number}")]
+                await histories(store, Size(10**9, 10**9)).ingest("acme", "trip", some)
+        # What a connection counted is told when it has ended.
+        while sql("SELECT FROM pg_stat_activity WHERE application_name = 'budgetmem'"):
+            await asyncio.sleep(0.01)
+        [(rows,)] = sql(ROWS_READ)
+        return rows
+
+    with opened(url) as store:
+        await histories(store).ingest("acme", "trip", [turn(n, f"s{n}") for n in range(300)])
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("ANALYZE turns")
+    before = await rows_read([])
+    assert await rows_read(range(300, 330)) - before < 300
 
 
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'"

@@ -85,6 +85,8 @@ def apply_all(db: Connection, of: History, changes: Sequence[SessionChange]) -> 
     except errors.UniqueViolation:
         # Its message quotes the id.
         raise Conflict("a turn was added meanwhile") from None
+    added = [rows.turn_row(turn) for change in changes for turn in change.turns]
+    _resize(db, of, len(added), _bytes(added))
 
 
 def _apply(db: Connection, of: History, change: SessionChange) -> None:
@@ -118,9 +120,11 @@ def _apply(db: Connection, of: History, change: SessionChange) -> None:
 
 def _erase_turns(db: Connection, of: History, change: SessionChange) -> None:
     """Removes turns of a session, and the session if it is empty then."""
-    db.execute(
-        "DELETE FROM turns WHERE history = %s AND id = ANY(%s)", (of.id, list(change.erased))
-    )
+    gone = db.execute(
+        f"DELETE FROM turns WHERE history = %s AND id = ANY(%s) RETURNING {rows.TURN_COLUMNS}",
+        (of.id, list(change.erased)),
+    ).fetchall()
+    _resize(db, of, -len(gone), -_bytes(row.values() for row in gone))
     where = "history = %(history)s AND name = %(name)s"
     started = "SELECT min(instant) FROM turns WHERE history = %(history)s AND grouped = %(name)s"
     session = {"history": of.id, "name": change.session}
@@ -130,6 +134,18 @@ def _erase_turns(db: Connection, of: History, change: SessionChange) -> None:
         " (SELECT FROM turns WHERE history = %(history)s AND grouped = %(name)s)",
         session,
     )
+
+
+def _resize(db: Connection, of: History, turns: int, bytes_: int) -> None:
+    db.execute(
+        "UPDATE histories SET turns = turns + %s, bytes = bytes + %s WHERE id = %s",
+        (turns, bytes_, of.id),
+    )
+
+
+def _bytes(turns: Iterable[Iterable[str | None]]) -> int:
+    """How much these rows take."""
+    return sum(len(text.encode()) for row in turns for text in row if text is not None)
 
 
 def _add_units(db: Connection, of: History, added: Sequence[tuple[Unit, Vectors]]) -> None:

@@ -67,6 +67,18 @@ _MIGRATIONS = (
         seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, line text NOT NULL
     );
     """,
+    # What a history takes, counted once here and kept right by its writers, who hold its row.
+    """
+    ALTER TABLE histories
+        ADD COLUMN turns bigint NOT NULL DEFAULT 0, ADD COLUMN bytes bigint NOT NULL DEFAULT 0;
+    UPDATE histories SET (turns, bytes) = (
+        SELECT count(*), coalesce(sum(
+            octet_length(id) + octet_length(speaker) + octet_length(text) + octet_length(session)
+            + coalesce(octet_length(time), 0) + coalesce(octet_length(caption), 0)
+            + octet_length(metadata)
+        ), 0) FROM turns WHERE history = histories.id
+    );
+    """,
 )
 """What makes version 1 of nothing, version 2 of version 1, and so on."""
 
