@@ -81,7 +81,7 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float]) -> float
 def _message(body: str) -> str:
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     error = content.get("error", content) if isinstance(content, Mapping) else content
     message = error.get("message") if isinstance(error, Mapping) else error

@@ -46,6 +46,7 @@ def test_a_message_names_the_server_the_status_and_the_reason():
         ('{"detail": [{"input": "Ana"}]}', ""),
         ("<html>no JSON</html>", ""),
         ("[1]", ""),
+        pytest.param("[" * 60_000, "", id="nested too deep"),
         ("", ""),
     ],
 )
