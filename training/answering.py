@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 
+from budgetmem.errors import ReplyError
 from budgetmem.gather import gather_or_cancel
 from budgetmem.tiers import Tier
 from training.arms import Answered, Arm
 from training.commands import work_bars
 from training.datasets.base import Question
 from training.datasets.metrics import evidence_recall
-from training.judge import FAILURES as JUDGE_FAILURES
-from training.judge import Case, Failure, Judge, JudgeErrors, JudgeReport, Verdict, judge_name
+from training.judge import CALL_FAILURES, Case, Judge, judge_name
 from training.reporting.results import Costs, Result, Results, receipt_of
 from training.rollouts.paths import LETTERS
 from training.rollouts.walks import FAILURES, Walker
@@ -45,8 +45,8 @@ def grader(backbone: str | None, walker: Walker) -> Grader | None:
 class Answering:
     """Answers, so many at once, and keeps each as soon as it is there.
 
-    `failures` names the questions that each way of answering failed on; `graded` is what came of
-    every answer that went to the judge. `code` is the hash of what runs here.
+    `failures` names the questions that each way of answering failed on, `unjudged` those on whose
+    answers the judge did. `code` is the hash of what runs here.
     """
 
     walker: Walker
@@ -56,12 +56,7 @@ class Answering:
     slots: asyncio.Semaphore
     console: Console
     failures: dict[str, list[str]] = field(default_factory=dict)
-    graded: list[Verdict | Failure] = field(default_factory=list)
-
-    @property
-    def judge_errors(self) -> JudgeErrors:
-        """Of the answers that have no verdict."""
-        return JudgeReport(tuple(self.graded)).errors
+    unjudged: dict[str, list[str]] = field(default_factory=dict)
 
     async def run(self, answers: Todo, verdicts: Todo) -> None:
         """All of them; `verdicts` are of answers that are there."""
@@ -100,16 +95,18 @@ class Answering:
     async def _judge(self, arm: Arm, question: Question, result: Result) -> str | None:
         if self.grader is None:
             return None
+        case = Case(question.text, question.gold_answers, result.prediction)
+        score, why = None, None
         try:
-            case = Case(question.text, question.gold_answers, result.prediction)
-            verdict = await self.grader.judge.grade(case)
-        except JUDGE_FAILURES as exc:
-            self.graded.append(exc)
+            score = (await self.grader.judge.grade(case)).score
+        except CALL_FAILURES as exc:
+            self.unjudged.setdefault(arm.name, []).append(question.id)
             return f"no verdict: {exc}"
-        self.graded.append(verdict)
-        verdicts = {**result.verdicts, self.grader.name: verdict.score}
+        except ReplyError as exc:
+            why = f"no verdict, and none when asked again: {exc}"
+        verdicts = {**result.verdicts, self.grader.name: score}
         self.results.put(arm.name, replace(result, verdicts=verdicts))
-        return None
+        return why
 
     def _result(self, question: Question, answered: Answered) -> Result:
         receipt = answered.receipt

@@ -21,9 +21,10 @@ from training.building import build_of
 from training.datasets.base import Dataset, Question
 from training.datasets.sampling import interleaved
 from training.entrants import Entrant, opened
-from training.judge import JudgeErrors, judge_name
+from training.judge import judge_name
 from training.models import live_options, open_walker
 from training.nearest import nearest
+from training.reporting.arm_names import routed
 from training.reporting.code import code_hash
 from training.reporting.figures import Asked, Figures, Head, Sample
 from training.reporting.results import Results
@@ -89,10 +90,10 @@ class Comparison:
             max_tokens=self.args.max_tokens,
         )
 
-    async def answer(self, arms: Sequence[Arm], results: Results) -> tuple[Failures, JudgeErrors]:
+    async def answer(self, arms: Sequence[Arm], results: Results) -> tuple[Failures, Failures]:
         """Answers what has no answer, and has judged what has no verdict.
 
-        Gives the questions that each way of answering failed on, and how often the judge did.
+        Gives the questions that each way of answering failed on, and those that the judge did.
         """
         answers, verdicts = self._todo(arms, results)
         count = len(self.questions) * len(arms)
@@ -100,7 +101,7 @@ class Comparison:
         if verdicts:
             self.console.print(f"{len(verdicts)} of them have no verdict of this judge")
         if not answers and not verdicts:
-            return {}, JudgeErrors()
+            return {}, {}
         live = live_options(self.args)
         async with open_walker(
             live,
@@ -120,7 +121,7 @@ class Comparison:
                 console=self.console,
             )
             await answering.run(answers, verdicts)
-            return answering.failures, answering.judge_errors
+            return answering.failures, answering.unjudged
 
     def _todo(self, arms: Sequence[Arm], results: Results) -> tuple[Todo, Todo]:
         """What has to be answered, and what is answered and has to be judged. Raises ConfigError
@@ -145,18 +146,22 @@ class Comparison:
 
     def figures(self, results: Results, arms: Sequence[Arm]) -> Figures:
         """Of these ways of answering, and of those of earlier runs that answered all of these
-        questions."""
+        questions; the others are told."""
         names = [each.id for each in self.questions]
         wanted = [arm.name for arm in arms]
         found = {arm: results.of(arm, names) for arm in dict.fromkeys([*wanted, *results.arms()])}
         told = {
             arm: held for arm, held in found.items() if arm in wanted or len(held) == len(names)
         }
+        for arm in sorted(set(found) - set(told)):
+            answered = f"{len(found[arm])} of {len(names)}"
+            self.console.print(f"{arm} has {answered} answers, and is not told: name it to add it")
+        every = results.add_routers([])
         asked = tuple(Asked(each.id, each.history, each.category) for each in self.questions)
         histories = {each.history for each in self.questions}
         head = Head(
             setting=results.setting,
-            routers=results.add_routers([]),
+            routers={label: every[label] for label in routed(told) if label in every},
             sample=Sample(len(self.dataset.questions(self.args.split)), self.args.seed),
             questions=asked,
             builds={name: each for name, each in results.builds().items() if name in histories},

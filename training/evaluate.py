@@ -54,7 +54,7 @@ async def _evaluate(args: argparse.Namespace, console: Console) -> str:
     async with comparison.arms() as (arms, routers):
         results = Results(args.out, comparison.setting())
         results.add_routers(routers)
-        failures, errors = await comparison.answer(arms, results)
+        failures, unjudged = await comparison.answer(arms, results)
     figures = comparison.figures(results, arms)
     write_figures(results.folder / FILE, figures)
     summary = report(figures, failures, [arm.name for arm in arms])
@@ -66,10 +66,9 @@ async def _evaluate(args: argparse.Namespace, console: Console) -> str:
         Console().print(table(summary["arms"], title))
     if len(summary["codes"]) > 1:
         console.print(f"{len(summary['codes'])} versions of the code answered: {SUMMARY} has which")
-    if errors.unreadable_replies:
-        console.print(f"{errors.unreadable_replies} verdicts could not be read")
-    failed = {"answers": sum(map(len, failures.values())), "verdicts": errors.failed_calls}
-    return ", ".join(f"{count} {what}" for what, count in failed.items() if count)
+    failed = {"answers": failures, "verdicts": unjudged}
+    counts = {what: sum(map(len, by_arm.values())) for what, by_arm in failed.items()}
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,15 +1,14 @@
 """An LLM that grades answers: 1 for right, 0.5 for partly right, 0 for wrong (paper, evaluation).
 
-A failed call or a reply that cannot be read is no score of 0: it is counted beside the mean.
+A failed call or a reply that cannot be read is no score of 0: the case has no verdict.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,49 +70,8 @@ class Verdict:
     explanation: str
 
 
-Failure = BackboneError | DeadlineExceeded | Overloaded | ReplyError
-"""Why a case has no verdict. All but ReplyError are failed calls."""
-FAILURES = (BackboneError, DeadlineExceeded, Overloaded, ReplyError)
-
-
-@dataclass(frozen=True)
-class JudgeErrors:
-    """Cases without a verdict: the call failed, or the reply could not be read."""
-
-    failed_calls: int = 0
-    unreadable_replies: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.failed_calls + self.unreadable_replies
-
-
-@dataclass(frozen=True)
-class JudgeReport:
-    """What the judge said of some cases, in their order."""
-
-    outcomes: tuple[Verdict | Failure, ...]
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        return tuple(each for each in self.outcomes if isinstance(each, Verdict))
-
-    @property
-    def score(self) -> float | None:
-        """Mean score of the judged cases times 100; None if none was judged."""
-        scores = [verdict.score for verdict in self.verdicts]
-        return 100 * sum(scores) / len(scores) if scores else None
-
-    @property
-    def judged(self) -> int:
-        """How many cases the mean is over."""
-        return len(self.verdicts)
-
-    @property
-    def errors(self) -> JudgeErrors:
-        failures = [each for each in self.outcomes if not isinstance(each, Verdict)]
-        unreadable = sum(isinstance(each, ReplyError) for each in failures)
-        return JudgeErrors(len(failures) - unreadable, unreadable)
+CALL_FAILURES = (BackboneError, DeadlineExceeded, Overloaded)
+"""Why a call gave no reply: the same case may be judged later. A ReplyError comes again."""
 
 
 @dataclass(frozen=True)
@@ -121,22 +79,20 @@ class Judge:
     """Grades by any backbone, at temperature 0.
 
     `template` is the backbone's chat format with `{prompt}` in it (a profile's backbones have
-    one), `max_tokens` the output limit, `concurrency` how many calls are under way at most.
-    Failed calls are not repeated here: give it a backbone that retries.
+    one), `max_tokens` the output limit. Failed calls are not repeated here: give it a backbone that
+    retries.
     """
 
     backbone: Backbone
     template: str = "{prompt}"
     max_tokens: int = 256
-    concurrency: int = 4
 
     def __post_init__(self) -> None:
         """Raises ConfigError for options that cannot work."""
         if "{prompt}" not in self.template:
             raise ConfigError("the judge's template must contain {prompt}")
-        for name in ("max_tokens", "concurrency"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"the judge's {name} must be at least 1")
+        if self.max_tokens < 1:
+            raise ConfigError("the judge's max_tokens must be at least 1")
 
     async def grade(self, case: Case) -> Verdict:
         """One verdict.
@@ -150,19 +106,6 @@ class Judge:
         )
         completion = await self.backbone.generate(request)
         return parse_reply(completion.text)
-
-    async def report(self, cases: Sequence[Case]) -> JudgeReport:
-        """Grades all cases; those that fail are in the report as errors."""
-        slots = asyncio.Semaphore(self.concurrency)
-
-        async def outcome(case: Case) -> Verdict | Failure:
-            async with slots:
-                try:
-                    return await self.grade(case)
-                except FAILURES as exc:
-                    return exc
-
-        return JudgeReport(tuple(await asyncio.gather(*map(outcome, cases))))
 
 
 def judge_name(backbone: str, profile: Profile) -> str:

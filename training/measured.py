@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from budgetmem.errors import ConfigError
-from budgetmem.modules import MODULES
-from budgetmem.tiers import Tier
 from training.reporting.arm_names import routed
 from training.reporting.figures import Figures
-from training.reporting.results import Result
-from training.rollouts.paths import LETTERS
+from training.reporting.tables import tier_shares
 from training.statistics import bootstrap
 
 
@@ -22,7 +18,7 @@ def measured(figures: Figures, version: str) -> dict[str, Any]:
     """
     routers = figures.head.routers
     arms = {
-        weight: figures.found[arm]
+        weight: arm
         for label, by_weight in routed(figures.head.arms).items()
         for router in routers.get(label, ())
         for weight, arm in by_weight.items()
@@ -34,22 +30,20 @@ def measured(figures: Figures, version: str) -> dict[str, Any]:
     return {
         "source": f"measured on a live Triton, {figures.head.split} questions",
         "questions": len(figures.head.questions),
-        "by_cost_weight": [_row(weight, arms[weight]) for weight in sorted(arms)],
+        "by_cost_weight": [_row(figures, weight, arms[weight]) for weight in sorted(arms)],
     }
 
 
-def _row(cost_weight: float, results: Sequence[Result]) -> dict[str, Any]:
-    """As `evaluation.Walked.report`."""
+def _row(figures: Figures, cost_weight: float, arm: str) -> dict[str, Any]:
+    """As `evaluation.Walked.report`. What was not answered scores 0."""
+    outcome, answered = figures.outcome(arm), figures.found[arm]
     return {
         "cost_weight": cost_weight,
-        "questions": len(results),
-        "score": bootstrap([each.score for each in results]).report(),
-        "cost_usd": bootstrap([each.costs_usd.total for each in results]).report(),
+        "questions": len(outcome.scores),
+        "score": bootstrap(outcome.scores).report(),
+        "cost_usd": bootstrap(outcome.costs).report(),
         "tiers": {
-            module: {
-                tier.label: sum(each.tiers[at] == LETTERS[tier] for each in results) / len(results)
-                for tier in Tier
-            }
-            for at, module in enumerate(MODULES)
+            module: {tier.label: share for tier, share in shares.items()}
+            for module, shares in tier_shares(answered).items()
         },
     }

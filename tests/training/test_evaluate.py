@@ -149,12 +149,26 @@ def test_a_judge_that_fails_is_counted_and_asked_again(command, capsys):
     assert command(*options, script=judging(None, asked)) == 1
     assert "3 verdicts failed: the same command tries them again" in capsys.readouterr().err
     assert summary(command)["arms"]["no-memory"]["answered"] == 3
-    assert command(*options, script=judging("no verdict", asked)) == 0
-    assert "3 verdicts could not be read" in capsys.readouterr().err
-    assert verdicts(command) == {}
     assert command(*options, script=judging('{"explanation": "", "score": 0}', asked)) == 0
     assert verdicts(command) == {"smollm2": (0.0, 3)}
     assert asked.count("answer") == 3
+
+
+def test_a_verdict_that_cannot_be_read_is_told_and_not_asked_for_again(command, capsys):
+    options = ("--baselines", "no-memory", "--judge", "low")
+    assert command(*options, script=judging("no verdict", [])) == 0
+    assert capsys.readouterr().err.count("no verdict, and none when asked again") == 3
+    assert verdicts(command) == {}
+    assert command(*options) == 0
+    assert len(command.opened) == 1
+
+
+def test_ways_that_lack_answers_are_named_where_they_are_not_told(command, capsys):
+    assert command("--baselines", "LLLLL", "--questions", 2) == 0
+    assert command("--baselines", "HHHHH") == 0
+    told = "LLLLL has 2 of 3 answers, and is not told: name it to add it"
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert read_figures(command.out / FILE).head.arms == ("HHHHH",)
 
 
 def test_a_judge_is_shown_every_gold_answer(command, tmp_path):

@@ -15,6 +15,7 @@ from tests.training.reporting.toy_figures import toy_figures
 from training import export_onnx
 from training.export_onnx import OPSET, PARITY, export, parity, read_checkpoint
 from training.policies import ConditionedPolicy, PolicyShape
+from training.reporting.figures import Figures
 from training.reporting.trained import Trained
 
 SHAPE = PolicyShape(dimension=6, features=5, projection=4, hidden=8)
@@ -90,6 +91,19 @@ def test_the_card_tells_what_the_router_came_to_when_it_ran(tmp_path):
     assert row["tiers"]["filter"]["low"] == pytest.approx(taken.count("L") / len(taken))
     assert frontier_of(card).questions == len(ran.head.questions)
     assert "live Triton" in (tmp_path / "README.md").read_text()
+
+
+def test_the_card_counts_what_failed(tmp_path):
+    version = export(policy(), CARD, tmp_path).card.version
+    figures = toy_figures(arms=("router@0", "router@0.5"))
+    routers = {"router": [Trained(version, (0.0, 0.5))]}
+    some = {"router@0": figures.found["router@0"][1:], "router@0.5": []}
+    ran = Figures(replace(figures.head, routers=routers), some)
+    whole, nothing = export(policy(), CARD, tmp_path, ran).card.metrics["by_cost_weight"]
+    assert whole["questions"] == nothing["questions"] == 8
+    answered = sum(each.score for each in some["router@0"])
+    assert whole["score"]["mean"] == pytest.approx(answered / 8)
+    assert nothing["score"]["mean"] == 0.0
 
 
 def test_figures_of_another_router_are_refused(tmp_path):

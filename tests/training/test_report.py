@@ -64,7 +64,7 @@ def test_figures_of_one_thing_twice_are_refused(tmp_path):
 
 def test_a_constant_that_is_best_on_validation_must_have_been_tried(tmp_path):
     arms = ("LLLLL", "router@0")
-    with pytest.raises(ConfigError, match="MMMMM: best on validation, and not evaluated"):
+    with pytest.raises(ConfigError, match="MMMMM: among the best on validation, and not evaluated"):
         report.report([toy_figures("validation"), toy_figures(arms=arms)], tmp_path, QUIET)
 
 

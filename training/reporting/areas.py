@@ -82,15 +82,16 @@ def _ratio(groups: Frontiers, one: str, other: str) -> str:
 def _shares(groups: Frontiers, label: str, drawn: NDArray[np.int64] | None) -> NDArray[np.float64]:
     """The area of one frontier [r], in r resamples of the questions; of all once if None.
 
-    The reference is the dearest of all ways, and no score.
+    It ends at the cheapest and at the dearest of all ways, and at no score.
     """
-    most = np.max([_means(one.costs, drawn) for ways in groups.values() for one in ways], axis=0)
+    means = [_means(one.costs, drawn) for ways in groups.values() for one in ways]
+    ends = zip(np.min(means, axis=0).tolist(), np.max(means, axis=0).tolist(), strict=True)
     costs = np.stack([_means(one.costs, drawn) for one in groups[label]], axis=1)
     scores = np.stack([_means(one.scores, drawn) for one in groups[label]], axis=1)
     return np.array(
         [
-            hypervolume(list(zip(cost, score, strict=True)), end)
-            for cost, score, end in zip(costs.tolist(), scores.tolist(), most.tolist(), strict=True)
+            hypervolume(list(zip(cost, score, strict=True)), *end)
+            for cost, score, end in zip(costs.tolist(), scores.tolist(), ends, strict=True)
         ]
     )
 

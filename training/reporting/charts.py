@@ -28,11 +28,11 @@ def frontier_chart(split: Compared) -> alt.LayerChart:
     """Mean score over mean cost; routers and the mixtures of constants as lines."""
     figures = split.figures
     groups = {
-        **{label: list(arms.values()) for label, arms in routed(figures.head.arms).items()},
+        **{label: list(arms.values()) for label, arms in split.routers.items()},
         "mixtures of constants": list(split.mixable),
-        "plain retrieval": plain(figures.head.arms),
+        "plain retrieval": list(split.plain),
     }
-    others = [arm for arm in constants(figures.head.arms) if arm not in split.mixable]
+    others = [arm for arm in split.constants if arm not in split.mixable]
     lines = _points(figures, groups)
     alone = _points(figures, {"other constants": others})
     order = list(groups) + (["other constants"] if others else [])
@@ -72,11 +72,15 @@ def budget_chart(found: Sequence[Figures], heading: str) -> alt.LayerChart:
 
 def tier_chart(split: Compared, label: str) -> alt.FacetChart:
     """How often each module got each tier, over lambda."""
-    rows = [each for each in tier_shares(split.figures) if each["router"] == label]
+    rows = [
+        {"lambda": weight, "module": module, "tier": tier.label, "rank": int(tier), "share": share}
+        for weight, arm in split.routers[label].items()
+        for module, shares in tier_shares(split.figures.found[arm]).items()
+        for tier, share in shares.items()
+    ]
     order = [tier.label for tier in Tier]
-    ranked = [{**each, "rank": order.index(each["tier"])} for each in rows]
     bars = (
-        alt.Chart(alt.InlineData(values=ranked))
+        alt.Chart(alt.InlineData(values=rows))
         .mark_bar()
         .encode(
             x=alt.X("lambda:O"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from budgetmem.errors import ConfigError
-from training.reporting.arm_names import BLIND, constants, plain, routed
+from training.reporting.arm_names import BLIND, NO_MEMORY, constants, plain, routed
 from training.reporting.figures import Figures
 from training.reporting.frontier import Outcome, frontier
 
@@ -43,8 +43,23 @@ class Compared:
 
     @property
     def mixtures(self) -> Mapping[str, Outcome]:
-        """What constants came to."""
+        """What the constants that may be mixed came to."""
         return self.figures.outcomes(self.mixable)
+
+    @property
+    def constants(self) -> Mapping[str, Outcome]:
+        """What all constants came to."""
+        return self.figures.outcomes(constants(self.figures.head.arms))
+
+    @property
+    def not_validated(self) -> Sequence[str]:
+        """Constants and plain retrievals that could not be chosen on validation: they were not
+        evaluated there."""
+        arms = self.figures.head.arms
+        if self.validation is None:
+            return ()
+        known = self.validation.head.arms
+        return [arm for arm in (*constants(arms), *plain(arms)) if arm not in known]
 
     @property
     def blind(self) -> Mapping[str, Outcome]:
@@ -59,6 +74,12 @@ class Compared:
         """What retrieval alone came to."""
         return self.figures.outcomes(plain(self.figures.head.arms))
 
+    @property
+    def fixed(self) -> Mapping[str, Outcome]:
+        """What all came to that has neither a question nor lambda to go by."""
+        arms = [arm for arm in (NO_MEMORY,) if arm in self.figures.head.arms]
+        return {**self.figures.outcomes(arms), **self.plain, **self.constants}
+
 
 def compared(figures: Figures, validation: Figures | None, heading: str = "") -> Compared:
     """Picks the constants. Raises ConfigError if the split lacks one of those of the validation."""
@@ -67,5 +88,8 @@ def compared(figures: Figures, validation: Figures | None, heading: str = "") ->
     if validation is not None:
         best = frontier(validation.outcomes(constants(validation.head.arms)))
     if missing := sorted(set(best) - set(here)):
-        raise ConfigError(f"{', '.join(missing)}: best on validation, and not evaluated here")
+        raise ConfigError(
+            f"{heading}: {', '.join(missing)}: among the best on validation, and not evaluated "
+            f"here: training/evaluate.py --baselines {','.join(missing)} adds what is missing"
+        )
     return Compared(figures, best or here, validation, bool(best), heading)

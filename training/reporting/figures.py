@@ -67,10 +67,6 @@ class Head:
         """Of ingesting the histories of these questions, divided by the questions."""
         return sum(each.cost_usd for each in self.builds.values()) / len(self.questions)
 
-    def category(self, name: str) -> frozenset[str]:
-        """The questions of a category, by id."""
-        return frozenset(each.id for each in self.questions if each.category == name)
-
     @property
     def categories(self) -> Mapping[str, int]:
         """How many questions each has, by its name."""
@@ -108,8 +104,9 @@ class Figures:
         )
 
     def outcomes(self, arms: Sequence[str]) -> Mapping[str, Outcome]:
-        """Of several ways, by name."""
-        return {arm: self.outcome(arm) for arm in arms}
+        """Of several ways, by name, as far as they answered anything: what a way costs that did
+        not is unknown."""
+        return {arm: self.outcome(arm) for arm in arms if self.found[arm]}
 
     @property
     def codes(self) -> Mapping[str, int]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from training.reporting.arm_names import plain, routed
-from training.reporting.cells import gained, gained_at_cost, micro
+from training.reporting.cells import gained, micro
 from training.reporting.compared import Compared
 from training.reporting.figures import Figures
-from training.reporting.frontier import affordable, best, gain, matched, mixture
+from training.reporting.frontier import Base, best, gain, matched
+from training.reporting.gains import AT_EQUAL_COST, against
 from training.reporting.tables import Table
 
 BEFORE, AFTERWARDS = "validation", "these questions, after the fact"
@@ -33,6 +34,7 @@ def headline(split: Compared) -> Table:
                     arm,
                     f"best {' and '.join(chosen_for)} on {AFTERWARDS if known is None else BEFORE}",
                     *_cells(split, tried, arm),
+                    *against(split, label, split.figures.outcome(arm), AT_EQUAL_COST),
                 ]
             )
     columns = (
@@ -42,9 +44,7 @@ def headline(split: Compared) -> Table:
         "micro-USD",
         "on the best plain retrieval",
         "answerer's tokens, of those of plain retrieval",
-        "on the best constant that costs no more",
-        "on the best mixture of constants at equal cost",
-        "on the router that sees lambda alone, at equal cost",
+        *(each.title for each in AT_EQUAL_COST),
     )
     return Table(columns, rows)
 
@@ -67,6 +67,8 @@ def _choices(split: Compared, tried: Figures, arms: Sequence[str]) -> Mapping[st
     """What each way of answering was chosen for: the best score, the best gain. Of equals the
     cheapest."""
     there = tried.outcomes([arm for arm in arms if arm in tried.head.arms])
+    if not there:
+        return {}
     fixed = tried.outcomes(split.mixable)
     found: dict[str, list[str]] = {}
     found.setdefault(best(there), []).append("score")
@@ -84,11 +86,9 @@ def _cells(split: Compared, tried: Figures, arm: str) -> list[str]:
     retrieval, tokens = "", ""
     if there := tried.outcomes([each for each in plain(tried.head.arms) if each in split.plain]):
         retrieved = best(there)
-        retrieval = gained(gain(one, split.plain, {retrieved: 1.0}))
+        retrieval = gained(gain(one, split.plain, Base({retrieved: 1.0})))
         tokens = _share(_tokens(figures, arm), _tokens(figures, retrieved))
-    others = ((split.mixtures, affordable), (split.mixtures, mixture), (split.blind, mixture))
-    cells = (gained_at_cost(one, each, choose) for each, choose in others)
-    return [f"{score:.3f}", micro(cost), retrieval, tokens, *cells]
+    return [f"{score:.3f}", micro(cost), retrieval, tokens]
 
 
 def _tokens(figures: Figures, arm: str) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from budgetmem.errors import ConfigError
-from training.reporting.figures import Figures
-from training.reporting.naming import grouped, on_the_same
+from training.reporting.figures import Figures, Head
+from training.reporting.naming import ALWAYS, grouped, on_the_same
 from training.reporting.results import add_router
 from training.reporting.trained import Trained
 
@@ -27,13 +27,16 @@ def _one(group: Sequence[Figures]) -> Figures:
     apart = on_the_same(group)
     head = apart[0].head
     if not head.questions:
+        raise ConfigError(f"{_told(head)}: two of the figures have no question in common")
+    if len({each.head.sample for each in apart}) > 1:
         raise ConfigError(
-            "two of the figures are of the same setting, and of no question in common"
+            f"{_told(head)}: the questions of two of the figures were drawn by different seeds, or "
+            "of different splits: evaluate with the same --seed and data"
         )
     arms = [arm for each in apart for arm in each.head.arms]
     if twice := sorted({arm for arm in arms if arms.count(arm) > 1}):
         raise ConfigError(
-            f"two of the figures are of the same setting, and both have {', '.join(twice)}: "
+            f"{_told(head)}: two of the figures have {', '.join(twice)}: "
             "evaluate what is missing only, or all in one folder"
         )
     routers: dict[str, list[Trained]] = {}
@@ -45,3 +48,7 @@ def _one(group: Sequence[Figures]) -> Figures:
         replace(head, routers=routers, arms=tuple(arms)),
         {arm: results for each in apart for arm, results in each.found.items()},
     )
+
+
+def _told(head: Head) -> str:
+    return ", ".join(str(head.setting[key]) for key in ALWAYS)

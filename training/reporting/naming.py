@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from budgetmem.errors import ConfigError
+from training.differences import differences
 from training.reporting.figures import Figures
 
 ALWAYS = ("dataset", "split", "strategy")
@@ -27,12 +28,17 @@ class Named:
 
 def named(found: Sequence[Figures]) -> list[Named]:
     """Their names, each different. Raises ConfigError for results that cannot be told apart."""
-    names = [Named(*_name(each, (), found), each) for each in found]
-    if len({each.stem for each in names}) < len(names):
-        raise ConfigError(
-            "two of the figures are of the same dataset, split, strategy, profile and max_tokens"
-        )
-    return names
+    names: dict[str, Named] = {}
+    for each in found:
+        one = Named(*_name(each, (), found), each)
+        if (other := names.get(one.stem)) is not None:
+            settings = (other.figures.head.setting, each.head.setting)
+            raise ConfigError(
+                f"two of the figures are called {one.heading!r}, and differ in what no heading "
+                f"tells ({'; '.join(differences(*settings))}): report them apart"
+            )
+        names[one.stem] = one
+    return list(names.values())
 
 
 def common_name(

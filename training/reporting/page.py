@@ -13,6 +13,7 @@ from training.reporting.figures import Figures
 from training.reporting.gains import gains, mean_gains, oracles
 from training.reporting.headline import headline
 from training.reporting.overview import overview
+from training.reporting.summary import summarized
 from training.reporting.tables import Table
 
 TITLE = f"""# Results
@@ -23,9 +24,14 @@ questions, but not the same budget: `plain-K` has K times {CHUNK_TOKENS} tokens 
 finds, `plain` and all others the budget that is told below. Intervals are 95%, by bootstrap over
 questions; those of gains and ratios are paired. A question without an answer scores 0, and is taken
 to cost what answers cost on average.
+
+What the intervals leave out: other conversations than these (questions of one are alike, and there
+are few of them), other seeds of training, and that many comparisons are made. The routers that see
+lambda alone, and those that were trained apart, have the settings that were chosen for the one that
+sees the question.
 """
 
-LIMITS = """{sample}. Backbones: {weights}; the answerer is {answerer}. Retrieval:
+LIMITS = """{sample}, on {histories}. Backbones: {weights}; the answerer is {answerer}. Retrieval:
 {ranking}, {max_tokens} tokens. Judge: {judge}. Building is what the encoder costs when histories
 are ingested, divided by these questions: with more questions to a history it is less.
 Larger models, or questions of another kind, may give another order."""
@@ -37,17 +43,21 @@ after the fact, which flatters the kinds that have more ways; below are those th
 before.
 """
 
-MIXTURES = """A router that spends c is compared with the best constant (the same tiers for every
-question) that spends no more. And as a service without a router may send any share of its questions
-one way and the rest another, it is compared with the best mixture that spends c: of constants, of
-the router that sees lambda alone at its several lambdas, and of plain retrieval with more or fewer
-chunks. Below the cheapest of them it is compared with the
-cheapest, above the dearest with the best."""
+MIXTURES = """A service without a router may send any share of its questions one way and the rest
+another, so a router that spends c is compared with the best mixture that spends c: of constants
+(the same tiers for every question); of all that reads no question, which adds plain retrieval, no
+memory, the constants that are not chosen, and the router that sees lambda alone; of that router
+at its several lambdas; of plain retrieval with more or fewer chunks. Below the cheapest of them it
+is compared with the cheapest, above the dearest with the best. The best constant that costs no more
+is milder: constants are few, and the next one up may cost a little more. But for the first, all is
+known after the fact, which favours what the router is compared with."""
 
-CHOSEN = "The constants are those on the frontier of the validation questions: {}."
+CHOSEN = "The constants that are mixed are those on the frontier of the validation questions: {}."
 
-AFTERWARDS = """The constants are those that are best on these very questions, known after the fact:
-that favours them."""
+NOT_VALIDATED = "Not evaluated there, and so not to be chosen: {}."
+
+AFTERWARDS = """The constants that are mixed are those that are best on these very questions, known
+after the fact: that favours them."""
 
 HEADLINE = """A router at one lambda, that of its best score or of its best gain, chosen on the
 questions that the table names; so is the best plain retrieval. Where these are the questions of the
@@ -56,10 +66,11 @@ test themselves, choosing favours the router."""
 RECEIPTS = """Of the question {}: each module's tier and how probable the router found it, tokens in
 and out, micro-USD. What has no tokens was done by rules."""
 
-AREAS = """Every frontier is taken with its mixtures: the area under its concave hull, up to the
-dearest of all ways and down to no score, as a share of that rectangle with the height 1. A
-random mixture of the constants, from the cheapest to the best, has 1.000 of their area; what does
-not reach down to the cheapest, or up to the best, has less."""
+AREAS = """Every frontier is taken with its mixtures: the area under its concave hull over the
+logarithm of the cost, from the cheapest to the dearest of all ways and down to no score, as a share
+of that rectangle with the height 1. A random mixture of the constants, from the cheapest to the
+best, has 1.000 of their area; what does not reach down to the cheapest, or up to the best, has
+less. A hull picks its points after the fact, which favours what has more of them."""
 
 
 def page(splits: Sequence[Compared], sections: Sequence[str]) -> str:
@@ -70,17 +81,18 @@ def page(splits: Sequence[Compared], sections: Sequence[str]) -> str:
 def section(split: Compared, charts: Mapping[str, str]) -> str:
     """What one evaluation found. `charts` has the stems of their files, by title."""
     figures = split.figures
+    summary = summarized(figures)
     parts = [
         f"## {split.heading}",
         _limits(figures),
-        tables.means(figures).markdown(),
+        tables.means(figures, summary).markdown(),
         *_shown(charts),
         *(_of_routers(split) if split.routers else []),
         "### Areas under the frontiers",
         AREAS,
         areas(split).markdown(),
         "### By category",
-        tables.categories(figures).markdown(),
+        tables.categories(figures, summary).markdown(),
         "### How much there was to win",
         "An oracle knows for every question which way scores best; of equals the cheapest.",
         oracles(split).markdown(),
@@ -97,19 +109,28 @@ def joint_section(title: str, charts: Mapping[str, str]) -> str:
 
 
 def _of_routers(split: Compared) -> list[str]:
-    chosen = CHOSEN.format(", ".join(split.mixable)) if split.chosen else AFTERWARDS
     return [
         "### In short",
         HEADLINE,
         headline(split).markdown(),
         "### What reading the question gains",
-        f"{MIXTURES} {chosen}",
+        MIXTURES,
+        _mixed(split),
         mean_gains(split).markdown(),
         gains(split).markdown(),
         "### Tiers",
         "Low / Mid / High, per cent of the questions.",
         tables.tiers(split.figures).markdown(),
     ]
+
+
+def _mixed(split: Compared) -> str:
+    if not split.chosen:
+        return AFTERWARDS
+    told = [CHOSEN.format(", ".join(split.mixable))]
+    if split.not_validated:
+        told.append(NOT_VALIDATED.format(", ".join(split.not_validated)))
+    return " ".join(told)
 
 
 def _shown(charts: Mapping[str, str]) -> list[str]:
@@ -121,6 +142,7 @@ def _limits(figures: Figures) -> str:
     backbones = setting["backbones"]
     return LIMITS.format(
         sample=sample(figures),
+        histories=counted(len({each.history for each in figures.head.questions})),
         weights=", ".join(f"{tier} {backbones[key]}" for tier, key in setting["tiers"].items()),
         answerer=backbones[setting["answerer"]],
         ranking=setting["retrieval"]["ranking"],
@@ -135,6 +157,11 @@ def sample(figures: Figures) -> str:
     if count == found.size:
         return f"All {count} questions of the split"
     return f"{count} of {found.size} questions, stratified by category, seed {found.seed}"
+
+
+def counted(histories: int) -> str:
+    """In words."""
+    return "one conversation" if histories == 1 else f"{histories} conversations"
 
 
 def _setting(figures: Figures) -> Table:

@@ -53,11 +53,11 @@ class Result:
 
     `score` is the dataset's own, in [0, 1]; `recall` the share of the evidence turns that the
     answer rests on, None where no evidence is known; `verdicts` those of LLMs in [0, 1], by the
-    name of the judge, as far as it gave one. `answer_tokens` are those of the answerer's prompt,
-    `query_tokens` all that was read and written before it. `tiers` has a letter for each module,
-    and is empty without modules; `fell` names those that ran on a lower rung than the one chosen.
-    `milliseconds` is the wall time, of which replies that were recorded before take none. `code`
-    is the hash of the code that answered.
+    name of the judge, None where its reply could not be read. `answer_tokens` are those of the
+    answerer's prompt, `query_tokens` all that was read and written before it. `tiers` has a letter
+    for each module, and is empty without modules; `fell` names those that ran on a lower rung than
+    the one chosen. `milliseconds` is the wall time, of which replies that were recorded before take
+    none. `code` is the hash of the code that answered.
     """
 
     question: str
@@ -66,7 +66,7 @@ class Result:
     prediction: str
     score: float
     recall: float | None
-    verdicts: Mapping[str, float]
+    verdicts: Mapping[str, float | None]
     costs_usd: Costs
     query_tokens: int
     answer_tokens: int

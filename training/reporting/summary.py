@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from rich.table import Column, Table
 
+from training.reporting.cells import interval
 from training.reporting.figures import Figures
 from training.reporting.results import Result
 from training.statistics import bootstrap
@@ -47,7 +48,7 @@ def summarized(figures: Figures, failures: Failures | None = None) -> dict[str, 
             **_figures(results, len(head.questions)),
             "failed": sorted((failures or {}).get(arm, ())),
             "by_category": {
-                name: _figures([one for one in results if one.question in head.category(name)], n)
+                name: _figures([one for one in results if one.category == name], n)
                 for name, n in head.categories.items()
             },
         }
@@ -77,7 +78,7 @@ def table(summary: Summary, title: str) -> Table:
             arm,
             str(row["attempted"]),
             str(len(row["failed"])),
-            f"{score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]",
+            interval(score),
             "" if recall is None else f"{recall:.3f}",
             f"{row['cost_usd']['mean']:.2e}",
             f"{row['answer_cost_usd']:.2e}",
@@ -98,15 +99,9 @@ def _figures(results: Sequence[Result], attempted: int) -> dict[str, Any]:
 
 def _of_answers(results: Sequence[Result]) -> dict[str, Any]:
     recalls = [each.recall for each in results if each.recall is not None]
-    judges = sorted({name for each in results for name in each.verdicts})
     return {
         "recall": float(np.mean(recalls)) if recalls else None,
-        "judges": {
-            name: bootstrap(
-                [each.verdicts[name] for each in results if name in each.verdicts]
-            ).report()
-            for name in judges
-        },
+        "judges": {name: bootstrap(held).report() for name, held in _verdicts(results).items()},
         "cost_usd": bootstrap([each.costs_usd.total for each in results]).report(),
         "query_cost_usd": float(np.mean([each.costs_usd.query for each in results])),
         "answer_cost_usd": float(np.mean([each.costs_usd.answer for each in results])),
@@ -115,3 +110,13 @@ def _of_answers(results: Sequence[Result]) -> dict[str, Any]:
         "fell": float(np.mean([len(each.fell) for each in results])),
         "milliseconds_p50": float(np.median([each.milliseconds for each in results])),
     }
+
+
+def _verdicts(results: Sequence[Result]) -> Mapping[str, list[float]]:
+    """By judge, of what has one."""
+    found: dict[str, list[float]] = {}
+    for each in results:
+        for judge, score in each.verdicts.items():
+            if score is not None:
+                found.setdefault(judge, []).append(score)
+    return dict(sorted(found.items()))

@@ -11,7 +11,8 @@ from budgetmem.tiers import Tier
 from training.reporting.arm_names import NO_MEMORY, routed
 from training.reporting.cells import interval, micro
 from training.reporting.figures import Figures
-from training.reporting.summary import summarized
+from training.reporting.results import Result
+from training.reporting.summary import Summary
 from training.rollouts.paths import LETTERS
 
 
@@ -28,10 +29,9 @@ class Table:
         return "\n".join(f"| {' | '.join(row)} |" for row in (self.columns, ruler, *self.rows))
 
 
-def means(figures: Figures) -> Table:
-    """A row for each way of answering, with its intervals."""
+def means(figures: Figures, summary: Summary) -> Table:
+    """A row for each way of answering, with its intervals. `summary` is of `summarized`."""
     judges, build_usd = figures.judges, figures.head.build_usd
-    summary = summarized(figures)
     rows = [_mean_row(arm, row, judges, build_usd) for arm, row in summary.items()]
     return Table(
         (
@@ -51,54 +51,40 @@ def means(figures: Figures) -> Table:
     )
 
 
-def categories(figures: Figures) -> Table:
+def categories(figures: Figures, summary: Summary) -> Table:
     """Mean scores by category of question; what was not answered scores 0."""
+    rows = [
+        [arm, *(f"{each['score']['mean']:.3f}" for each in row["by_category"].values())]
+        for arm, row in summary.items()
+    ]
     sizes = figures.head.categories
-    members = {name: figures.head.category(name) for name in sizes}
-    rows = []
-    for arm, results in figures.found.items():
-        sums = {
-            name: sum(one.score for one in results if one.question in members[name])
-            for name in sizes
-        }
-        rows.append([arm, *(f"{sums[name] / size:.3f}" for name, size in sizes.items())])
     return Table(("answered by", *(f"{name} ({size})" for name, size in sizes.items())), rows)
 
 
-def tier_shares(figures: Figures) -> list[dict[str, Any]]:
-    """How often each module got each tier, for every router and lambda: shares that sum to 1."""
-    found = []
-    for label, arms in routed(figures.head.arms).items():
-        for weight, arm in arms.items():
-            letters = [each.tiers for each in figures.found[arm]]
-            for place, module in enumerate(MODULES):
-                for tier in Tier:
-                    count = sum(path[place] == LETTERS[tier] for path in letters)
-                    found.append(
-                        {
-                            "router": label,
-                            "lambda": weight,
-                            "module": module,
-                            "tier": tier.label,
-                            "share": count / len(letters) if letters else 0.0,
-                        }
-                    )
-    return found
+def tier_shares(results: Sequence[Result]) -> Mapping[str, Mapping[Tier, float]]:
+    """How often each module got each tier: shares that sum to 1, all 0 of no results."""
+    paths = [each.tiers for each in results]
+    return {
+        module: {
+            tier: sum(path[place] == LETTERS[tier] for path in paths) / max(len(paths), 1)
+            for tier in Tier
+        }
+        for place, module in enumerate(MODULES)
+    }
 
 
 def tiers(figures: Figures) -> Table:
     """Shares of Low / Mid / High in per cent, by module."""
-    shares: dict[tuple[str, float], dict[str, list[str]]] = {}
-    for each in tier_shares(figures):
-        row = shares.setdefault((each["router"], each["lambda"]), {})
-        row.setdefault(each["module"], []).append(f"{100 * each['share']:.0f}")
-    return Table(
-        ("router", *MODULES),
-        [
-            [f"{label}@{weight:g}", *(" / ".join(row[module]) for module in MODULES)]
-            for (label, weight), row in shares.items()
-        ],
-    )
+    rows = []
+    for arms in routed(figures.head.arms).values():
+        for arm in arms.values():
+            shares = tier_shares(figures.found[arm])
+            rows.append([arm, *map(_per_cent, shares.values())])
+    return Table(("router", *MODULES), rows)
+
+
+def _per_cent(shares: Mapping[Tier, float]) -> str:
+    return " / ".join(f"{100 * share:.0f}" for share in shares.values())
 
 
 def _mean_row(

@@ -7,6 +7,7 @@ from tests.training.reporting.test_tables import rows
 from tests.training.reporting.toy_figures import toy_figures
 from training.reporting.areas import areas
 from training.reporting.compared import compared
+from training.reporting.frontier import hypervolume
 from training.reporting.trained import Trained
 
 ENDS = {"LLLLL": (0.2, 2e-6, "LLLLL"), "HHHHH": (0.6, 10e-6, "HHHHH")}
@@ -37,11 +38,13 @@ def test_a_random_mixture_has_the_area_of_the_constants(shares):
 
 def test_what_is_better_than_mixtures_has_more():
     found = ratios(mixed("good", (0, 0.5, 1), better=0.1))
-    # 0.1 higher in the middle: a triangle of 8 by 0.1, on 8 by 0.4 on average (0.3625 after what
-    # every third question loses).
-    assert found["good"]["of that of the constants"].startswith(f"{1 + 0.05 / 0.3625:.3f} [")
+    # From (2, 0.1625) straight to (10, 0.5625), or by way of (6, 0.4625), over the logarithm.
+    constants = [(2.0, 0.1625), (10.0, 0.5625)]
+    area = hypervolume(constants, 2.0, 10.0)
+    ratio = hypervolume([*constants, (6.0, 0.4625)], 2.0, 10.0) / area
+    assert found["good"]["of that of the constants"].startswith(f"{ratio:.3f} [")
     assert found["constants"]["of that of the constants"] == "1.000 [1.000, 1.000]"
-    assert float(found["constants"]["area"]) == pytest.approx(0.3625 * 8 / 10, abs=1e-3)
+    assert float(found["constants"]["area"]) == pytest.approx(area, abs=1e-3)
 
 
 def test_an_interval_is_over_questions():

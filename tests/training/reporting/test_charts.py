@@ -71,6 +71,6 @@ def test_a_curve_over_the_retrieval_budget():
 def test_tiers_of_a_router_are_shares():
     chart = tier_chart(compared(toy_figures(), None, "heading"), "router").to_dict()
     (rows,) = chart["datasets"].values()
-    assert {row["router"] for row in rows} == {"router"}
+    assert {row["lambda"] for row in rows} == {0.0, 0.5}
     filters = [row["share"] for row in rows if (row["module"], row["lambda"]) == ("filter", 0.0)]
     assert sum(filters) == pytest.approx(1)

@@ -42,7 +42,12 @@ def test_what_was_not_answered_scores_0_and_costs_what_answers_do():
     assert some.outcome("LLLLL").scores.tolist()[:2] == [0.0, 0.2]
     assert some.outcome("LLLLL").costs.tolist() == pytest.approx([3e-6, 9e-6, *[2e-6] * 6])
     assert some.outcome("LLLLL").point[0] == pytest.approx(3e-6)  # as of the answered alone
-    assert Figures(whole.head, {"LLLLL": []}).outcome("LLLLL").point == (0, 0)
+
+
+def test_what_answered_nothing_is_nothing_to_compare_with():
+    whole = toy_figures(arms=("LLLLL", "MMMMM"))
+    some = Figures(whole.head, {**whole.found, "LLLLL": []})
+    assert list(some.outcomes(["LLLLL", "MMMMM"])) == ["MMMMM"]
 
 
 def test_what_depends_on_the_answers_is_told_of_them():

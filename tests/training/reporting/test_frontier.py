@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.reporting.frontier import (
+    Base,
     Gain,
     Outcome,
     affordable,
@@ -41,14 +42,21 @@ CONSTANTS = {"low": LOW, "mid": MID, "high": HIGH}
     ],
 )
 def test_a_mixture_spends_what_it_is_given(cost, shares):
-    assert mixture(CONSTANTS, cost) == pytest.approx(shares)
+    assert mixture(CONSTANTS, cost).shares == pytest.approx(shares)
+
+
+def test_a_mixture_knows_what_more_would_buy():
+    # From (1, 0.3) to (4, 0.7); at the ends, and of one constant, nothing is to be bought.
+    assert mixture(CONSTANTS, 2.5).slope == pytest.approx(0.4 / 3)
+    assert mixture(CONSTANTS, 0.5).slope == mixture(CONSTANTS, 9).slope == 0.0
+    assert affordable(CONSTANTS, 2.5).slope == 0.0
 
 
 @pytest.mark.parametrize(
     ("cost", "name"), [(0.5, "low"), (1, "low"), (3.9, "low"), (4, "high"), (9, "high")]
 )
 def test_the_best_constant_costs_no_more(cost, name):
-    assert affordable(CONSTANTS, cost) == {name: 1.0}
+    assert affordable(CONSTANTS, cost).shares == {name: 1.0}
 
 
 @pytest.mark.parametrize("choose", [mixture, affordable])
@@ -63,15 +71,24 @@ def test_a_gain_is_paired():
     assert found.against == pytest.approx({"low": 0.5, "high": 0.5})
     assert found.score.mean == pytest.approx(0.7 - 0.5)
     assert found.relative == pytest.approx(0.4)
-    # One question is 0.35 better, the other 0.05.
-    assert (found.score.low, found.score.high) == pytest.approx((0.05, 0.35))
+    # One question is 0.35 better, the other 0.05. The mixture costs 2 and 3 for them, so that the
+    # router is 0.5 dearer and 0.5 cheaper, at a slope of 0.4 / 3.
+    worth = 0.5 * 0.4 / 3
+    assert (found.score.low, found.score.high) == pytest.approx((0.05 + worth, 0.35 - worth))
 
 
 def test_nothing_is_gained_on_oneself():
-    found = gain(LOW, CONSTANTS, {"low": 1.0})
+    found = gain(LOW, CONSTANTS, Base({"low": 1.0}))
     assert found == Gain(Mean(0, 0, 0, 2), 0, found.against)
     nothing = outcome([1, 1], [0, 0])
-    assert gain(LOW, {"none": nothing}, {"none": 1.0}).relative is None
+    assert gain(LOW, {"none": nothing}, Base({"none": 1.0})).relative is None
+
+
+def test_drawing_at_random_gains_nothing_however_many_are_drawn_the_dear_way():
+    ends = {"low": outcome([1] * 8, [0.2] * 8), "high": outcome([5] * 8, [0.6] * 8)}
+    drawn = outcome([1, 5, 1, 1, 5, 1, 1, 1], [0.2, 0.6, 0.2, 0.2, 0.6, 0.2, 0.2, 0.2])
+    for found in (matched(drawn, ends), matched_mean([drawn, drawn], ends)):
+        assert (found.score.mean, found.score.low, found.score.high) == pytest.approx((0, 0, 0))
 
 
 def test_the_oracle_takes_the_best_and_of_equals_the_cheapest():
@@ -89,20 +106,22 @@ def test_a_mean_gain_is_of_each_way_at_its_own_cost():
 
 
 def test_an_area_is_that_under_points_and_their_mixtures():
-    assert hypervolume([(0.0, 1.0)], 2.0) == 1.0
-    # From (0, 0.25) up to (1, 0.5), and on at 0.5 to 2.
-    slope = [(1.0, 0.5), (0.0, 0.25)]
-    assert hypervolume(slope, 2.0) == pytest.approx((0.375 + 0.5) / 2)
-    # What lies on the line between them, or below it, adds nothing.
-    assert hypervolume([*slope, (0.5, 0.375), (0.5, 0.1)], 2.0) == pytest.approx(0.875 / 2)
-    # Below the cheapest there is nothing; the line is cut off where the costs end.
-    assert hypervolume([(1.0, 0.0), (3.0, 1.0)], 2.0) == pytest.approx(0.25 / 2)
-    assert hypervolume([], 2.0) == hypervolume([(3.0, 1.0)], 2.0) == 0.0
-    assert hypervolume([(0.0, 1.0)], 0.0) == 0.0
+    assert hypervolume([(1.0, 1.0)], 1.0, 2.0) == 1.0
+    # Flat from 1 to 10, of a rectangle from 1 to 100.
+    assert hypervolume([(1.0, 0.5), (10.0, 1.0), (100.0, 1.0)], 10.0, 100.0) == pytest.approx(1.0)
+    assert hypervolume([(10.0, 0.5)], 1.0, 100.0) == pytest.approx(0.25)
+    # On a line that is as high as it is dear: the integral of cost over cost.
+    line = [(0.1, 0.1), (1.0, 1.0)]
+    area = 0.9 / np.log(10)
+    assert hypervolume(line, 0.1, 1.0) == pytest.approx(area)
+    # What lies on the line, or below it, adds nothing.
+    assert hypervolume([*line, (0.5, 0.5), (0.5, 0.1)], 0.1, 1.0) == pytest.approx(area)
+    assert hypervolume([], 1.0, 2.0) == hypervolume([(3.0, 1.0)], 1.0, 2.0) == 0.0
+    assert hypervolume([(1.0, 1.0)], 1.0, 1.0) == 0.0
 
 
 POINTS = st.lists(
-    st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda p: (round(p[0], 3), round(p[1], 3))),
+    st.tuples(st.floats(0.01, 1), st.floats(0, 1)).map(lambda p: (round(p[0], 3), round(p[1], 3))),
     min_size=1,
     max_size=8,
 )
@@ -110,22 +129,22 @@ POINTS = st.lists(
 
 @given(POINTS, POINTS)
 def test_more_points_never_shrink_it(some, more):
-    assert hypervolume([*some, *more], 1.0) >= hypervolume(some, 1.0) - 1e-12
-    assert 0 <= hypervolume(some, 1.0) <= 1 + 1e-12
+    assert hypervolume([*some, *more], 0.01, 1.0) >= hypervolume(some, 0.01, 1.0) - 1e-9
+    assert 0 <= hypervolume(some, 0.01, 1.0) <= 1 + 1e-9
 
 
 @given(POINTS, st.lists(st.floats(0, 1), min_size=1, max_size=4))
 def test_mixtures_of_points_add_no_area(points, shares):
     (cost, score), (end, reached) = points[0], points[-1]
     mixed = [(cost + (end - cost) * s, score + (reached - score) * s) for s in shares]
-    area = hypervolume(points, 1.0)
-    assert hypervolume([*points, *mixed], 1.0) == pytest.approx(area, abs=1e-9)
+    area = hypervolume(points, 0.01, 1.0)
+    assert hypervolume([*points, *mixed], 0.01, 1.0) == pytest.approx(area, abs=1e-9)
 
 
 @given(POINTS, st.floats(0, 1))
 def test_no_constant_that_costs_as_little_beats_the_mixture(points, cost):
     constants = {str(i): outcome([c, c], [s, s]) for i, (c, s) in enumerate(points)}
-    shares = mixture(constants, cost)
+    shares = mixture(constants, cost).shares
     assert sum(shares.values()) == pytest.approx(1)
     score = sum(share * constants[name].point[1] for name, share in shares.items())
     cheaper = [s for c, s in points if c <= cost]

@@ -8,7 +8,7 @@ from training.reporting.compared import compared
 from training.reporting.gains import TITLES, gains, mean_gains, oracles
 from training.reporting.trained import Trained
 
-ON_AFFORDABLE, ON_CONSTANTS, ON_BLIND, ON_PLAIN = TITLES
+ON_CONSTANTS, ON_FIXED, ON_BLIND, ON_AFFORDABLE, ON_PLAIN = TITLES
 
 
 def test_a_router_is_compared_with_the_best_mixture_at_its_cost():
@@ -23,6 +23,28 @@ def test_a_router_is_compared_with_the_best_mixture_at_its_cost():
     assert found["router@0.5"][ON_BLIND] == "+0.100 [+0.100, +0.100], +38% (100% blind@0.5)"
     assert found["router@0"][ON_PLAIN] == "+0.300 [+0.300, +0.300], +114% (100% plain-2)"
     assert found["blind@0.5"][ON_BLIND] == ""
+
+
+def test_what_reads_no_question_may_mix_anything():
+    cheap = {"no-memory": (0.1, 1e-6, ""), "plain-2": (0.5, 4e-6, "")}
+    arms = {"LLLLL": (0.2, 3e-6, ""), "HHHHH": (0.4, 9e-6, ""), **cheap, "a@0": (0.3, 2.5e-6, "")}
+    found = rows(gains(compared(toy_figures(arms=arms), None)))["a@0"]
+    # Below the cheapest constant; but halfway between no memory and plain retrieval.
+    assert found[ON_CONSTANTS].endswith("(100% LLLLL)")
+    assert found[ON_FIXED] == "+0.000 [+0.000, +0.000], +0% (50% no-memory + 50% plain-2)"
+
+
+def test_the_best_constant_that_costs_no_more_may_lie_under_a_mixture():
+    arms = {
+        "LLLLL": (0.2, 1e-6, ""),
+        "LLLLM": (0.39, 2e-6, ""),
+        "MMMMM": (0.6, 3e-6, ""),
+        "a@0": (0.45, 2.5e-6, ""),
+    }
+    split = compared(toy_figures(arms=arms), toy_figures("validation", arms))
+    assert list(split.mixable) == ["LLLLL", "MMMMM"]
+    found = rows(gains(split))["a@0"]
+    assert found[ON_AFFORDABLE] == "+0.060 [+0.060, +0.060], +17% (100% LLLLM)"
 
 
 def test_a_router_that_fails_gets_no_cheaper():

@@ -5,6 +5,7 @@ import pytest
 from tests.training.reporting.test_tables import rows
 from tests.training.reporting.toy_figures import ARMS, toy_figures
 from training.reporting.compared import compared
+from training.reporting.figures import Figures
 from training.reporting.headline import headline
 from training.reporting.trained import Trained
 
@@ -28,8 +29,8 @@ def test_lambdas_and_plain_retrieval_are_those_of_validation():
     assert row[PLAIN] == "+0.100 [+0.100, +0.100], +38% (100% plain-2)"
     assert row["answerer's tokens, of those of plain retrieval"] == "100 / 100 = 1.00"
     mixed = "+0.100 [+0.100, +0.100], +38% (50% LLLLL + 50% MMMMM)"
-    assert row["on the best mixture of constants at equal cost"] == mixed
-    blind = "on the router that sees lambda alone, at equal cost"
+    assert row["on the best mixture of constants"] == mixed
+    blind = "on the router that sees lambda alone"
     assert row[blind] == "+0.100 [+0.100, +0.100], +38% (100% blind@0.5)"
 
 
@@ -64,4 +65,9 @@ def test_without_anything_to_compare_with_cells_are_empty():
     figures = toy_figures(arms={"router@0": (0.6, 5e-6, "LMHLM")})
     (row,) = headline(compared(figures, None)).rows
     assert row[:2] == ["router@0", "best score on these questions, after the fact"]
-    assert row[4:] == [""] * 5
+    assert row[4:] == [""] * 6
+
+
+def test_a_router_that_answered_nothing_has_no_row():
+    whole = toy_figures(arms=("LLLLL", "router@0"))
+    assert not headline(compared(Figures(whole.head, {**whole.found, "router@0": []}), None)).rows

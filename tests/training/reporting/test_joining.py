@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from budgetmem.errors import ConfigError
-from tests.training.reporting.toy_figures import ROUTERS, toy_figures
-from training.reporting.figures import Asked, Figures
+from tests.training.reporting.toy_figures import QUESTIONS, ROUTERS, toy_figures
+from training.reporting.figures import Asked, Figures, Sample
 from training.reporting.joining import joined
 from training.reporting.results import Build
 from training.reporting.trained import Trained
@@ -47,10 +47,17 @@ def test_the_ways_of_both_are_seen_on_the_questions_of_both():
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        (toy_figures(arms=("MMMMM", "plain-2")), "both have MMMMM: evaluate what is missing"),
+        (
+            toy_figures(arms=("MMMMM", "plain-2")),
+            "toy, test, capacity: two of the figures have MMMMM: evaluate",
+        ),
         (
             asked(toy_figures(arms=ROUTED), [Asked("other", "chat", "temporal")]),
             "no question in common",
+        ),
+        (
+            asked(toy_figures(arms=ROUTED), QUESTIONS, sample=Sample(20, 8)),
+            "were drawn by different seeds",
         ),
         (
             toy_figures(arms=ROUTED, routers={"router": [Trained("capacity-9", (0.0, 0.5))]}),

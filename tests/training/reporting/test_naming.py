@@ -24,7 +24,7 @@ def test_a_heading_tells_what_differs_alone():
 
 
 def test_what_cannot_be_told_apart_is_refused():
-    with pytest.raises(ConfigError, match="two of the figures"):
+    with pytest.raises(ConfigError, match=r"called 'toy, test, capacity', and differ in .*prompts"):
         named([toy_figures(), toy_figures(prompts="others")])
 
 

@@ -52,6 +52,14 @@ def test_headline_numbers_stand_in_every_page_with_a_router():
     assert "### In short" not in text(toy_figures(arms=("LLLLL",)))
 
 
+def test_what_could_not_be_chosen_on_validation_is_named():
+    few = toy_figures("validation", ("LLLLL", "MMMMM", "router@0", "router@0.5"))
+    told = text(toy_figures(), few)
+    assert "on the frontier of the validation questions: LLLLL, MMMMM." in told
+    assert "Not evaluated there, and so not to be chosen: HHHHH, plain-2." in told
+    assert "Not evaluated there" not in text(toy_figures(), toy_figures("validation"))
+
+
 def test_a_joint_section_needs_a_chart():
     assert joint_section("Strategies", {}) == ""
     assert "[![a](b.png)](b.html)" in joint_section("Strategies", {"a": "b"})
