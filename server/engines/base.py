@@ -87,7 +87,8 @@ class Runner(Protocol):
     def add(self, sequence: int, prompt: str, params: SamplingParams) -> int:
         """Admits a sequence and returns its prompt tokens.
 
-        Raises InvalidInput where the request can never run, naming the field.
+        Raises InvalidInput where the request can never run, naming the field, BackboneError where
+        it fails otherwise; the batch is as it was.
         """
 
     def step(self) -> Sequence[Progress]:

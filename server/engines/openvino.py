@@ -2,7 +2,8 @@
 
 What was found out about the library (2026.4), and shapes this file:
 - `step` raises for a schema that its grammar compiler refuses, and the pipeline is then beyond
-  repair for everybody: it is built anew, and that schema is refused from then on.
+  repair for everybody: it is built anew, and that schema is refused from then on. Only the message
+  tells such an error from want of memory: it names the compiler's source file.
 - One prompt that cannot fit into the cache makes it ignore every request of the batch, so that
   prompts are checked against the cache's capacity before they are admitted.
 - `step` holds Python's global lock; `ThreadedEngine` pauses between steps for the other threads.
@@ -31,6 +32,9 @@ FINISH_REASONS: dict[Any, FinishReason] = {
     genai.GenerationFinishReason.STOP: "stop",
     genai.GenerationFinishReason.LENGTH: "length",
 }
+
+GRAMMAR_COMPILER = "xgrammar"
+"""What messages of its errors hold."""
 
 
 class OpenVinoOptions(EngineOptions):
@@ -75,7 +79,7 @@ class OpenVinoRunner:
         log.info("%s: KV cache for %d tokens", self._weights, self._capacity)
 
     def add(self, sequence: int, prompt: str, params: SamplingParams) -> int:
-        ids = self._tokenizer.encode(prompt).input_ids
+        ids = self._encode(prompt).input_ids
         length = int(ids.get_shape()[1])
         room = self._room_after(length)
         schema = params.json_schema
@@ -118,9 +122,16 @@ class OpenVinoRunner:
         try:
             self._pipeline.step()
         except RuntimeError as exc:
-            for schema in self._unproven.values():
-                self._refused[schema] = f"the engine cannot follow this schema: {_reason(exc)}"
+            if GRAMMAR_COMPILER in str(exc):
+                for schema in self._unproven.values():
+                    self._refused[schema] = f"the engine cannot follow this schema: {_reason(exc)}"
             raise BackboneError(_reason(exc)) from exc
+
+    def _encode(self, prompt: str) -> genai.TokenizedInputs:
+        try:
+            return self._tokenizer.encode(prompt)
+        except RuntimeError as exc:
+            raise BackboneError(f"the tokenizer failed: {_reason(exc)}") from exc
 
     def _progress(self, sequence: int, handle: genai.GenerationHandle) -> Progress | None:
         tokens: list[int] = []

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from budgetmem.errors import BackboneUnavailable, ConfigError, InvalidInput
+from budgetmem.errors import BackboneError, BackboneUnavailable, ConfigError, InvalidInput
 from server.engines import open_engine
 from server.engines.base import RequestCancelled
 from server.engines.sampling import SamplingParams
 from tests.server.engines.toys import Listener
 
-pytest.importorskip("openvino_genai", reason="needs the `embedded` extra")
+genai = pytest.importorskip("openvino_genai", reason="needs the `embedded` extra")
 
 BLOCKS = 40
 CAPACITY = BLOCKS * 32
@@ -30,6 +30,20 @@ def ask(engine, prompt, **params):
     text = json.dumps({"temperature": 0, **params})
     handle = engine.submit(TEMPLATE.format(prompt), SamplingParams.parse(text), listener)
     return handle, listener
+
+
+@pytest.fixture
+def fails_once(monkeypatch):
+    """Lets the next call of a method of the library fail."""
+
+    def arrange(kind, method):
+        def fail(*_):
+            monkeypatch.undo()
+            raise RuntimeError("no memory")
+
+        monkeypatch.setattr(kind, method, fail)
+
+    return arrange
 
 
 def test_greedy_output_streams_and_repeats(engine):
@@ -120,6 +134,22 @@ def test_a_schema_the_engine_cannot_follow_costs_one_batch_once(engine):
     assert isinstance(first.wait().error, BackboneUnavailable)
     _, again = ask(engine, "x", max_tokens=20, structured_outputs={"json": schema})
     assert isinstance(again.wait().error, InvalidInput)
+    assert ask(engine, "Say hello.", max_tokens=12)[1].wait().text == "Hello."
+
+
+def test_want_of_memory_says_nothing_about_schemas(engine, fails_once):
+    schema = {"type": "object", "properties": {"b": {"type": "boolean"}}, "required": ["b"]}
+    fails_once(genai.ContinuousBatchingPipeline, "step")
+    _, first = ask(engine, "x", max_tokens=20, structured_outputs={"json": schema})
+    assert isinstance(first.wait().error, BackboneUnavailable)
+    _, again = ask(engine, "x", max_tokens=20, structured_outputs={"json": schema})
+    assert again.wait().error is None
+
+
+def test_a_prompt_that_the_tokenizer_fails_at_fails_alone(engine, fails_once):
+    fails_once(genai.Tokenizer, "encode")
+    _, bad = ask(engine, "x")
+    assert isinstance(bad.wait().error, BackboneError)
     assert ask(engine, "Say hello.", max_tokens=12)[1].wait().text == "Hello."
 
 

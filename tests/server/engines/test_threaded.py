@@ -72,7 +72,10 @@ def test_cancelling_stops_the_work(engine, runner):
     assert not runner.left
 
 
-@pytest.mark.parametrize(("prompt", "error"), [("refuse", InvalidInput), ("full", BackboneError)])
+@pytest.mark.parametrize(
+    ("prompt", "error"),
+    [("refuse", InvalidInput), ("stumble", BackboneError), ("full", BackboneError)],
+)
 def test_one_bad_request_leaves_the_others_alone(engine, prompt, error):
     _, bad = ask(engine, prompt)
     _, good = ask(engine, "good")

@@ -11,7 +11,7 @@ from server.engines.sampling import SamplingParams
 
 
 class EchoRunner:
-    """Generates the bytes of the prompt. The prompts `refuse`, `crash` and `full` do not."""
+    """Generates the bytes of the prompt. Prompts `refuse`, `stumble`, `crash` and `full` do not."""
 
     def __init__(self) -> None:
         self.left: dict[int, tuple[list[int], SamplingParams]] = {}
@@ -25,6 +25,8 @@ class EchoRunner:
     def add(self, sequence: int, prompt: str, params: SamplingParams) -> int:
         if prompt == "refuse":
             raise InvalidInput("text_input", "refused")
+        if prompt == "stumble":
+            raise BackboneError("the tokenizer failed")
         self.left[sequence] = (list(prompt.encode()), params)
         return len(prompt.encode())
 
