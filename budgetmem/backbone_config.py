@@ -155,7 +155,7 @@ class EndpointProfile(_Backbone):
     @classmethod
     def _is_a_plain_address(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
             raise ValueError("must be http://HOST[:PORT]/v1 or https://HOST[:PORT]/v1")
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise ValueError("may have no user, query or fragment: a key belongs in `api_key_env`")

@@ -59,6 +59,7 @@ def test_backbones_without_a_kind_are_tritons(name):
     [
         ('"openai"', '"ollama"', "backbones.hosted: `kind` must be 'triton' or 'openai'"),
         ("https://llm.example/v1/", "llm.example", "backbones.hosted.base_url"),
+        ("llm.example", "llm.example:99999", "backbones.hosted.base_url: Value error, Port"),
         ("https://llm.example", "https://me:secret@llm.example", "a key belongs in `api_key_env`"),
         ("example/v1/", "example/v1?key=secret", "a key belongs in `api_key_env`"),
         ("https://", "http://", "a key goes over https:// alone"),

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Sequence
 
 from budgetmem.errors import ConfigError
+from server.doctor.elsewhere import endpoints, reached
 from server.doctor.findings import Check, Finding, Level, Wanted, shown_size
 from server.doctor.machine import SHARED_MEMORY, Machine, this_machine
 from server.doctor.models import assets, memory, routers, tokenizers
@@ -52,7 +53,8 @@ def _interpreter(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
 
 def _triton(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
     if wanted.triton_url is not None:
-        yield _reached(wanted.triton_url)
+        advice = "start it, or name another by --triton-url HOST:PORT, its gRPC port"
+        yield reached("triton", wanted.triton_url, advice)
         return
     kind = f"{machine.system} {machine.processor}"
     if (machine.system, machine.processor) != ("Linux", "x86_64"):
@@ -66,16 +68,6 @@ def _triton(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
         yield Finding("triton", Level.FAIL, str(exc))
     else:
         yield Finding("triton", Level.OK, f"embedded, {install.binary}")
-
-
-def _reached(url: str) -> Finding:
-    host, _, port = url.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
-    except (OSError, ValueError) as exc:
-        advice = "start it, or name another by --triton-url HOST:PORT, its gRPC port"
-        return Finding("triton", Level.FAIL, f"{url}: {exc}", advice)
-    return Finding("triton", Level.OK, f"{url} accepts connections")
 
 
 def _shared_memory(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
@@ -125,6 +117,7 @@ CHECKS: Sequence[Check] = (
     _triton,
     assets,
     tokenizers,
+    endpoints,
     memory,
     _shared_memory,
     _cpu,

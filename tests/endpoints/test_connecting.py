@@ -152,9 +152,8 @@ async def proxy(monkeypatch):
         writer.close()
 
     listening = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("no_proxy", "")
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
     async with listening:
         yield lines

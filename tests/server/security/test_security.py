@@ -83,8 +83,8 @@ async def test_keys_of_tokens_from_this_machine_come_past_proxies(tmp_path, monk
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(content) + content)
         writer.close()
 
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     listening = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/keys"
     async with listening, opened(SecurityOptions(jwt_key=url), "127.0.0.1", tmp_path) as given:
