@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor
 
+from server.http.app import HEALTH
 from server.http.comments import comments
 from server.http.faults import JSON
 from server.http.framing import FRAMINGS
@@ -60,6 +61,13 @@ ERROR: Schema = {
     },
 }
 
+STATUS: Schema = {
+    "type": "object",
+    "description": "grpc.health.v1.HealthCheckResponse.",
+    "required": ["status"],
+    "properties": {"status": {"type": "string", "description": "SERVING, or another."}},
+}
+
 HEADERS: Mapping[str, tuple[str, Schema]] = {
     "budgetmem-tenant": (
         "Whose histories are meant, on a server that asks for no credential.",
@@ -83,6 +91,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.verb.lower()] = _operation(route, said)
+    paths[HEALTH] = {"get": _health()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -132,6 +141,21 @@ def _operation(route: Route, said: Mapping[str, str]) -> dict[str, Any]:
         body = {"schema": reference(_body(route).name)}
         operation["requestBody"] = {"required": True, "content": {JSON: body}}
     return operation
+
+
+def _health() -> dict[str, Any]:
+    return {
+        "operationId": "Health",
+        "summary": "Whether the server serves",
+        "description": "As gRPC's health says. It asks for no credential.",
+        "tags": ["Health"],
+        "security": [],
+        "responses": {
+            "200": _content("It serves.", STATUS, [JSON]),
+            "503": _content("It does not: it is starting or stopping.", STATUS, [JSON]),
+            "default": {"$ref": "#/components/responses/Error"},
+        },
+    }
 
 
 def _path_parameter(route: Route, name: str, said: Mapping[str, str]) -> dict[str, Any]:

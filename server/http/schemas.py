@@ -12,6 +12,9 @@ Schema: TypeAlias = dict[str, Any]
 REQUIRED = "Required."
 """So ends the comment of a field that a request must have."""
 
+FILLED: Mapping[str, Schema] = {"string": {"minLength": 1}, "array": {"minItems": 1}}
+"""What is required is not empty either: protobuf does not tell that from what is left out."""
+
 SCALARS: Mapping[int, Schema] = {
     FieldDescriptor.TYPE_STRING: {"type": "string"},
     FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
@@ -44,25 +47,28 @@ def schema_of(
 ) -> Schema:
     """The schema of a message or an enum, without some of its fields.
 
-    One that is `sent` by callers must have what its comments say is required; one of the server's
-    has all that is not optional.
+    One that is `sent` by callers must have, and fill, what its comments say is required; one of the
+    server's has all that is not optional.
     """
     if isinstance(described, EnumDescriptor):
         return _enum(described, comments)
     fields = [field for field in described.fields if field.name not in left_out]
-    schema: Schema = {
-        "type": "object",
-        "description": comments[described.full_name],
-        "properties": {
-            field.json_name: _property(field) | {"description": comments[field.full_name]}
-            for field in fields
-        },
+    properties = {
+        field.json_name: _property(field) | {"description": comments[field.full_name]}
+        for field in fields
     }
     required = [
         field.json_name
         for field in fields
         if (comments[field.full_name].endswith(REQUIRED) if sent else not field.has_presence)
     ]
+    for name in required if sent else ():
+        properties[name] |= FILLED.get(properties[name].get("type", ""), {})
+    schema: Schema = {
+        "type": "object",
+        "description": comments[described.full_name],
+        "properties": properties,
+    }
     return schema | ({"required": required} if required else {})
 
 

@@ -255,6 +255,27 @@ def test_bad_bodies_are_told_by_their_field(house, body, field, words):
     assert house.grpc.pipeline.requests == []
 
 
+@pytest.mark.parametrize(
+    ("rpc", "body"),
+    [
+        ("Ingest", {}),
+        ("Ingest", {"turns": []}),
+        ("Ingest", {"turns": [{"id": "t1", "speaker": "Ana", "text": ""}]}),
+        ("Extract", {"query": ""}),
+        ("Answer", {}),
+        ("DeleteTurns", {}),
+        ("DeleteTurns", {"turnIds": []}),
+    ],
+)
+def test_the_document_forbids_what_is_refused_as_empty(house, rpc, body):
+    [route] = [each for each in ROUTES if each.rpc == rpc]
+    response = house.http.post(route.path.format(history="h"), json=body)
+    assert violation(response)["description"] == "must not be empty"
+    asked = DOCUMENT["paths"][route.path]["post"]["requestBody"]["content"]["application/json"]
+    schema = asked["schema"] | {"components": DOCUMENT["components"]}
+    assert not Draft202012Validator(schema).is_valid(body)
+
+
 @pytest.mark.parametrize("given", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_a_body_must_say_that_it_is_json(house, given):
     """So no page can send one from its reader's browser without asking first."""
@@ -365,14 +386,22 @@ def test_signs_of_life_among_lines_are_no_messages():
     assert [next(iter(message)) for message in told][-1] == "memory"
 
 
+def in_the_document(health):
+    """What health says, with a status and of a form that the document has promised."""
+    promised = DOCUMENT["paths"]["/healthz"]["get"]["responses"][str(health.status_code)]
+    found = health.json()
+    Draft202012Validator(promised["content"]["application/json"]["schema"]).validate(found)
+    return found
+
+
 def test_a_server_that_is_starting_says_so():
     with open_house(serve=False) as starting:
-        assert starting.http.get("/healthz").status_code == 503
+        assert in_the_document(starting.http.get("/healthz")) == {"status": "NOT_SERVING"}
         response = starting.http.get("/v1/info")
         assert response.status_code == 503
         assert "starting" in response.json()["error"]["message"]
         starting.grpc.call(starting.grpc.doors.serve(starting.grpc.engine))
-        assert starting.http.get("/healthz").json() == {"status": "SERVING"}
+        assert in_the_document(starting.http.get("/healthz")) == {"status": "SERVING"}
         assert starting.http.get("/v1/info").status_code == 200
 
 

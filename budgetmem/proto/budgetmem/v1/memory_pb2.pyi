@@ -694,7 +694,7 @@ class IngestRequest(_message.Message):
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
         """The turns, in order. At least one, and no more than the server's limit of a message, which also
-        bounds its bytes.
+        bounds its bytes. Required.
         """
 
     def __init__(
@@ -1210,7 +1210,9 @@ class DeleteTurnsRequest(_message.Message):
     """The history's name. Required."""
     @_builtins.property
     def turn_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the turns. At least one, and no more than the server's limit of turns of a message."""
+        """Ids of the turns. At least one, and no more than the server's limit of turns of a message.
+        Required.
+        """
 
     def __init__(
         self,
