@@ -11,11 +11,16 @@ export class ApiError extends Error {
 }
 
 export class Api {
+  #closed = new AbortController();
+
   constructor({ key = "", tenant = "" } = {}) {
     this.headers = {};
     if (key) this.headers.authorization = `Bearer ${key}`;
     if (tenant) this.headers["budgetmem-tenant"] = tenant;
   }
+
+  // Ends its calls, and refuses what follows them: no work of one tenant goes on as another's.
+  close() { this.#closed.abort(); }
 
   info() { return this.#json("/v1/info"); }
 
@@ -52,7 +57,8 @@ export class Api {
   async #fetch(url, { body, signal, accept, method = body === undefined ? "GET" : "POST" }) {
     const headers = { ...this.headers, accept };
     if (body !== undefined) headers["content-type"] = "application/json";
-    const response = await fetch(url, { method, headers, body: JSON.stringify(body), signal });
+    const either = AbortSignal.any([this.#closed.signal, signal].filter(Boolean));
+    const response = await fetch(url, { method, headers, body: JSON.stringify(body), signal: either });
     if (response.ok) return response;
     const told = await response.json().catch(() => ({}));
     throw new ApiError(response.status, told.error);

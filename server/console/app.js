@@ -10,6 +10,8 @@ import { shown } from "./numbers.js";
 import { Run } from "./run.js";
 
 const $ = (id) => document.getElementById(id);
+// What shows something of the tenant's or the server's; the histories are cleared by themselves.
+const FILLED = ["server", "strategy", "weight-value", "router", "frontier", "runs", "confirm-title"];
 const state = { api: new Api(), info: null, running: null, runs: 0 };
 
 const say = (text) => { $("status").textContent = text; };
@@ -28,6 +30,16 @@ async function telling(work) {
 const histories = new Histories({ $, api: () => state.api, say, telling });
 const metrics = new Metrics($("metrics-box"), $("metrics"), () => state.api.metrics());
 
+// Nothing of the tenant before is left, also where the credential of the next is refused.
+function enter(api) {
+  state.api.close();
+  Object.assign(state, { api, info: null });
+  for (const id of FILLED) $(id).replaceChildren();
+  $("runs-box").hidden = true;
+  histories.forget();
+  metrics.restart();
+}
+
 async function load() {
   say("Loading");
   state.info = await state.api.info();
@@ -36,7 +48,6 @@ async function load() {
   $("strategy").replaceChildren(...strategies.map(({ name }) => element("option", { value: name }, name)));
   $("strategy").value = (strategies.find(({ name }) => name in state.info.costWeights) ?? strategies[0]).name;
   showStrategy();
-  metrics.restart();
   await histories.load();
   say(histories.chosen === null ? `${histories.all.length} histories` : `${histories.chosen} is chosen`);
 }
@@ -63,7 +74,7 @@ function showWeight() {
 }
 
 async function run(name, work) {
-  const shownRun = new Run($("runs"), name, (state.runs += 1), state.info.modules);
+  const shownRun = new Run($("runs"), name, (state.runs += 1), state.info?.modules);
   try {
     await work(shownRun);
   } catch (error) {
@@ -114,9 +125,7 @@ async function ask(action) {
 
 $("identity").addEventListener("submit", (event) => {
   event.preventDefault();
-  state.running?.abort();
-  state.api = new Api({ key: $("key").value, tenant: $("tenant").value });
-  histories.forget();
+  enter(new Api({ key: $("key").value, tenant: $("tenant").value }));
   telling(load);
 });
 $("ask").addEventListener("submit", (event) => {

@@ -60,6 +60,10 @@ export class Histories {
     $("no-histories").hidden = this.all.length > 0;
     $("turns-box").hidden = this.chosen === null;
     $("chosen").textContent = this.chosen === null ? "" : `Turns of ${this.chosen}`;
+    // No turns of another history under this one's name: not while its own load, nor if they fail to.
+    $("turns").replaceChildren();
+    $("pages").textContent = "";
+    $("previous").disabled = $("next").disabled = true;
     $("of").textContent = this.chosen === null ? "Add a history, or choose one, to ask about it." : `About ${this.chosen}.`;
   }
 
@@ -87,23 +91,26 @@ export class Histories {
 
   async #added() {
     const { $ } = this;
+    const api = this.api();
     const [file] = $("add-file").files;
-    await this.#ingest($("add-name").value, turnsOf(file ? await file.text() : $("add-text").value));
+    await this.#ingest(api, $("add-name").value, turnsOf(file ? await file.text() : $("add-text").value));
     $("add-form").reset();
     $("add").open = false;
   }
 
   async #example() {
     const { $ } = this;
-    await this.#ingest(EXAMPLE.name, turnsOf(await (await fetch(EXAMPLE.file)).text()));
+    const api = this.api();
+    await this.#ingest(api, EXAMPLE.name, turnsOf(await (await fetch(EXAMPLE.file)).text()));
     if ($("question").value === "") $("question").value = EXAMPLE.question;
   }
 
-  async #ingest(name, turns) {
+  // To the end by the API that was asked for when it began: it is that tenant's.
+  async #ingest(api, name, turns) {
     let added = 0;
     for (let from = 0; from < turns.length; from += AT_ONCE) {
       this.say(`${name}: ${count(from)} of ${count(turns.length)} turns are in`);
-      added += (await this.api().ingest(name, turns.slice(from, from + AT_ONCE))).added;
+      added += (await api.ingest(name, turns.slice(from, from + AT_ONCE))).added;
     }
     this.chosen = name;
     await this.load();

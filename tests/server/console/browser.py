@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="needs the `dev` extra")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 CHROMIUM = os.environ.get("BUDGETMEM_CHROMIUM") or shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(
@@ -82,3 +82,13 @@ def ask(page: Page, button: str = "Extract") -> None:
     """Asks what is in the form, and waits until it is done."""
     page.get_by_role("button", name=button).click()
     expect(page.get_by_role("status")).to_have_text("Done")
+
+
+@contextmanager
+def held(page: Page, url: str) -> Iterator[list[Route]]:
+    """Holds up the first request to `url`, which what is within leads to; later ones go on."""
+    first: list[Route] = []
+    page.route(url, lambda route: route.continue_() if first else first.append(route))
+    yield first
+    while not first:
+        page.wait_for_timeout(10)

@@ -11,7 +11,7 @@ pytest.importorskip("onnxruntime", reason="needs the `embedded` extra")
 
 from playwright.sync_api import expect
 
-from tests.server.console.browser import add_example, ask, needs_chromium
+from tests.server.console.browser import add_example, ask, held, needs_chromium
 from tests.server.console.scripted import QUESTION
 
 pytestmark = [pytest.mark.timeout(900), needs_chromium]
@@ -151,6 +151,23 @@ def test_a_long_history_is_read_page_by_page(page):
         f"word {n}" for n in range(200, 230)
     ]
     assert page.get_by_role("button", name="Page after").is_disabled()
+
+
+def test_turns_of_one_history_are_never_under_the_name_of_another(page):
+    add(page, "good", "Ana: Hi.")
+    expect(page.get_by_text("1 – 1 of 1")).to_be_visible()
+    add(page, "bad", "Bo: Bye.")
+    expect(page.locator("#turns")).to_contain_text("Bye.")
+    page.get_by_role("button", name="good").click()
+    expect(page.locator("#turns")).to_contain_text("Hi.")
+    error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "busy"}
+    with held(page, "**/bad/turns") as first:
+        page.get_by_role("button", name="bad").click()
+    expect(page.get_by_role("heading", name="Turns of bad")).to_be_visible()
+    assert (page.locator("#turns li").count(), page.locator("#pages").inner_text()) == (0, "")
+    first[0].fulfill(status=429, json={"error": error})
+    expect(page.get_by_role("alert")).to_have_text("RESOURCE_EXHAUSTED: busy")
+    assert (page.locator("#turns li").count(), page.locator("#pages").inner_text()) == (0, "")
 
 
 def test_a_file_is_added_and_a_history_deleted_only_after_a_second_thought(page, tmp_path):

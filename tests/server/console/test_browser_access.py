@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from datetime import datetime, timezone
 
 import pytest
@@ -17,7 +19,7 @@ from server.security.api_keys import ApiKeys, new_key
 from server.security.key_file import change_keys
 from server.security.principal import Scope
 from server.security.security import guarded
-from tests.server.console.browser import add_example, ask, needs_chromium, visited
+from tests.server.console.browser import add_example, ask, held, needs_chromium, visited
 from tests.server.console.scripted import open_console
 
 pytestmark = [pytest.mark.timeout(900), needs_chromium]
@@ -91,9 +93,70 @@ def test_nothing_is_shown_without_a_key_and_metrics_not_without_admin(browser, t
         )
 
 
-def give(page, key):
-    """Has the page use a key."""
+def test_nothing_of_a_tenant_is_left_when_the_next_key_is_refused(browser, tmp_path):
+    key, record = new_key("acme", list(Scope), datetime.now(timezone.utc))
+    change_keys(tmp_path / "keys.json", lambda _: (record,))
+    with (
+        open_console(tmp_path, guarded(ApiKeys(tmp_path / "keys.json"))) as console,
+        visited(browser, console.url) as page,
+    ):
+        page.get_by_role("heading", name="Live metrics").click()
+        refused = text_after(page, "bad")
+        give(page, key)
+        add_example(page)
+        ask(page)
+        expect(page.locator(".tile").first).to_be_visible()
+        page.get_by_role("button", name="Delete history").click()
+        page.get_by_role("button", name="Keep it").click()
+        assert text_after(page, "bad") == refused
+
+
+def test_an_ingest_does_not_go_on_into_the_next_tenant(page, console):
+    lines = [{"id": f"t{n}", "speaker": "Ana", "text": f"word {n}"} for n in range(450)]
+    page.get_by_text("Add a history", exact=True).click()
+    page.get_by_label("Name").fill("long")
+    page.get_by_label("Conversation").fill("\n".join(map(json.dumps, lines)))
+    with held(page, "**/*:ingest") as first:
+        page.get_by_role("button", name="Add", exact=True).click()
+    with ended(page, first):
+        give(page, tenant="another")
+    expect(page.get_by_role("status")).to_have_text("0 histories")
+    add_example(page)
+    found = console.house.http.get("/v1/histories", headers={"budgetmem-tenant": "another"})
+    assert [each["name"] for each in found.json()["histories"]] == ["example"]
+
+
+def test_a_late_list_of_a_tenants_is_not_shown_to_the_next(page, console):
+    turns = [{"id": "t1", "speaker": "Ana", "text": "Hi."}]
+    console.house.http.post("/v1/histories/private:ingest", json={"turns": turns})
+    with held(page, "**/v1/histories") as first:
+        give(page)
+    with ended(page, first):
+        give(page, tenant="another")
+    expect(page.get_by_role("status")).to_have_text("0 histories")
+    assert page.locator("#histories button").count() == 0
+
+
+def text_after(page, bad_key):
+    """All that the page holds, seen or not, when it was given a key that is refused."""
+    give(page, bad_key)
+    expect(page.get_by_role("alert")).to_contain_text("UNAUTHENTICATED")
+    expect(page.locator("#metrics")).to_contain_text("UNAUTHENTICATED")
+    return page.evaluate("document.body.textContent")
+
+
+@contextmanager
+def ended(page, first):
+    """That the page itself gives up the request that was held up, which is then let go."""
+    with page.expect_event("requestfailed", lambda it: it == first[0].request, timeout=20_000):
+        yield
+        first[0].continue_()
+
+
+def give(page, key="", tenant=""):
+    """Has the page use a key, or another tenant."""
     if not page.get_by_label("API key or token").is_visible():
         page.get_by_text("Credential and tenant").click()
     page.get_by_label("API key or token").fill(key)
+    page.get_by_label("Tenant").fill(tenant)
     page.get_by_role("button", name="Use").click()
