@@ -21,8 +21,9 @@ from budgetmem.client.calls import (
     reload_of,
     summed,
 )
-from budgetmem.client.failures import translated
+from budgetmem.client.failures import CLOSED, translated
 from budgetmem.client.identity import ApiKey, Identity, check_private
+from budgetmem.errors import ServerError
 from budgetmem.history import IngestReport
 from budgetmem.info import RouterVersion, Sample, ServerInfo
 from budgetmem.pipeline import Event
@@ -65,6 +66,7 @@ class AsyncClient:
         self._identity = Identity(tenant, api_key)
         check_private(server, self._identity, secure=credentials is not None)
         self._timeout_s = timeout_s
+        self._closed = False
         self._channel = (
             grpc.aio.insecure_channel(server, insecure_options(self._identity))
             if credentials is None
@@ -184,6 +186,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Ends the connection; running calls are cancelled."""
+        self._closed = True
         await self._channel.close()
 
     async def __aenter__(self) -> AsyncClient:
@@ -198,4 +201,6 @@ class AsyncClient:
         await self.close()
 
     def _call(self, timeout_s: float | None) -> CallOptions:
+        if self._closed:
+            raise ServerError(CLOSED)
         return call_options(self._identity, timeout_s, self._timeout_s)

@@ -28,6 +28,8 @@ PLAIN: Mapping[grpc.StatusCode, type[BudgetMemError]] = {
 }
 """Statuses without our details, as gRPC itself sends them, or a proxy before the server."""
 
+CLOSED = "this client is closed: make another one"
+
 
 @contextmanager
 def translated(server: str, first_turn: int = 0) -> Iterator[None]:

@@ -21,8 +21,9 @@ from budgetmem.client.calls import (
     reload_of,
     summed,
 )
-from budgetmem.client.failures import translated
+from budgetmem.client.failures import CLOSED, translated
 from budgetmem.client.identity import ApiKey, Identity, check_private
+from budgetmem.errors import ServerError
 from budgetmem.history import IngestReport
 from budgetmem.info import RouterVersion, Sample, ServerInfo
 from budgetmem.pipeline import Event
@@ -57,7 +58,8 @@ class Client:
     Every method raises ServerUnavailable where no server answers, DeadlineExceeded when the
     timeout passes, Overloaded when the server is too busy, Unauthenticated for a key that is not
     valid, PermissionDenied for a call that the key does not allow, InvalidInput with the path of
-    the field for input that the server refuses, and ServerError where the server itself fails.
+    the field for input that the server refuses, and ServerError where the server itself fails, or
+    the client is closed.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Client:
         self._identity = Identity(tenant, api_key)
         check_private(server, self._identity, secure=credentials is not None)
         self._timeout_s = timeout_s
+        self._closed = False
         self._channel = (
             grpc.insecure_channel(server, insecure_options(self._identity))
             if credentials is None
@@ -213,6 +216,7 @@ class Client:
 
     def close(self) -> None:
         """Ends the connection; running calls are cancelled."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Client:
@@ -227,4 +231,6 @@ class Client:
         self.close()
 
     def _call(self, timeout_s: float | None) -> CallOptions:
+        if self._closed:
+            raise ServerError(CLOSED)
         return call_options(self._identity, timeout_s, self._timeout_s)

@@ -221,6 +221,38 @@ def test_no_server_is_server_unavailable():
         client.info()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.info(),
+        lambda client: client.ingest("trip", TURNS),
+        lambda client: list(client.extract_stream("trip", "When?")),
+        lambda client: list(client.export("trip")),
+    ],
+)
+def test_a_closed_client_says_so(server, call):
+    with Client(server.address) as client:
+        pass
+    with pytest.raises(errors.ServerError, match="this client is closed"):
+        call(client)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.info(),
+        lambda client: client.ingest("trip", TURNS),
+        lambda client: anext(client.extract_stream("trip", "When?")),
+        lambda client: anext(client.export("trip")),
+    ],
+)
+async def test_a_closed_asyncio_client_says_so(server, call):
+    async with AsyncClient(server.address) as client:
+        pass
+    with pytest.raises(errors.ServerError, match="this client is closed"):
+        await call(client)
+
+
 def test_a_starting_server_says_so():
     with (
         running(serve=False) as server,
