@@ -20,5 +20,5 @@ RUN --mount=from=build,source=/wheels,target=/wheels \
     && pip install --no-cache-dir "platformdirs>=4" "spacy>=3.8,<3.9" "typer>=0.20"
 ENV BUDGETMEM_ASSETS=/assets
 USER triton-server
-EXPOSE 8001 8002
-CMD ["tritonserver", "--model-repository=/models/gpu", "--allow-http=false"]
+# How it is begun is said where it is deployed: compose.yaml, kubernetes/triton.yaml.
+EXPOSE 8000 8001 8002

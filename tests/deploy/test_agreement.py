@@ -83,6 +83,9 @@ def test_triton_is_asked_where_it_listens():
         listens = [int(options[f"--{name}-port"]) for name in ("http", "grpc", "metrics")]
         assert listens == [8000, 8001, 8002]
     assert sorted(ports(in_kubernetes).values()) == [8000, 8001, 8002]
+    image = text(DEPLOY / "triton.Dockerfile")
+    assert "EXPOSE 8000 8001 8002" in image
+    assert not re.search("^CMD", image, re.M), "a third place that says how it is begun"
 
 
 def test_prometheus_scrapes_where_metrics_are():
