@@ -55,3 +55,11 @@ def test_extensions_of_other_pythons_stay_out():
     assert "**/*.so" in build["sdist"]["exclude"]
     # It would leave out the extension that was just built.
     assert "exclude" not in build["wheel"]
+
+
+def test_dev_names_other_extras_and_restates_none():
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    [named] = [each for each in extras["dev"] if each.startswith("budgetmem[")]
+    for name in named.removeprefix("budgetmem[").removesuffix("]").split(","):
+        # Of an extra that is not there pip only warns.
+        assert not set(extras[name]) & set(extras["dev"]), name
