@@ -10,6 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 SEED = 20260206
+STUDENT = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045),
+)
+"""Quantiles 0.975 of Student's t for 1 to 29 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,21 @@ def bootstrap(values: ArrayLike) -> Mean:
     held = np.asarray(values, dtype=np.float64)
     low, high = interval(held[resampled(len(held))].mean(axis=1))
     return Mean(float(held.mean()), low, high, len(held))
+
+
+def of_repeats(values: ArrayLike) -> Mean:
+    """The mean of measurements [n] of the same thing: with Student's interval up to 30 of them.
+
+    What resampling makes of so few is too narrow: at n = 5 it holds the true mean in 86 of 100
+    cases. One value has no interval: its ends are the value.
+    """
+    held = np.asarray(values, dtype=np.float64)
+    if len(held) > len(STUDENT) + 1:
+        return bootstrap(held)
+    mean, half = float(held.mean()), 0.0
+    if len(held) > 1:
+        half = float(held.std(ddof=1)) / len(held) ** 0.5 * STUDENT[len(held) - 2]
+    return Mean(mean, mean - half, mean + half, len(held))
 
 
 def resampled(count: int) -> NDArray[np.int64]:

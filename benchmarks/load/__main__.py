@@ -34,6 +34,7 @@ from budgetmem.errors import BudgetMemError
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Turn
 from training.datasets.locomo import LoCoMo
+from training.reporting.code import code_hash
 
 SPLIT = "train"
 PAUSE_S = 1.0
@@ -109,7 +110,7 @@ def main() -> None:
 
 def _setting(args: argparse.Namespace) -> Setting:
     chosen = {name: value for name, value in vars(args).items() if name not in NOT_SETTING}
-    return {**chosen, "data": args.data.name, "split": SPLIT}
+    return {**chosen, "data": args.data.name, "split": SPLIT, "code": code_hash()}
 
 
 def _material(

@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.load.journal import Record
 from benchmarks.load.measures import Measures, Sample, Window, measure
 from benchmarks.load.runs import ALONE, FLOODED, quiet_tenants
-from training.statistics import bootstrap
+from training.statistics import of_repeats
 
 FLOODING = "flooding tenant"
 Samples = Sequence[Sample]
@@ -26,7 +26,7 @@ def row(runs: Sequence[Samples], window: Window, slo_s: float) -> dict[str, Any]
     means: dict[str, Any] = {}
     for figure in FIGURES:
         values = [value for each in measures if (value := getattr(each, figure)) is not None]
-        means[figure] = bootstrap(values).report() if values else None
+        means[figure] = of_repeats(values).report() if values else None
     statuses: Counter[str] = Counter()
     for each in measures:
         statuses.update(each.statuses)
@@ -48,7 +48,7 @@ def kept(
         "goodput": [after.goodput / before.goodput for before, after in pairs if before.goodput],
     }
     return {
-        figure: bootstrap(values).report() if values else None for figure, values in shares.items()
+        figure: of_repeats(values).report() if values else None for figure, values in shares.items()
     }
 
 

@@ -40,6 +40,7 @@ from budgetmem.types import Turn
 from server.serving import check_assets, connected
 from training.datasets.base import Question
 from training.datasets.locomo import SPLITS, LoCoMo
+from training.reporting.code import code_hash
 
 SPLIT = "train"
 CLOSED, OPEN = "closed", "open"
@@ -144,7 +145,7 @@ def _setting(args: argparse.Namespace) -> dict[str, Any]:
     """What changes the figures of a cell."""
     names = ("workload", "profile", "loop", "rate", "queries", "concurrency", "seed")
     chosen = {name: getattr(args, name) for name in (*names, "conversations", "timeout_s")}
-    return {**chosen, "data": args.data.name, "split": SPLIT}
+    return {**chosen, "data": args.data.name, "split": SPLIT, "code": code_hash()}
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from benchmarks.load.measures import OK, percentile
 from benchmarks.throughput.rows import ABOUT, CEILING, OURS
 from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import ConfigError
-from training.statistics import bootstrap
+from training.statistics import of_repeats
 
 Setting = Mapping[str, Any]
 """Everything chosen that changes the figures: lines of another setting are passed over."""
@@ -180,7 +180,7 @@ def _paired(
         and (b := other[repeat][name]) is not None
         and (value := compare(a, b)) is not None
     ]
-    return bootstrap(values).report() if values else None
+    return of_repeats(values).report() if values else None
 
 
 def _ratio(ours: float, other: float) -> float | None:
@@ -194,4 +194,4 @@ def _difference(ours: float, other: float) -> float:
 def _means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
     names = dict.fromkeys(name for row in rows for name in row)
     values = {name: [v for row in rows if (v := row.get(name)) is not None] for name in names}
-    return {name: bootstrap(v).report() if v else None for name, v in values.items()}
+    return {name: of_repeats(v).report() if v else None for name, v in values.items()}

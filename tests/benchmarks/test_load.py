@@ -1,9 +1,11 @@
+import argparse
 import asyncio
 import math
 
 import numpy as np
 import pytest
 
+from benchmarks.load import __main__ as main
 from benchmarks.load import runs
 from benchmarks.load.arrivals import Arrival, poisson
 from benchmarks.load.generator import circle, replay, status_of
@@ -208,3 +210,14 @@ def test_the_flood_report_compares_the_quiet_tenants_only():
     assert math.isclose(report["alone"]["answered"]["mean"], 4)
     assert flood_table(report).row_count == 4
     assert flood_report([], Window(0, 2), 1) == {}
+
+
+def test_runs_of_other_code_are_other_runs(tmp_path, monkeypatch):
+    args = argparse.Namespace(data=tmp_path / "locomo10.json", seconds=8.0)
+    for code in ("one", "two"):
+        monkeypatch.setattr(main, "code_hash", lambda code=code: code)
+        journal = Journal(tmp_path / "runs.jsonl", main._setting(args))
+        journal.keep_saturation(8.0 if code == "one" else 9.0)
+    assert journal.saturation() == 9.0
+    monkeypatch.setattr(main, "code_hash", lambda: "one")
+    assert Journal(tmp_path / "runs.jsonl", main._setting(args)).saturation() == 8.0

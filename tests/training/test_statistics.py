@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.statistics import bootstrap, spearman
+from training.statistics import Mean, bootstrap, of_repeats, spearman
 
 
 def test_the_interval_is_that_of_the_mean():
@@ -15,6 +15,17 @@ def test_the_interval_is_that_of_the_mean():
     assert found.high == pytest.approx(found.mean + 1.96 * error, abs=0.1 * error)
     assert found.n == 400
     assert bootstrap(values) == found
+
+
+@pytest.mark.parametrize("count", [3, 5, 12])
+def test_few_repeats_have_intervals_that_hold_the_mean(count):
+    random = np.random.default_rng(1)
+    found = [of_repeats(random.normal(5, 2, size=count)) for _ in range(600)]
+    assert sum(each.low <= 5 <= each.high for each in found) / 600 > 0.92
+
+
+def test_one_repeat_has_no_interval():
+    assert of_repeats([0.5]) == Mean(0.5, 0.5, 0.5, 1)
 
 
 def test_equal_values_have_no_interval():
