@@ -73,8 +73,10 @@ function showWeight() {
   if (opened) $("frontier").querySelector("details").open = true;
 }
 
-async function run(name, work) {
-  const shownRun = new Run($("runs"), name, (state.runs += 1), state.info?.modules);
+const newRun = (name) => new Run($("runs"), name, (state.runs += 1), state.info?.modules);
+
+async function run(shownRun, work) {
+  shownRun.begun();
   try {
     await work(shownRun);
   } catch (error) {
@@ -83,25 +85,27 @@ async function run(name, work) {
   }
 }
 
-async function extract(name, body, signal) {
-  await run(name, async (shownRun) => {
-    for await (const event of state.api.extract(histories.chosen, body, signal)) {
+// `events` are asked for when they are read.
+async function extract(shownRun, events) {
+  await run(shownRun, async () => {
+    for await (const event of events) {
       const [[kind, value]] = Object.entries(event);
       // A newer server may tell of more than this page knows.
       shownRun[kind]?.(value);
-      if (kind === "moduleDone") say(`${name}: ${value.step.module} is done`);
+      if (kind === "moduleDone") say(`${shownRun.name}: ${value.step.module} is done`);
     }
   });
 }
 
 const ACTIONS = {
-  extract: (body, signal) => extract("Extraction", body, signal),
-  answer: (body, signal) => run("Answer", async (shownRun) => shownRun.answer(await state.api.answer(histories.chosen, body, signal))),
-  compare: async (body, signal) => {
-    const three = threeBudgets(weights(), body.budget);
-    const ended = await Promise.allSettled(three.map(({ name, budget }) => extract(name, { ...body, budget }, signal)));
-    const failed = ended.find(({ status }) => status === "rejected");
-    if (failed) throw failed.reason;
+  extract: ({ api, history, signal }, body) => extract(newRun("Extraction"), api.extract(history, body, signal)),
+  answer: ({ api, history, signal }, body) => run(newRun("Answer"), async (shownRun) => shownRun.answer(await api.answer(history, body, signal))),
+  // One after the other: at once they would wait for each other, and their milliseconds would tell of that.
+  compare: async ({ api, history, signal }, body) => {
+    const three = threeBudgets(weights(), body.budget).map(({ name, budget }) => [newRun(name), api.extract(history, { ...body, budget }, signal)]);
+    const faults = [];
+    for (const [shownRun, events] of three) await extract(shownRun, events).catch((error) => faults.push(error));
+    if (faults.length > 0) throw faults[0];
   },
 };
 
@@ -116,7 +120,9 @@ async function ask(action) {
   const budget = budgetOf({ weight: weights() ? $("weight").value : "", usd: $("usd").value, ms: $("ms").value });
   say("Running");
   try {
-    await ACTIONS[action]({ query: $("question").value, strategy: $("strategy").value, budget }, running.signal);
+    // The same tenant's same history to the end, whatever is chosen meanwhile.
+    const asked = { api: state.api, history: histories.chosen, signal: running.signal };
+    await ACTIONS[action](asked, { query: $("question").value, strategy: $("strategy").value, budget });
     say("Done");
   } finally {
     if (state.running === running) $("stop").disabled = true;

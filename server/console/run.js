@@ -8,10 +8,11 @@ const HEADS = ["Module", "Tier (Low / Mid / High)", "Tokens", MICRO_USD, "ms"];
 
 export class Run {
   constructor(place, name, number, modules = []) {
+    this.name = name;
     this.prefix = `run${number}-`;
     this.numbers = new Map();
     this.texts = new Set();
-    this.note = element("p", { class: "quiet" }, "Running …");
+    this.note = element("p", { class: "quiet" }, "Waits for its turn.");
     this.total = element("p", { class: "total" });
     this.result = element("div");
     this.rows = element("tbody");
@@ -29,6 +30,10 @@ export class Run {
         element("div", {}, element("h4", {}, "Findings"), this.findings, this.chunksBox),
       ),
     ));
+  }
+
+  begun() {
+    this.note.textContent = "Running …";
   }
 
   retrieved({ chunks }) {

@@ -14,6 +14,11 @@ from playwright.sync_api import expect
 from tests.server.console.browser import add_example, ask, held, needs_chromium
 from tests.server.console.scripted import QUESTION
 
+SPANS = """performance.getEntriesByType("resource")
+  .filter(({ name }) => name.endsWith(":extractStream"))
+  .map(({ name, startTime, responseEnd }) => [startTime, responseEnd, name])"""
+"""Of each extraction: from when to when the page was told of it, and its address."""
+
 pytestmark = [pytest.mark.timeout(900), needs_chromium]
 
 
@@ -103,6 +108,35 @@ def test_three_budgets_are_compared_and_the_dearest_costs_most(page):
     assert runs.locator("h3").all_text_contents() == ["λ = 0.9", "λ = 0.45", "λ = 0"]
     least, _, most = (float(run.locator("strong").first.inner_text()) for run in runs.all())
     assert least < most
+
+
+def test_three_budgets_are_asked_one_after_the_other(page):
+    add_example(page)
+    with held(page, "**/*:extractStream") as first:
+        page.get_by_role("button", name="Compare three budgets").click()
+    notes = page.locator("article > .quiet")
+    waits = "Waits for its turn."
+    assert notes.all_text_contents() == ["Running …", waits, waits]
+    first[0].continue_()
+    expect(page.get_by_role("status")).to_have_text("Done")
+    page.wait_for_function(f"{SPANS}.length === 3")
+    (_, end, _), (start, later_end, _), (later_start, *_) = page.evaluate(SPANS)
+    assert end <= start
+    assert later_end <= later_start
+
+
+def test_a_comparison_keeps_to_the_history_it_began_with(page):
+    add(page, "other", "Ana: Hi.")
+    add(page, "trip", "Ana: I booked the flight to Lisbon.")
+    page.get_by_role("textbox", name="Question").fill("When?")
+    with held(page, "**/*:extractStream") as first:
+        page.get_by_role("button", name="Compare three budgets").click()
+    page.get_by_role("button", name="other").click()
+    expect(page.locator("#turns")).to_contain_text("Hi.")
+    first[0].continue_()
+    expect(page.locator(".memory")).to_have_count(3)
+    page.wait_for_function(f"{SPANS}.length === 3")
+    assert all("/trip:" in url for *_, url in page.evaluate(SPANS))
 
 
 def test_the_operating_point_is_where_the_slider_is(page):
