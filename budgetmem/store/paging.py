@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from budgetmem.errors import Conflict
-from budgetmem.store.rows import turn_row
 from budgetmem.types import Turn
 
 PAGE_TURNS = 256
@@ -29,10 +28,15 @@ def page_of(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     taken, characters = [], 0
     for turn in turns:
         taken.append(turn)
-        characters += sum(len(text or "") for text in turn_row(turn))
+        characters += _characters(turn)
         if len(taken) >= PAGE_TURNS or characters >= PAGE_CHARACTERS:
             break
     return tuple(taken)
+
+
+def _characters(turn: Turn) -> int:
+    labels = (*turn.metadata.keys(), *turn.metadata.values())
+    return sum(map(len, (turn.text, turn.speaker, turn.caption or "", *labels)))
 
 
 def paged(history: str, read: Callable[[int], Page]) -> Iterator[Turn]:
