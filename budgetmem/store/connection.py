@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from budgetmem.errors import BudgetMemError, Conflict, StoreDamaged, StoreUnavailable
+from budgetmem.store.rows import Unreadable
 
 _WAIT_SECONDS = 30.0
 """For other writers."""
@@ -34,6 +35,7 @@ _DAMAGED = (
     "malformed JSON",
     "Could not decode to UTF-8",
 )
+_UNREADABLE = "a row cannot be read"
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -86,19 +88,22 @@ def faults(history: str) -> Iterator[None]:
         yield
     except OSError as exc:
         raise _unavailable(history, exc.strerror or type(exc).__name__) from exc
-    except (sqlite3.DatabaseError, ValueError, TypeError) as exc:
+    except (Unreadable, UnicodeDecodeError):
+        # The latter is SQLite's own, where a message of its quotes damaged bytes.
+        raise _damaged(history, _UNREADABLE) from None
+    except sqlite3.DatabaseError as exc:
         meant = _meaning(history, exc)
         if meant is None:
             raise
         raise meant from None
 
 
-def _meaning(history: str, exc: Exception) -> BudgetMemError | None:
+def _meaning(history: str, exc: sqlite3.DatabaseError) -> BudgetMemError | None:
     """None for a fault of this program, which nobody foresaw."""
     said = str(exc)
-    if not isinstance(exc, sqlite3.Error) or _is_one_of(said, _DAMAGED):
-        # A row that does not say what was written into it, and may be quoted.
-        return _damaged(history, "a row cannot be read")
+    if _is_one_of(said, _DAMAGED):
+        # What was said may quote the row.
+        return _damaged(history, _UNREADABLE)
     if type(exc) is sqlite3.DatabaseError:
         return _damaged(history, said)
     if _is_one_of(said, _BUSY):

@@ -26,7 +26,8 @@ def has_schema(db: sqlite3.Connection, path: Path) -> bool:
     """False for a file that was never filled. Raises ConfigError for a newer or a foreign file."""
     if one(db, "SELECT 1 FROM sqlite_master WHERE name = 'meta'") is None:
         return False
-    version = int(meta(db, "version"))
+    with rows.decoding():
+        version = int(meta(db, "version"))
     if version > rows.VERSION:
         raise ConfigError(
             f"{path}: written by a newer BudgetMem (store version {version}, this one knows "
@@ -225,7 +226,8 @@ def size(db: sqlite3.Connection) -> Size:
     """How much the turns take. A file of before there were totals gets them."""
     if one(db, "SELECT 1 FROM meta WHERE key = 'bytes'") is None:
         keep_totals(db)
-    return Size(int(meta(db, "turns")), int(meta(db, "bytes")))
+    with rows.decoding():
+        return Size(int(meta(db, "turns")), int(meta(db, "bytes")))
 
 
 def keep_totals(db: sqlite3.Connection) -> None:
@@ -236,7 +238,8 @@ def keep_totals(db: sqlite3.Connection) -> None:
 
 def settings(db: sqlite3.Connection) -> Settings:
     """What the units were made with."""
-    return Settings(**json.loads(meta(db, "settings")))
+    with rows.decoding():
+        return Settings(**json.loads(meta(db, "settings")))
 
 
 def put_settings(db: sqlite3.Connection, settings: Settings) -> None:

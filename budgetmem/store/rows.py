@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -68,6 +69,20 @@ TOTALS = (
 """Counts the turns and their bytes once, and keeps the counts in `meta` right from then on."""
 
 
+class Unreadable(ValueError):
+    """A row that does not say what was written into it. The message quotes nothing of it."""
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Around the reading of what a row holds, and nothing else. Raises Unreadable."""
+    try:
+        yield
+    except (ValueError, TypeError):
+        # Its own message may quote the row.
+        raise Unreadable("a row cannot be read") from None
+
+
 class Row(Protocol):
     """A row of either database: values by the names of columns."""
 
@@ -81,16 +96,17 @@ def turn_row(turn: Turn) -> tuple[str | None, ...]:
     return (turn.id, turn.speaker, turn.text, time, turn.session, turn.caption, metadata)
 
 
+@decoding()
 def turn_from(row: Row) -> Turn:
     """A turn from TURN_COLUMNS."""
     return Turn(
-        id=row["id"],
-        speaker=row["speaker"],
-        text=row["text"],
+        id=_text(row["id"]),
+        speaker=_text(row["speaker"]),
+        text=_text(row["text"]),
         time=time_from(row["time"]),
-        session=row["session"],
-        caption=row["caption"],
-        metadata=json.loads(row["metadata"]),
+        session=_text(row["session"]),
+        caption=None if row["caption"] is None else _text(row["caption"]),
+        metadata=dict(json.loads(row["metadata"])),
     )
 
 
@@ -104,6 +120,7 @@ def unit_row(unit: Unit) -> tuple[str | int | None, ...]:
     return (unit.id, unit.session, unit.first, unit.focus, packed, unit.tokens)
 
 
+@decoding()
 def unit_from(row: Row) -> Unit:
     """A unit from UNIT_COLUMNS."""
     lines = tuple(
@@ -127,11 +144,13 @@ def blob(vector: Vectors) -> bytes:
     return vector.astype("<f4").tobytes()
 
 
+@decoding()
 def vector(blob: bytes) -> Vectors:
     """float32 [dimension], as `blob` wrote it."""
     return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
 
 
+@decoding()
 def matrix(blobs: Iterable[bytes], dimension: int) -> Vectors:
     """float32 [number of blobs, dimension]."""
     flat = np.frombuffer(b"".join(blobs), dtype="<f4").astype(np.float32, copy=False)
@@ -143,6 +162,13 @@ def match_expression(words: Iterable[str]) -> str:
     return " OR ".join('"' + word.replace('"', '""') + '"' for word in words)
 
 
-def time_from(text: str | None) -> datetime | None:
+@decoding()
+def time_from(written: str | None) -> datetime | None:
     """A time as `turn_row` wrote it, zone or no zone."""
-    return None if text is None else datetime.fromisoformat(text)
+    return None if written is None else datetime.fromisoformat(written)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text is due")
+    return value

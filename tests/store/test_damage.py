@@ -14,7 +14,7 @@ from budgetmem.config import RetrievalProfile
 from budgetmem.errors import BudgetMemError, StoreDamaged, StoreUnavailable
 from budgetmem.history import Histories
 from budgetmem.pieces import AT_ONCE
-from budgetmem.store import connection
+from budgetmem.store import connection, rows
 from budgetmem.store.paging import PAGE_TURNS
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
@@ -90,6 +90,41 @@ def test_whatever_is_written_over_a_file_it_can_be_named_and_deleted(store, tmp_
     if "bad" in store.histories("t"):
         assert store.delete("t", "bad").remaining == 0
         assert SECRET.encode() not in on_disk(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("call", "column"),
+    [
+        ("turns", "turns.text = 5"),
+        ("turns", "turns.time = 'soon'"),
+        ("turns", f"turns.metadata = '{SECRET}'"),
+        ("turns", "turns.metadata = '5'"),
+        ("search", f"units.lines = '[[\"{SECRET}\"]]'"),
+        ("contents", "units.vector = 'xyz'"),
+        ("info", "meta.value = 'x'"),
+    ],
+)
+def test_a_row_that_does_not_say_what_was_written_is_damage(store, tmp_path, call, column):
+    table, change = column.split(".", maxsplit=1)
+    with closing(sqlite3.connect(tmp_path / "t" / "bad.db", isolation_level=None)) as db:
+        # As it would look on the disk: a column that is declared TEXT makes "5" of a 5.
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'text TEXT', 'text BLOB')")
+        db.execute("PRAGMA writable_schema = RESET")
+        db.execute(f"UPDATE {table} SET {change}")
+    with pytest.raises(StoreDamaged, match="a row cannot be read") as caught:
+        CALLS[call](store)
+    assert caught.value.__cause__ is None, "it would quote the row"
+
+
+def test_damage_that_sqlite_cannot_even_quote_is_damage(store, tmp_path):
+    schema = (tmp_path / "t" / "bad.db").read_bytes()
+    for what in (b"turnsturns", b"CREATE TABLE turns"):  # a name, and what would be done for it
+        spoil(tmp_path, schema.index(what), b"\xd7")
+    assert list(store.histories("t")) == ["bad", "good"]
+    for name in CALLS.keys() - {"histories"}:
+        with pytest.raises(StoreDamaged, match="history 'bad' is damaged"):
+            CALLS[name](store)
 
 
 def test_damage_that_is_met_between_two_pages_is_said_as_what_it_is(store, tmp_path):
@@ -197,6 +232,20 @@ def test_a_folder_that_is_none_is_worth_a_retry(tmp_path):
 def test_a_fault_of_this_program_stays_one(store):
     with pytest.raises(sqlite3.OperationalError, match="syntax"), connection.faults("h"):
         raise sqlite3.OperationalError('near "x": syntax error')
+
+
+@pytest.mark.parametrize(
+    "call",
+    [CALLS["search"], lambda store: store.write("t", "h", None, SETTINGS, [change("a", ["x"])])],
+    ids=["search", "write"],
+)
+def test_a_fault_of_this_program_advises_nobody_to_delete(store, monkeypatch, call):
+    def blob(vector):
+        raise TypeError("a fault of ours")
+
+    monkeypatch.setattr(rows, "blob", blob)
+    with pytest.raises(TypeError, match="a fault of ours"):
+        call(store)
 
 
 async def test_turns_can_be_added_to_a_sound_history_beside_a_damaged_one(store, tmp_path):
