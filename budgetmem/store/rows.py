@@ -12,6 +12,7 @@ import numpy as np
 
 from budgetmem.backbone import Vectors
 from budgetmem.chunking import Line, Unit
+from budgetmem.periods import prose
 from budgetmem.store.words import TOKENIZER
 from budgetmem.types import Turn
 
@@ -135,7 +136,7 @@ def indexed_words(unit: Unit) -> str:
 
     On LoCoMo the date finds one to two more of a hundred evidence turns (docs/benchmarks).
     """
-    day = "" if unit.time is None else f"{unit.time.day} {unit.time:%B %Y}\n"
+    day = "" if unit.time is None else f"{prose(unit.time)}\n"
     return day + unit.text
 
 
