@@ -186,7 +186,7 @@ class Histories:
     async def is_current(self, tenant: str, history: str) -> bool:
         """Whether a history was made with this encoder and these chunking settings. Raises
         NotFound."""
-        return (await self.info(tenant, history)).settings == self._settings
+        return await self._settings_of(tenant, history) == self._settings
 
     async def retrieve(
         self,
@@ -211,8 +211,9 @@ class Histories:
         validation.check_query(query)
         budget = self._profile.max_tokens if max_tokens is None else max_tokens
         validation.check_positive("max_tokens", budget)
-        info = await self.info(tenant, history)
-        self._check_settings(history, info.settings, for_writing=False)
+        # Before the query is embedded: in another encoder's history that would be for nothing.
+        settings = await self._settings_of(tenant, history)
+        self._check_settings(history, settings, for_writing=False)
         ranking = self._profile.ranking if embed else "keyword"
         parts = RANKINGS[ranking]
         caller = Caller(tenant, RETRIEVE, born, deadline)
@@ -315,6 +316,13 @@ class Histories:
     def _settings(self) -> Settings:
         chunks = self._profile.chunking.model_dump_json()
         return Settings(self._encoder.name, self._encoder.dimension, chunks)
+
+    async def _settings_of(self, tenant: str, history: str) -> Settings:
+        """Raises NotFound."""
+        snapshot = await self._aside(self._store.snapshot, tenant, history, (), ())
+        if snapshot.settings is None:
+            raise not_found(history)
+        return snapshot.settings
 
     def _check_settings(self, history: str, found: Settings | None, for_writing: bool) -> None:
         mine = self._settings
