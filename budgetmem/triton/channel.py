@@ -6,7 +6,7 @@ The only module that imports tritonclient.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,34 @@ GONE_MESSAGES = ("is not healthy", "unhealthy", "RST_STREAM", "Socket closed")
 
 
 @dataclass(frozen=True)
+class Patience:
+    """With a server whose machine may have vanished without a farewell, in seconds.
+
+    What is sent has to arrive within `answer_s`; while calls wait, and nothing comes for
+    `silence_s`, a sign of life is asked for, with the same time. Else the connection ends with all
+    its calls, and the next call opens another.
+
+    A server of gRPC's defaults, as Triton is, sends away whoever asks more often than every five
+    minutes. Other calls, canaries and the pulses of replies are sent sooner, and find out the same.
+    """
+
+    silence_s: float = 300.0
+    answer_s: float = 20.0
+
+    @property
+    def options(self) -> Sequence[tuple[str, int]]:
+        """Of gRPC's core."""
+        return (
+            ("grpc.keepalive_time_ms", int(self.silence_s * 1e3)),
+            # Makes TCP wait no longer for what is sent, on Linux.
+            ("grpc.keepalive_timeout_ms", int(self.answer_s * 1e3)),
+            ("grpc.http2.ping_timeout_ms", int(self.answer_s * 1e3)),
+            # As often as it takes: a model may be silent for long.
+            ("grpc.http2.max_pings_without_data", 0),
+        )
+
+
+@dataclass(frozen=True)
 class ModelContract:
     """What a loaded model says of itself. `max_batch_size` 0: it does not batch by a first axis."""
 
@@ -87,14 +115,19 @@ class Channel:
     response wait for it `longest_s` seconds.
     """
 
-    def __init__(self, url: str, *, longest_s: float = LONGEST_S) -> None:
+    def __init__(
+        self, url: str, *, longest_s: float = LONGEST_S, patience: Patience | None = None
+    ) -> None:
         self.url = url
         self._longest_s = longest_s
         secure = url.startswith(SECURE_SCHEME)
         self._client = InferenceServerClient(
             url.removeprefix(SECURE_SCHEME).removeprefix(PLAIN_SCHEME),
             ssl=secure,
-            channel_args=list(CHANNEL_OPTIONS if secure else PLAIN_OPTIONS),
+            channel_args=[
+                *(CHANNEL_OPTIONS if secure else PLAIN_OPTIONS),
+                *(patience or Patience()).options,
+            ],
         )
 
     async def close(self) -> None:

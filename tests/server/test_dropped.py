@@ -24,6 +24,7 @@ from budgetmem.tiers import Tier
 from budgetmem.types import Turn
 from server.assembly import build_engine, open_scheduler
 from server.doors import Doors
+from tests.relay import Relay
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -44,34 +45,6 @@ class EndlessBackbone:
 
     async def generate(self, request, on_first_token=None):
         await asyncio.Event().wait()
-
-
-class Relay:
-    """Passes bytes on between a client and the server, until its connections are cut."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._pumps: set[asyncio.Task[None]] = set()
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def serve(self, reader, writer) -> None:
-        there = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writers += [writer, there[1]]
-        for source, sink in ((reader, there[1]), (there[0], writer)):
-            self._pumps.add(asyncio.create_task(self._pump(source, sink)))
-
-    async def _pump(self, source, sink) -> None:
-        with suppress(ConnectionError):
-            while some := await source.read(65536):
-                sink.write(some)
-                await sink.drain()
-
-    def cut(self) -> None:
-        """No farewell of HTTP/2's goes either way: both sockets are simply gone."""
-        for writer in self._writers:
-            writer.transport.abort()
-        for pump in self._pumps:
-            pump.cancel()
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import grpc
 import numpy as np
@@ -12,9 +13,12 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tracing import traced
-from budgetmem.triton.channel import Channel, text_tensor
+from budgetmem.triton.channel import Channel, Patience, text_tensor
+from tests.relay import Relay
 
 INPUTS = {"text_input": text_tensor("hi")}
+TOLERANT = [("grpc.http2.min_recv_ping_interval_without_data_ms", 50)]
+IMPATIENT = Patience(silence_s=0.2, answer_s=0.5)
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -48,7 +52,7 @@ def response(datatype="INT64", shape=(1,), raw=ONE, name="out"):
 
 @pytest.fixture
 async def triton():
-    server, fake = grpc.aio.server(), FakeTriton()
+    server, fake = grpc.aio.server(options=TOLERANT), FakeTriton()
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(fake, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -65,6 +69,13 @@ async def infer(channel):
 async def stream(channel):
     [tensors] = [each async for each in channel.stream("model", INPUTS, frozenset({"out"}))]
     assert tensors["out"] == np.array([1])
+
+
+async def retried(call, channel):
+    """What fails while the old connection is closed is worth a retry."""
+    while True:
+        with suppress(BackboneUnavailable):
+            return await call(channel)
 
 
 @pytest.mark.parametrize("call", [infer, stream])
@@ -111,6 +122,28 @@ async def test_a_model_that_never_answers_is_not_waited_for_for_ever(triton):
     with pytest.raises(BackboneUnavailable, match=r"model at .* cannot be reached or went away"):
         await asyncio.wait_for(impatient.infer("model", INPUTS, "out"), 30)
     await impatient.close()
+
+
+@pytest.mark.parametrize("call", [infer, stream])
+async def test_a_server_that_vanishes_is_not_waited_for_and_found_again(triton, call):
+    relay = Relay(int(triton.channel.url.partition(":")[2]))
+    async with await asyncio.start_server(relay.serve, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        channel = Channel(f"127.0.0.1:{port}", patience=IMPATIENT)
+        await call(channel)
+        relay.stall()
+        with pytest.raises(BackboneUnavailable, match="cannot be reached or went away"):
+            await asyncio.wait_for(call(channel), 30)
+        await asyncio.wait_for(retried(call, channel), 30)
+        relay.cut()
+        await channel.close()
+
+
+async def test_a_server_that_is_only_slow_is_waited_for(triton):
+    triton.takes_s = 10 * IMPATIENT.silence_s
+    patient = Channel(triton.channel.url, patience=IMPATIENT)
+    await infer(patient)
+    await patient.close()
 
 
 @pytest.mark.parametrize("call", [infer, stream])
