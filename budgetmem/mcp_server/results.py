@@ -122,16 +122,18 @@ class HistoryResult(BaseModel):
     sessions: int
     first: datetime | None
     last: datetime | None
+    damaged: bool = Field(description="It cannot be read, so nothing of it was counted.")
 
     @classmethod
     def of(cls, info: HistoryInfo) -> HistoryResult:
-        """Its name, size and times."""
+        """Its name, size and times, or that it is damaged."""
         return cls(
             history=info.history,
             turns=info.turns,
             sessions=info.sessions,
             first=info.first,
             last=info.last,
+            damaged=info.damaged,
         )
 
 

@@ -29,7 +29,7 @@ export class Histories {
     on("delete-no", "click", async () => $("confirm").close());
     this.button = (history) => element("li", {}, element(
       "button", { type: "button", "aria-pressed": String(history.name === this.chosen), onclick: () => telling(() => this.choose(history.name)) },
-      element("span", {}, history.name), " ", element("span", { class: "turns-count" }, `${count(history.turns)} turns`),
+      element("span", {}, history.name), " ", element("span", { class: "turns-count" }, history.damaged ? "damaged" : `${count(history.turns)} turns`),
     ));
   }
 

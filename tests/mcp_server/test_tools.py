@@ -67,12 +67,21 @@ async def test_what_is_ingested_is_listed_and_kept_once(session, server):
             "sessions": 1,
             "first": "2023-05-08T13:56:00",
             "last": "2023-05-08T13:56:00",
+            "damaged": False,
         }
     ]
     ana, bo = server.histories.kept["default", "trip"]
     assert (ana.speaker, ana.text, ana.time) == ("Ana", "I booked", datetime(2023, 5, 8, 13, 56))
     assert (bo.caption, bo.time, bo.session) == ("a ticket", None, "")
     assert ana.id != bo.id
+
+
+async def test_a_damaged_history_is_listed_as_such(session, server):
+    server.histories.damaged.add("trip")
+    async with session() as client:
+        await client.call_tool("ingest", {"history": "trip", "turns": TURNS})
+        found = (await client.call_tool("histories", {})).structured_content["histories"]
+    assert [(each["history"], each["damaged"]) for each in found] == [("trip", True)]
 
 
 async def test_memory_comes_with_evidence_and_a_receipt(session):

@@ -11,6 +11,7 @@ pytest.importorskip("onnxruntime", reason="needs the `embedded` extra")
 
 from playwright.sync_api import expect
 
+from server.assembly import FOLDER
 from tests.server.console.browser import add_example, ask, held, needs_chromium
 from tests.server.console.scripted import QUESTION
 
@@ -202,6 +203,13 @@ def test_turns_of_one_history_are_never_under_the_name_of_another(page):
     first[0].fulfill(status=429, json={"error": error})
     expect(page.get_by_role("alert")).to_have_text("RESOURCE_EXHAUSTED: busy")
     assert (page.locator("#turns li").count(), page.locator("#pages").inner_text()) == (0, "")
+
+
+def test_a_damaged_history_is_called_so_instead_of_empty(page, tmp_path):
+    add_example(page)
+    (tmp_path / FOLDER / "default" / "trip.db").write_bytes(b"\xa5" * 4096)
+    page.reload()
+    expect(page.locator("#histories button")).to_have_text(["example 83 turns", "trip damaged"])
 
 
 def test_a_file_is_added_and_a_history_deleted_only_after_a_second_thought(page, tmp_path):
