@@ -131,10 +131,6 @@ class DecisionBatch(metaclass=_Pybind11Type):
     def masks(self) -> NDArray[np.uint8]:
         """[n], read-only."""
 
-    @property
-    def tickets(self) -> NDArray[np.uint64]:
-        """[n], read-only, ascending."""
-
 class DecisionBuffer(metaclass=_Pybind11Type):
     """Gathers decisions until they are taken. Any thread; methods release the GIL."""
 
@@ -142,15 +138,15 @@ class DecisionBuffer(metaclass=_Pybind11Type):
         """`width` features a decision, at most `capacity` decisions waiting; both at least 1, and
         their product at most 2**26."""
 
-    def add(self, rows: NDArray[np.float32], masks: NDArray[np.uint8]) -> int:
+    def add(self, rows: NDArray[np.float32], masks: NDArray[np.uint8]) -> None:
         """Copies rows [n, width] and masks [n] (bit t: tier t is forbidden) to the open batch.
 
-        Returns the ticket of the first; the others follow it. Overloaded where there is no room for
-        all: none is added. InvalidInput: `rows`, `masks`, or `rows[i]` that is not finite.
+        Overloaded where there is no room for all: none is added. InvalidInput: `rows`, `masks`, or
+        `rows[i]` that is not finite.
         """
 
     def take(self) -> DecisionBatch | None:
-        """All that was added since the last take, or None."""
+        """All that was added since the last take, in order, or None."""
 
     def __len__(self) -> int:
         """How many wait to be taken."""

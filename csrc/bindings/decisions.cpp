@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 
 #include "arrays.hpp"
@@ -18,29 +17,28 @@ namespace py = pybind11;
 namespace budgetmem::bindings {
 namespace {
 
-std::uint64_t add(DecisionBuffer& buffer, py::handle given_rows, py::handle given_masks) {
+void add(DecisionBuffer& buffer, py::handle given_rows, py::handle given_masks) {
   const auto rows = require_array<float>(given_rows, 2, "rows");
   const auto masks = require_array<std::uint8_t>(given_masks, 1, "masks");
   if (rows.shape(1) != static_cast<py::ssize_t>(buffer.width())) {
     throw InvalidArgument("rows", "must have " + std::to_string(buffer.width()) + " columns");
   }
-  const std::uint64_t ticket =
+  const bool added =
       without_gil([&, view = values(rows), of = values(masks)] { return buffer.add(view, of); });
-  if (ticket == 0) {
+  if (!added) {
     throw Overloaded("the decision buffer is full");
   }
-  return ticket;
 }
 
-// A view of the batch, which it keeps alive.
+// Views of the batch, which they keep alive.
 py::array_t<float> features(const py::object& self) {
   auto& batch = self.cast<DecisionBatch&>();
   return py::array_t<float>({batch.size(), batch.width()}, batch.features().data(), self);
 }
 
-template <typename Value>
-py::array_t<Value> read_only(std::span<const Value> values, const py::object& owner) {
-  py::array_t<Value> view(static_cast<py::ssize_t>(values.size()), values.data(), owner);
+py::array_t<std::uint8_t> masks(const py::object& self) {
+  const auto given = self.cast<DecisionBatch&>().masks();
+  py::array_t<std::uint8_t> view(static_cast<py::ssize_t>(given.size()), given.data(), self);
   view.attr("setflags")(py::arg("write") = false);
   return view;
 }
@@ -72,13 +70,7 @@ void bind_decisions(py::module_& module) {
   py::class_<DecisionBatch, std::shared_ptr<DecisionBatch>>(module, "DecisionBatch",
                                                             "One micro-batch of decisions.")
       .def_property_readonly("features", &features)
-      .def_property_readonly("masks",
-                             [](const py::object& self) {
-                               return read_only(self.cast<DecisionBatch&>().masks(), self);
-                             })
-      .def_property_readonly("tickets", [](const py::object& self) {
-        return read_only(self.cast<DecisionBatch&>().tickets(), self);
-      });
+      .def_property_readonly("masks", &masks);
   py::class_<DecisionBuffer>(module, "DecisionBuffer", "Gathers decisions until they are taken.")
       .def(py::init([](py::handle width, py::handle capacity) {
              return std::make_unique<DecisionBuffer>(integer<std::size_t>(width, "width"),

@@ -65,8 +65,8 @@ void add(DecisionBuffer& buffer, Bytes& bytes) {
   const std::size_t before = buffer.waiting();
   const std::size_t rows = bytes.below(kMostRows);
   const auto given = floats<float, std::uint32_t>(bytes, rows * buffer.width());
-  const std::uint64_t ticket = buffer.add(given, masks(bytes, rows + bytes.below(16) / 15));
-  expect(buffer.waiting() == before + (ticket == 0 ? 0 : rows), "all are added, or none");
+  const bool added = buffer.add(given, masks(bytes, rows + bytes.below(16) / 15));
+  expect(buffer.waiting() == before + (added ? rows : 0), "all are added, or none");
 }
 
 void check(DecisionBatch& batch) {

@@ -11,14 +11,11 @@ namespace budgetmem {
 DecisionBatch::DecisionBatch(std::size_t capacity, std::size_t width) : width_(width) {
   features_.reserve(capacity * width);
   masks_.reserve(capacity);
-  tickets_.reserve(capacity);
 }
 
 std::span<float> DecisionBatch::features() noexcept { return features_; }
 
 std::span<const std::uint8_t> DecisionBatch::masks() const noexcept { return masks_; }
-
-std::span<const std::uint64_t> DecisionBatch::tickets() const noexcept { return tickets_; }
 
 struct DecisionBuffer::Spare {
   std::mutex mutex;
@@ -43,19 +40,17 @@ DecisionBuffer::DecisionBuffer(std::size_t width, std::size_t capacity)
           "is too large for the width");
 }
 
-std::uint64_t DecisionBuffer::add(std::span<const float> rows,
-                                  std::span<const std::uint8_t> masks) {
+bool DecisionBuffer::add(std::span<const float> rows, std::span<const std::uint8_t> masks) {
   require(rows.size() % width_ == 0, "rows", "must be as wide as the buffer");
   require(rows.size() / width_ == masks.size(), "masks", "must be one a row");
   require_rows(
       rows, width_, [](float value) { return std::isfinite(value); }, "rows", "must be finite");
   const std::lock_guard hold(mutex_);
   if (masks.size() > capacity_ - (open_ == nullptr ? 0 : open_->size())) {
-    return 0;
+    return false;
   }
-  const std::uint64_t first = next_ticket_;
   if (masks.empty()) {
-    return first;
+    return true;
   }
   if (open_ == nullptr) {
     open_ = spare_->get();
@@ -65,10 +60,7 @@ std::uint64_t DecisionBuffer::add(std::span<const float> rows,
   }
   open_->features_.insert(open_->features_.end(), rows.begin(), rows.end());
   open_->masks_.insert(open_->masks_.end(), masks.begin(), masks.end());
-  for (std::size_t i = 0; i < masks.size(); ++i) {
-    open_->tickets_.push_back(next_ticket_++);
-  }
-  return first;
+  return true;
 }
 
 std::shared_ptr<DecisionBatch> DecisionBuffer::take() {
@@ -79,7 +71,6 @@ std::shared_ptr<DecisionBatch> DecisionBuffer::take() {
   return {open_.release(), [spare = spare_](DecisionBatch* batch) {
             batch->features_.clear();
             batch->masks_.clear();
-            batch->tickets_.clear();
             spare->put(std::unique_ptr<DecisionBatch>(batch));
           }};
 }

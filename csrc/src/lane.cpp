@@ -162,18 +162,11 @@ bool Lane::has_tokens_for(std::size_t count, std::uint32_t longest) const noexce
   return plan_.batch_tokens == 0 || count * longest <= plan_.batch_tokens;
 }
 
-ItemId Lane::head(std::uint32_t line) {
-  const Entry* first = lines_[line].most_urgent(*records_);
+template <typename... Bucket>
+ItemId Lane::head(std::uint32_t line, Bucket... bucket) {
+  const Entry* first = lines_[line].most_urgent(bucket..., *records_);
   while (first != nullptr && set_aside(first->id)) {
-    first = lines_[line].most_urgent(*records_);
-  }
-  return first == nullptr ? 0 : first->id;
-}
-
-ItemId Lane::head(std::uint32_t line, std::uint32_t bucket) {
-  const Entry* first = lines_[line].most_urgent(bucket, *records_);
-  while (first != nullptr && set_aside(first->id)) {
-    first = lines_[line].most_urgent(bucket, *records_);
+    first = lines_[line].most_urgent(bucket..., *records_);
   }
   return first == nullptr ? 0 : first->id;
 }

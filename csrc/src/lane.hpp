@@ -61,8 +61,8 @@ class Lane {
 
   // The most urgent item that may go, of any or of one bucket, 0 if there is none. Members of led
   // groups that are met on the way are set aside.
-  ItemId head(std::uint32_t line);
-  ItemId head(std::uint32_t line, std::uint32_t bucket);
+  template <typename... Bucket>
+  ItemId head(std::uint32_t line, Bucket... bucket);
   bool set_aside(ItemId id);
 
   void enter(ItemId id, const Record& record);

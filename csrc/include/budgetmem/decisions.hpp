@@ -22,8 +22,7 @@ class DecisionBatch {
   DecisionBatch(std::size_t capacity, std::size_t width);
   [[nodiscard]] std::span<float> features() noexcept;                  // [size, width], row-major
   [[nodiscard]] std::span<const std::uint8_t> masks() const noexcept;  // [size]
-  [[nodiscard]] std::span<const std::uint64_t> tickets() const noexcept;  // [size]
-  [[nodiscard]] std::size_t size() const noexcept { return tickets_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return masks_.size(); }
   [[nodiscard]] std::size_t width() const noexcept { return width_; }
 
  private:
@@ -31,7 +30,6 @@ class DecisionBatch {
   std::size_t width_;
   std::vector<float> features_;
   std::vector<std::uint8_t> masks_;
-  std::vector<std::uint64_t> tickets_;
 };
 
 // Gathers decisions until they are taken. Any thread; the memory of a batch is used again once
@@ -42,12 +40,12 @@ class DecisionBuffer {
   // InvalidArgument where one is 0, or their product more than kMaxBatch.
   DecisionBuffer(std::size_t width, std::size_t capacity);
 
-  // Adds rows [n, width] with a mask each (bit t set: tier t is forbidden). Returns the first
-  // ticket; the others follow it. 0 if there is no room for all, and none was added. Raises
-  // InvalidArgument naming the first row that holds a NaN or an infinity, or sizes that differ.
-  std::uint64_t add(std::span<const float> rows, std::span<const std::uint8_t> masks);
+  // Adds rows [n, width] with a mask each (bit t set: tier t is forbidden). False if there is no
+  // room for all, and none was added. Raises InvalidArgument naming the first row that holds a NaN
+  // or an infinity, or sizes that differ.
+  bool add(std::span<const float> rows, std::span<const std::uint8_t> masks);
 
-  // Everything added since the last take, or null. The caller owns it.
+  // Everything added since the last take, in order, or null. The caller owns it.
   [[nodiscard]] std::shared_ptr<DecisionBatch> take();
   [[nodiscard]] std::size_t waiting() const;
   [[nodiscard]] std::size_t width() const noexcept { return width_; }
@@ -60,7 +58,6 @@ class DecisionBuffer {
   mutable std::mutex mutex_;
   std::unique_ptr<DecisionBatch> open_;  // null until something is added
   std::shared_ptr<Spare> spare_;         // shared with the batches that are out
-  std::uint64_t next_ticket_ = 1;
 };
 
 // Softmax over the tiers that are not masked, and the choice: the arg max (the lower of equals),

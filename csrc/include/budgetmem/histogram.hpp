@@ -22,11 +22,8 @@ class Histogram {
   [[nodiscard]] const std::array<std::uint64_t, kBuckets>& buckets() const noexcept {
     return buckets_;
   }
-  // The upper bound of the bucket that holds the quantile, in nanoseconds; 0 of no values.
-  [[nodiscard]] Nanoseconds quantile(double q) const;
 
   [[nodiscard]] static std::size_t bucket_of(Nanoseconds value) noexcept;
-  [[nodiscard]] static Nanoseconds upper_bound(std::size_t bucket);
 
  private:
   std::array<std::uint64_t, kBuckets> buckets_{};
