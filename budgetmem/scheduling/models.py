@@ -27,6 +27,7 @@ from budgetmem.config import ENCODER, TAGGER
 from budgetmem.scheduling.interface import MAX_TOKENS
 from budgetmem.scheduling.recent import Recent
 from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
+from budgetmem.stages import INGEST
 
 REMEMBERED = 4096
 """Texts whose embedding, and whose annotation, is remembered by default."""
@@ -45,7 +46,8 @@ class ScheduledModels:
     work that could not be sent in time, ServerUnavailable once the scheduler is closed.
 
     The embeddings and annotations of the `remembered` last texts are kept, each for the tenant that
-    asked; 0 keeps none.
+    asked; 0 keeps none. Those of ingests are not: they are in the store, and a turn that is deleted
+    from it meanwhile may be in a text that its ingest embeds later.
     `encoder_tokens` is what the encoder reads of a text at most.
     """
 
@@ -153,6 +155,8 @@ class _Texts(Generic[R]):
     recent: Recent[R]
 
     async def resolve(self, texts: Sequence[str], caller: Caller) -> list[R]:
+        if caller.stage == INGEST:
+            return await self._compute(caller, list(texts))
         return await self.recent.resolve(
             caller.tenant, texts, partial(self._compute, caller), caller.born
         )

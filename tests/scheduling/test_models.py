@@ -21,6 +21,7 @@ from budgetmem.config import Profile, load_profile
 from budgetmem.errors import BackboneError, InvalidInput, Overloaded, ServerUnavailable
 from budgetmem.scheduling.models import ScheduledModels
 from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
+from budgetmem.stages import INGEST
 from tests.scheduling.running import SCHEDULERS, running, until
 
 ANA = Caller("ana", "extract", born=3.0, deadline=9.0)
@@ -166,6 +167,18 @@ async def test_recent_texts_are_not_sent_again_until_they_are_forgotten():
     assert (ana.encoder.remembered(["x"]), ana.tagger.remembered(["x"])) == (0, 0)
     await ana.encoder.embed(["x"])
     assert len(recorder.works) == 4
+
+
+async def test_what_an_ingest_embeds_is_in_the_store_and_not_remembered():
+    """A turn that is deleted while the ingest goes on may be in a text that it embeds later."""
+    recorder = Recorder()
+    scheduled = ScheduledModels(models(), recorder)
+    ingesting = scheduled.bound(Caller("ana", INGEST)).encoder
+    for _ in range(2):
+        vectors = await ingesting.embed(["a", "b"])
+    assert len(recorder.works) == 4
+    assert scheduled.bound(ANA_NOW).encoder.remembered(["a", "b"]) == 0
+    np.testing.assert_array_equal(vectors, await HashEncoder().embed(["a", "b"]))
 
 
 async def test_no_tenant_can_tell_from_a_memory_what_another_one_asked():
