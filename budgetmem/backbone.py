@@ -233,12 +233,12 @@ class Caller:
     """On whose account models work, and how urgently.
 
     `stage` is one of `budgetmem.stages`. `born` is when the request began and `deadline` when its
-    time is over, in seconds of time.monotonic(); `born` 0.0 is now.
+    time is over, in seconds of time.monotonic(); `born` None is now.
     """
 
     tenant: str = ""
     stage: str = ""
-    born: float = 0.0
+    born: float | None = None
     deadline: float = math.inf
 
 

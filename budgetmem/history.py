@@ -30,6 +30,7 @@ from budgetmem.retrieval import RANKINGS
 from budgetmem.search import Search, Sought
 from budgetmem.stages import INGEST, RETRIEVE
 from budgetmem.store.base import (
+    Busy,
     DeletionProof,
     HistoryInfo,
     SessionState,
@@ -46,6 +47,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 20
+
+_PATIENCE_S = 30.0
+"""For somebody else who holds a history."""
 
 _REINDEX = (
     "make it anew by `budgetmem store reindex` beside the store, or delete it and ingest it again"
@@ -140,7 +144,7 @@ class Histories:
                 for state in [snapshot.sessions.get(name, SessionState())]
             ]
             changes = await planner.changes(plans)
-            await self._aside(
+            await self._in_turn(
                 self._store.write,
                 tenant,
                 history,
@@ -169,7 +173,7 @@ class Histories:
                 Plan(name, state, (), frozenset()) for name, state in snapshot.sessions.items()
             ]
             changes = await planner.changes(plans)
-            await self._aside(
+            await self._in_turn(
                 self._store.write,
                 tenant,
                 history,
@@ -196,7 +200,7 @@ class Histories:
         max_tokens: int | None = None,
         *,
         embed: bool = True,
-        born: float = 0.0,
+        born: float | None = None,
         deadline: float = math.inf,
     ) -> Retrieval:
         """The chunks that fit `max_tokens` (of the encoder; None: the profile's), in time order.
@@ -270,11 +274,11 @@ class Histories:
                 ]
             )
             if changes:
-                await self._aside(
+                await self._in_turn(
                     self._store.write, tenant, history, snapshot.epoch, self._settings, changes
                 )
             units = sum(len(change.removed) for change in changes)
-            remaining = await self._aside(self._store.traces, tenant, history, wanted)
+            remaining = await self._in_turn(self._store.traces, tenant, history, wanted)
             return DeletionProof(len(there), units, units, remaining)
 
         return await _retried(attempt)
@@ -296,8 +300,9 @@ class Histories:
         return proof
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
-        """Removes the history and everything made from it. Raises NotFound."""
-        return await self._aside(self._store.delete, tenant, history)
+        """Removes the history and everything made from it. Raises NotFound, and Conflict if
+        somebody else holds it for long."""
+        return await self._in_turn(self._store.delete, tenant, history)
 
     async def _embedded(self, query: str, caller: Caller) -> Vectors:
         left_s = caller.deadline - self._clock()
@@ -311,6 +316,20 @@ class Histories:
         """As `asyncio.to_thread`, on the threads that are for it."""
         run = partial(copy_context().run, call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    async def _in_turn(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `_aside`, again and again while somebody else holds the history: in between the thread
+        is free for other calls."""
+        give_up = self._clock() + _PATIENCE_S
+        number = 1
+        while True:
+            try:
+                return await self._aside(call, *args, **kwargs)
+            except Busy as exc:
+                if self._clock() >= give_up:
+                    raise Conflict(str(exc)) from exc
+            await _pause(number)
+            number += 1
 
     @property
     def _settings(self) -> Settings:
@@ -373,6 +392,10 @@ async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:
         try:
             return await attempt()
         except Conflict:
-            # Writers that met once would meet again if they waited equally long.
-            await asyncio.sleep(random.uniform(0, 0.01 * min(number, 10)))
+            await _pause(number)
     return await attempt()
+
+
+async def _pause(number: int) -> None:
+    # Writers that met once would meet again if they waited equally long.
+    await asyncio.sleep(random.uniform(0, 0.01 * min(number, 50)))

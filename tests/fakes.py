@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import pytest
+
 from budgetmem.backbone import (
     Backbone,
     HashEncoder,
@@ -18,6 +20,7 @@ from budgetmem.backbone import (
     Vectors,
 )
 from budgetmem.config import Profile, load_profile
+from budgetmem.ledger import Ledger
 from budgetmem.pipeline import Pipeline
 from budgetmem.router import FixedRouter, Routers
 from budgetmem.types import Chunk
@@ -100,7 +103,7 @@ class FixedRetriever:
         max_tokens: int | None = None,
         *,
         embed: bool = True,
-        born: float = 0.0,
+        born: float | None = None,
         deadline: float = math.inf,
     ) -> Found:
         return self.found if embed else replace(self.found, tokens=0)
@@ -131,3 +134,15 @@ def pipeline(
         routers=routers or FixedRouter(),
         **more,
     )
+
+
+def kept_ledgers(monkeypatch: pytest.MonkeyPatch) -> list[Ledger]:
+    """The ledgers that pipelines make from now on."""
+    kept: list[Ledger] = []
+
+    def make(*given: object) -> Ledger:
+        kept.append(Ledger(*given))
+        return kept[-1]
+
+    monkeypatch.setattr("budgetmem.pipeline.Ledger", make)
+    return kept

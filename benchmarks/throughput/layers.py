@@ -113,7 +113,7 @@ def in_series() -> Layer:
 
     A request is known by its tenant and its time of birth.
     """
-    locks: WeakValueDictionary[tuple[str, float], asyncio.Lock] = WeakValueDictionary()
+    locks: WeakValueDictionary[tuple[str, float | None], asyncio.Lock] = WeakValueDictionary()
 
     def layer(key: str, caller: Caller, generate: Generate) -> Generate:
         async def waiting(

@@ -27,10 +27,10 @@ class State(Enum):
 
 
 class Item(NamedTuple):
-    """One item of interface.ITEM, its tenant by name. `born` 0 is when it is submitted."""
+    """One item of interface.ITEM, its tenant by name. `born` None is when it is submitted."""
 
     group: int
-    born: int
+    born: int | None
     deadline: int
     queue: int
     tenant: str
@@ -170,10 +170,7 @@ class LoopBridge:
 
     def _send(self, entries: Sequence[Entry]) -> None:
         now = self._scheduler.now()
-        items = [
-            (group, born or now, deadline, queue, self._tenants.acquire(tenant), tokens)
-            for group, born, deadline, queue, tenant, tokens in (entry.item for entry in entries)
-        ]
+        items = [self._row(entry.item, now) for entry in entries]
         ids, answers = self._scheduler.submit(np.array(items, ITEM))
         refused: list[tuple[Entry, int]] = []
         for entry, id_, answer in zip(entries, ids.tolist(), answers.tolist(), strict=True):
@@ -186,6 +183,11 @@ class LoopBridge:
         errors = self._refusals.of_answers([(e.item.queue, answer) for e, answer in refused])
         for (entry, _), error in zip(refused, errors, strict=True):
             self._refuse(entry, error)
+
+    def _row(self, item: Item, now: int) -> tuple[int, ...]:
+        born = now if item.born is None else item.born
+        tenant = self._tenants.acquire(item.tenant)
+        return item.group, born, item.deadline, item.queue, tenant, item.tokens
 
     def _on_events(self) -> None:
         dispatched: list[tuple[Entry, int]] = []

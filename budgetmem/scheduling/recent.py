@@ -32,11 +32,11 @@ class Recent(Generic[T]):
         tenant: str,
         texts: Sequence[str],
         compute: Callable[[list[str]], Awaitable[Sequence[T]]],
-        born: float = 0.0,
+        born: float | None = None,
     ) -> list[T]:
         """A result a text; `compute` gets those that are not remembered, each once. `born` is when
-        the request began; 0 is now."""
-        born = born or self._clock()
+        the request began; None is now."""
+        born = self._clock() if born is None else born
         keys = {text: (tenant, _digest(text)) for text in texts}
         found = {text: self._results[key] for text, key in keys.items() if key in self._results}
         missing = [text for text in keys if text not in found]

@@ -36,14 +36,14 @@ class Work:
 
     `queue` is (stage, model); `tokens` (1 to 2**20) are its cost and its length; calls of one model
     with the same non-empty `prefix` share that text. `born` and `deadline` are seconds of
-    time.monotonic(); `born` 0 is now.
+    time.monotonic(); `born` None is now.
     """
 
     queue: tuple[str, str]
     tenant: str = ""
     tokens: int = 1
     prefix: str = ""
-    born: float = 0.0
+    born: float | None = None
     deadline: float = math.inf
 
 
@@ -209,7 +209,7 @@ class TierScheduler:
             raise InvalidInput("tokens", f"{work.tokens} is not from 1 to {MAX_TOKENS}")
         return Item(
             group=_group(work.queue[1], work.prefix),
-            born=_nanoseconds("born", work.born),
+            born=None if work.born is None else _nanoseconds("born", work.born),
             deadline=_nanoseconds("deadline", work.deadline),
             queue=queue,
             tenant=work.tenant,

@@ -165,11 +165,16 @@ async def test_groups_and_tenants_are_numbers_in_the_core(make_bench):
 async def test_times_are_nanoseconds_of_the_cores_clock(make_bench):
     bench = make_bench(plan(credits=10))
     bench.clock.advance(SECOND)
-    works = [extract(), extract(born=0.5, deadline=1e300), extract(deadline=2.5)]
+    works = [
+        extract(),
+        extract(born=0.5, deadline=1e300),
+        extract(deadline=2.5),
+        extract(born=0.0),
+    ]
     await asyncio.gather(*(bench.tiers.run(work, call_of()) for work in works))
     (items,) = bench.core.submitted
-    assert items["born"].tolist() == [2 * SECOND, SECOND // 2, 2 * SECOND]
-    assert items["deadline"].tolist() == [2**63 - 1, 2**63 - 1, 5 * SECOND // 2]
+    assert items["born"].tolist() == [2 * SECOND, SECOND // 2, 2 * SECOND, 0]
+    assert items["deadline"].tolist() == [2**63 - 1, 2**63 - 1, 5 * SECOND // 2, 2**63 - 1]
 
 
 @pytest.mark.parametrize(
