@@ -4,7 +4,6 @@ One channel a server, shared by everything; one stream a generation, so that an 
 cancellation concerns one request alone. The objects belong to the event loop they were made in.
 """
 
-from budgetmem.tokens import ByteCounter, FileTokens, hub_tokens
 from budgetmem.triton.backbone import TritonBackbone
 from budgetmem.triton.channel import Channel, ServerInfo
 from budgetmem.triton.encoder import TritonEncoder
@@ -12,15 +11,12 @@ from budgetmem.triton.models import Models, connect, wait_ready
 from budgetmem.triton.tagger import TritonTagger
 
 __all__ = [
-    "ByteCounter",
     "Channel",
-    "FileTokens",
     "Models",
     "ServerInfo",
     "TritonBackbone",
     "TritonEncoder",
     "TritonTagger",
     "connect",
-    "hub_tokens",
     "wait_ready",
 ]

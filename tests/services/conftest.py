@@ -10,7 +10,8 @@ import pytest_asyncio
 from budgetmem.assets import asset_dir
 from budgetmem.config import load_profile
 from budgetmem.errors import AssetError
-from budgetmem.triton import ByteCounter, Channel, TritonBackbone
+from budgetmem.tokens import ByteCounter
+from budgetmem.triton import Channel, TritonBackbone
 from server.render import render
 from server.triton_process import EmbeddedTriton
 

@@ -8,7 +8,8 @@ import pytest
 
 from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import BackboneError, BackboneUnavailable
-from budgetmem.triton import ByteCounter, TritonBackbone, wait_ready
+from budgetmem.tokens import ByteCounter
+from budgetmem.triton import TritonBackbone, wait_ready
 from tests.services.conftest import FAKE_MODEL
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]

@@ -17,7 +17,8 @@ import pytest
 from budgetmem.backbone import GenerationRequest, HashEncoder, ModelSet, ScriptedTagger
 from budgetmem.errors import BackboneUnavailable
 from budgetmem.guarded import GuardedModels, Outage, breakers_of
-from budgetmem.triton import ByteCounter, Channel, TritonBackbone
+from budgetmem.tokens import ByteCounter
+from budgetmem.triton import Channel, TritonBackbone
 from server.canary import Canaries
 from server.triton_process import EmbeddedTriton
 from tests.services.conftest import FAKE_MODEL
