@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chaos.store_flood import MOST_MORE_BYTES
 from tests.deploy.manifests import (
     DEPLOY,
     KUSTOMIZATION,
@@ -73,6 +74,16 @@ def test_no_container_may_do_more_than_it_must(pod, container):
 def test_every_container_says_what_it_needs(pod, container):
     assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
     assert "memory" in container["resources"]["limits"]
+
+
+def test_a_flood_that_is_withstood_kills_no_server():
+    """Beside what it asks for at rest there is room for all that the chaos tests let pass."""
+    [server] = PODS["budgetmem"]["spec"]["containers"]
+    rest, most = (
+        int(server["resources"][name]["memory"].removesuffix("Gi")) * 1024**3
+        for name in ("requests", "limits")
+    )
+    assert rest + MOST_MORE_BYTES <= most
 
 
 @each_container
