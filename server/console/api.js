@@ -7,6 +7,7 @@ const path = (history, rest) => `${HISTORIES}/${encodeURIComponent(history)}${re
 export class ApiError extends Error {
   constructor(status, error) {
     super(error ? `${error.status}: ${error.message}` : `HTTP ${status}`);
+    this.refused = status === 401 || status === 403;
   }
 }
 

@@ -29,32 +29,42 @@ export function summary(samples, before = samples) {
   ];
 }
 
-// Asks while its box is open and the page is looked at; a refusal ends it until the box is opened again.
+// Asks while its box is open and the page is looked at; a refusal ends it until the box is opened again, a fault does not.
 export class Metrics {
   constructor(box, place, ask) {
-    Object.assign(this, { box, place, ask, before: undefined, timer: undefined });
+    Object.assign(this, { box, place, ask, last: undefined, timer: undefined });
     box.addEventListener("toggle", () => this.restart());
     document.addEventListener("visibilitychange", () => this.restart());
   }
 
   restart() {
     clearTimeout(this.timer);
-    this.before = undefined;
-    if (this.box.open && !document.hidden) this.#look();
+    this.place.replaceChildren();
+    this.last = { tiles: [] };
+    if (this.box.open && !document.hidden) this.#look(this.last);
   }
 
-  async #look() {
-    try {
-      const { samples } = await this.ask();
-      this.place.replaceChildren(...summary(samples, this.before).map(([label, value, note]) => element(
-        "div", { class: "tile" }, element("dt", {}, label), element("dd", {}, element("strong", {}, value), element("span", { class: "quiet" }, note)),
-      )));
-      this.before = samples;
-    } catch (error) {
-      this.place.replaceChildren(element("div", {}, element("dt", {}, "Not to be had"), element("dd", { class: "wrong" }, error.message)));
-      return;
-    }
-    clearTimeout(this.timer);
-    if (this.box.open && !document.hidden) this.timer = setTimeout(() => this.#look(), EVERY_MS);
+  // `last` is what was read last; there is another one when it begins anew, and what comes late is not shown.
+  async #look(last) {
+    const told = await this.ask().catch((error) => ({ error }));
+    if (this.last !== last) return;
+    if (told.error) this.place.replaceChildren(fault(told.error, last), ...last.tiles);
+    else this.#show(told.samples, last);
+    if (!told.error?.refused) this.timer = setTimeout(() => this.#look(last), EVERY_MS);
   }
+
+  #show(samples, last) {
+    const tiles = summary(samples, last.samples).map(tile);
+    this.place.replaceChildren(...tiles);
+    Object.assign(last, { samples, tiles, time: new Date().toLocaleTimeString() });
+  }
+}
+
+const tile = ([label, value, note]) => element(
+  "div", { class: "tile" }, element("dt", {}, label), element("dd", {}, element("strong", {}, value), element("span", { class: "quiet" }, note)),
+);
+
+function fault(error, { time }) {
+  const old = time ? [element("dd", {}, `The rest was read at ${time}.`)] : [];
+  return element("div", {}, element("dt", {}, "Not to be had"), element("dd", { class: "wrong" }, error.message), ...old);
 }

@@ -67,6 +67,7 @@ export class Run {
 
   failed(message) {
     this.note.textContent = message;
+    for (const row of this.waiting.values()) row.children[1].textContent = "not done";
   }
 
   #end(text, receipt) {
@@ -101,7 +102,8 @@ export class Run {
 
   #source(id) {
     const open = () => { this.chunksBox.open = true; };
-    return element("a", { href: `#${this.#anchor(id)}`, "aria-label": `chunk ${id}`, onclick: open }, `[${this.numbers.get(id) ?? id}]`);
+    const label = `[${this.numbers.get(id) ?? id}]`;
+    return element("a", { href: `#${this.#anchor(id)}`, "aria-label": `chunk ${label}`, onclick: open }, label);
   }
 
   #chunk({ id, session, time, text, tokens, score }) {

@@ -15,6 +15,7 @@ from server.assembly import FOLDER
 from tests.server.console.browser import add_example, ask, held, needs_chromium
 from tests.server.console.scripted import QUESTION
 
+BUSY = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "busy"}
 SPANS = """performance.getEntriesByType("resource")
   .filter(({ name }) => name.endsWith(":extractStream"))
   .map(({ name, startTime, responseEnd }) => [startTime, responseEnd, name])"""
@@ -173,6 +174,19 @@ def test_metrics_are_live(page):
     expect(page.locator(".tile", has_text="Calls")).to_contain_text("in flight")
 
 
+def test_metrics_outlive_a_fault_and_the_last_reading_is_called_old(page):
+    page.get_by_role("heading", name="Live metrics").click()
+    expect(page.locator(".tile").first).to_be_visible()
+    read = page.locator(".tile").count()
+    page.route("**/v1/metrics", lambda route: route.fulfill(status=429, json={"error": BUSY}))
+    expect(page.locator("#metrics .wrong")).to_have_text("RESOURCE_EXHAUSTED: busy")
+    expect(page.locator("#metrics")).to_contain_text("The rest was read at")
+    assert page.locator(".tile").count() == read
+    page.unroute("**/v1/metrics")
+    expect(page.locator("#metrics .wrong")).to_have_count(0)
+    assert page.locator(".tile").count() == read
+
+
 def test_a_long_history_is_read_page_by_page(page):
     lines = [{"id": f"t{n}", "speaker": "Ana", "text": f"word {n}"} for n in range(230)]
     add(page, "long", "\n".join(map(json.dumps, lines)))
@@ -195,12 +209,11 @@ def test_turns_of_one_history_are_never_under_the_name_of_another(page):
     expect(page.locator("#turns")).to_contain_text("Bye.")
     page.get_by_role("button", name="good").click()
     expect(page.locator("#turns")).to_contain_text("Hi.")
-    error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "busy"}
     with held(page, "**/bad/turns") as first:
         page.get_by_role("button", name="bad").click()
     expect(page.get_by_role("heading", name="Turns of bad")).to_be_visible()
     assert (page.locator("#turns li").count(), page.locator("#pages").inner_text()) == (0, "")
-    first[0].fulfill(status=429, json={"error": error})
+    first[0].fulfill(status=429, json={"error": BUSY})
     expect(page.get_by_role("alert")).to_have_text("RESOURCE_EXHAUSTED: busy")
     assert (page.locator("#turns li").count(), page.locator("#pages").inner_text()) == (0, "")
 

@@ -91,6 +91,26 @@ def test_a_run_shows_every_module_with_its_cost_and_its_sources(node, told):
     assert "a note" in shown["text"]
 
 
+def test_a_run_that_failed_has_nothing_that_waits(node, told):
+    events = told[0].splitlines()[:2]
+    script = f"""{WATCH}
+    run.failed("it broke");
+    result = [...place.all("tr")].map((row) => row.children.map((cell) => cell.textContent));
+    """
+    _, (first, *_), *rest = node(script, "\n".join(events))
+    assert first == "filter"
+    assert rest == [["entity", "not done"], ["summary", "not done"]]
+
+
+def test_what_is_seen_of_a_source_is_in_its_name(node, told):
+    script = f"""{WATCH}
+    result = [...place.all("a")].map((link) => [link.textContent, link.attributes["aria-label"]]);
+    """
+    links = node(script, told[0])
+    assert links
+    assert all(seen in name for seen, name in links)
+
+
 def test_an_answer_is_shown_with_what_it_cost(node, told):
     script = """
     new Run(place, "Answer", 1).answer(JSON.parse(input));
