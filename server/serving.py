@@ -109,49 +109,30 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
     check_assets(profile, embedded=options.triton_url is None)
     async with AsyncExitStack() as stack:
         front = await _opened_front(stack, options, profile, announce)
-        outage = Outage()
-        connection, own = await stack.enter_async_context(
-            connected(
-                profile,
-                options.triton_url,
-                show_progress=options.show_progress,
-                on_trouble=outage.begin,
-            )
-        )
-        seen = front.seen
-        guarded = GuardedModels(seen.models(connection, profile.endpoints), front.breakers, outage)
-        canaries = Canaries(
-            guarded,
-            front.breakers,
-            billed=frozenset(profile.endpoints),
-            give_up=own.give_up if own else _left_alone,
-        )
-        await canaries.send_all()
-        models = await stack.enter_async_context(scheduled(profile, guarded, seen))
-        seen.watch_scheduler(models.scheduler.stats)
+        back = await _opened_back(stack, options, profile, front)
         errands = Errands(options.call_limits.store)
         stack.push_async_callback(errands.close)
         engine = build_engine(
             profile,
-            models,
+            back.models,
             options.data_dir,
-            models.forget,
-            scheduler=models.scheduler,
+            back.models.forget,
+            scheduler=back.models.scheduler,
             routers=front.routers,
             breakers=front.breakers,
             limits=options.limits,
-            tracer=seen.tracer,
+            tracer=front.seen.tracer,
             opened=front.store,
             errands=errands,
         )
-        await front.doors.serve(seen.engine(engine))
+        await front.doors.serve(front.seen.engine(engine))
         stack.push_async_callback(front.doors.close, options.drain_s)
         announce(f"ready on {options.host}:{front.port} in {time.monotonic() - begin:.1f} s")
         await gather_or_cancel(
             [
-                canaries.run(),
-                front.store.keep_forgetting(models),
-                _watch(own, front, outage),
+                back.canaries.run(),
+                front.store.keep_forgetting(back.models),
+                _watch(back, front),
             ]
         )
 
@@ -206,6 +187,41 @@ async def _opened_front(
     if options.port_file is not None:
         options.port_file.write_text(f"{port}\n", encoding="ascii")
     return _Front(store, seen, routers, breakers, doors, port)
+
+
+@dataclass(frozen=True)
+class _Back:
+    """The models, and what watches over them. `own` is the Triton that was started for them."""
+
+    models: ScheduledModels
+    canaries: Canaries
+    own: EmbeddedTriton | None
+    outage: Outage
+
+
+async def _opened_back(
+    stack: AsyncExitStack, options: Options, profile: Profile, front: _Front
+) -> _Back:
+    outage, seen = Outage(), front.seen
+    connection, own = await stack.enter_async_context(
+        connected(
+            profile,
+            options.triton_url,
+            show_progress=options.show_progress,
+            on_trouble=outage.begin,
+        )
+    )
+    guarded = GuardedModels(seen.models(connection, profile.endpoints), front.breakers, outage)
+    canaries = Canaries(
+        guarded,
+        front.breakers,
+        billed=frozenset(profile.endpoints),
+        give_up=own.give_up if own else _left_alone,
+    )
+    await canaries.send_all()
+    models = await stack.enter_async_context(scheduled(profile, guarded, seen))
+    seen.watch_scheduler(models.scheduler.stats)
+    return _Back(models, canaries, own, outage)
 
 
 def router_folders(options: Options) -> list[Path]:
@@ -280,20 +296,20 @@ def _left_alone(model: str) -> None:
     """A Triton elsewhere is not ours to start anew: that its breaker opens has to do."""
 
 
-async def _watch(own: EmbeddedTriton | None, front: _Front, outage: Outage) -> None:
+async def _watch(back: _Back, front: _Front) -> None:
     """Waits for ever, and keeps the embedded Triton running meanwhile."""
-    if own is None:
+    if back.own is None:
         await asyncio.Event().wait()
         return
 
     async def went() -> None:
-        outage.begin()
+        back.outage.begin()
         await front.doors.pause()
         front.seen.triton_restarts.inc()
 
-    async def back() -> None:
+    async def returned() -> None:
         front.breakers.reset()
-        outage.end()
+        back.outage.end()
         await front.doors.resume()
 
-    await Restarts().keep_running(own, went, back)
+    await Restarts().keep_running(back.own, went, returned)
