@@ -61,9 +61,9 @@ def of_repeats(values: ArrayLike) -> Mean:
     return Mean(mean, mean - half, mean + half, len(held))
 
 
-def resampled(count: int) -> NDArray[np.int64]:
-    """Places [RESAMPLES, count] of values that are drawn anew, always the same for a count."""
-    return np.random.default_rng(SEED).integers(count, size=(RESAMPLES, count))
+def resampled(count: int, resamples: int = RESAMPLES) -> NDArray[np.int64]:
+    """Places [resamples, count] of values that are drawn anew, always the same for a count."""
+    return np.random.default_rng(SEED).integers(count, size=(resamples, count))
 
 
 def interval(found: NDArray[np.float64]) -> tuple[float, float]:

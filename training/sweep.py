@@ -18,14 +18,13 @@ from training.neighbours import fitted
 from training.policies import ConditionedPolicy
 from training.ppo import Policy
 from training.progress import table
+from training.reporting.arm_names import BLIND
 from training.reward import PAPER_COST_WEIGHTS, Reward
 from training.rollouts.paths import UNIFORM, spell
 from training.splits import Splits
 from training.statistics import spearman
 
 SWEEP = "sweep.json"
-BLIND = "blind"
-"""The policy that sees lambda alone: what reading the question is worth to one that does."""
 
 Train = Callable[[TrainConfig, Splits, Console], ConditionedPolicy]
 

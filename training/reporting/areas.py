@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.reporting.compared import Compared
 from training.reporting.frontier import Outcome, hypervolume
 from training.reporting.tables import Table
-from training.statistics import interval, resampled
+from training.statistics import Mean, interval, resampled
 
 RESAMPLES = 2_000
 """Of the questions, for an area's interval: each takes the hull of every frontier."""
@@ -73,10 +73,10 @@ def _ratio(groups: Frontiers, one: str, other: str) -> str:
     if not whole[1]:
         return ""
     count = len(groups[one][0].scores)
-    drawn = resampled(count)[:RESAMPLES]
+    drawn = resampled(count, RESAMPLES)
     found, base = (_shares(groups, name, drawn) for name in (one, other))
     low, high = interval(found[base > 0] / base[base > 0])
-    return f"{whole[0] / whole[1]:.3f} [{low:.3f}, {high:.3f}]"
+    return str(Mean(whole[0] / whole[1], low, high, count))
 
 
 def _shares(groups: Frontiers, label: str, drawn: NDArray[np.int64] | None) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from training.rollouts.paths import MODULE_COUNT
 
 BLIND = "blind"
-"""The label of a router that sees lambda alone."""
+"""The label of a router that sees lambda alone: what reading the question is worth to others."""
 
 CHUNK_TOKENS = 256
 """Of one of the k chunks of plain retrieval (paper, section on evaluation)."""
