@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Annotated
 
 import typer
@@ -22,10 +23,21 @@ def mcp(
             metavar="PORT",
             min=1,
             max=65535,
-            help="Speak streamable HTTP at http://127.0.0.1:PORT/mcp, not on stdin and stdout. "
-            "Every program on this machine can call it.",
+            help="Speak streamable HTTP at http://127.0.0.1:PORT/mcp, not on stdin and stdout.",
         ),
     ] = None,
+    http_token: Annotated[
+        str,
+        typer.Option(
+            "--http-token",
+            metavar="TOKEN",
+            envvar="BUDGETMEM_MCP_TOKEN",
+            show_default=False,
+            help="What callers over HTTP send as `Authorization: Bearer TOKEN`. Without it one is "
+            "made at each start, and printed. Others see what is on a command line: set the "
+            "variable.",
+        ),
+    ] = "",
     max_cost_usd: Annotated[
         float | None,
         typer.Option("--max-cost-usd", min=0, help="The most in USD that a call may ask for."),
@@ -48,18 +60,22 @@ def mcp(
     budgetmem mcp --http 8765
     """
     ceilings = Budget(max_cost_usd=max_cost_usd, max_latency_ms=max_latency_ms)
+    token = http_token or secrets.token_urlsafe()
     if http is not None:
         typer.echo(f"MCP at http://127.0.0.1:{http}/mcp", err=True)
-    asyncio.run(_serve(remote, ceilings, http))
+        if not http_token:
+            typer.echo(f"for those who send the header\nAuthorization: Bearer {token}", err=True)
+    asyncio.run(_serve(remote, ceilings, http, token))
 
 
-async def _serve(remote: Remote, ceilings: Budget, http_port: int | None) -> None:
+async def _serve(remote: Remote, ceilings: Budget, http_port: int | None, token: str) -> None:
     try:
-        from budgetmem.mcp_server.server import serve
+        from budgetmem.mcp_server.server import HttpDoor, serve
     except ImportError as exc:
         raise ConfigError(
             f"`budgetmem mcp` needs the package mcp, 2 or later ({exc}): "
             "pip install 'budgetmem[mcp]'"
         ) from exc
     async with connect_async(remote) as client:
-        await serve(client, ceilings, http_port)
+        door = None if http_port is None else HttpDoor(http_port, token)
+        await serve(client, ceilings, door)

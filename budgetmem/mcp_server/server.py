@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
+from dataclasses import dataclass, field
+
 from mcp.server import MCPServer
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.settings import AuthSettings
+from pydantic import AnyHttpUrl
 
 from budgetmem.client import AsyncClient
 from budgetmem.mcp_server.tools import INSTRUCTIONS, TOOLS, Tools
@@ -10,15 +16,43 @@ from budgetmem.types import Budget
 from budgetmem.version import installed_version
 
 LOOPBACK = "127.0.0.1"
+AUTH = AuthSettings(issuer_url=AnyHttpUrl(f"http://{LOOPBACK}"), resource_server_url=None)
+"""Nobody issues tokens to those who ask: the one that there is was told to its user."""
 
 
-def memory_server(client: AsyncClient, ceilings: Budget | None = None) -> MCPServer[object]:
-    """The server of one client. `ceilings` bound what any call may spend."""
+@dataclass(frozen=True)
+class HttpDoor:
+    """A port of this machine, which others on it reach too, and the token that they lack."""
+
+    port: int
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class OneToken:
+    """The verifier of a server that has a single token."""
+
+    token: str = field(repr=False)
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """See `mcp.server.auth.provider.TokenVerifier`."""
+        if not hmac.compare_digest(token.encode(), self.token.encode()):
+            return None
+        return AccessToken(token=token, client_id="user", scopes=[])
+
+
+def memory_server(
+    client: AsyncClient, ceilings: Budget | None = None, token: str | None = None
+) -> MCPServer[object]:
+    """The server of one client. `ceilings` bound what any call may spend. Over HTTP those are
+    served who send the `token`; without one, all."""
     server: MCPServer[object] = MCPServer(
         "budgetmem",
         title="BudgetMem",
         instructions=INSTRUCTIONS,
         version=installed_version(),
+        token_verifier=None if token is None else OneToken(token),
+        auth=None if token is None else AUTH,
         # At INFO it logs the messages of failed calls, and those may quote what was said.
         log_level="WARNING",
     )
@@ -28,10 +62,10 @@ def memory_server(client: AsyncClient, ceilings: Budget | None = None) -> MCPSer
     return server
 
 
-async def serve(client: AsyncClient, ceilings: Budget, http_port: int | None) -> None:
+async def serve(client: AsyncClient, ceilings: Budget, door: HttpDoor | None) -> None:
     """Serves on stdin and stdout until stdin ends, or on a port of this machine until stopped."""
-    server = memory_server(client, ceilings)
-    if http_port is None:
-        await server.run_stdio_async()
+    if door is None:
+        await memory_server(client, ceilings).run_stdio_async()
     else:
-        await server.run_streamable_http_async(host=LOOPBACK, port=http_port)
+        server = memory_server(client, ceilings, door.token)
+        await server.run_streamable_http_async(host=LOOPBACK, port=door.port)

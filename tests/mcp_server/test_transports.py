@@ -13,12 +13,15 @@ import httpx
 import pytest
 from mcp import Client as McpClient
 from mcp import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 from typer.testing import CliRunner
 
 from budgetmem import cli
 from budgetmem.client import AsyncClient
+from budgetmem.commands import mcp as mcp_command
 from budgetmem.errors import InvalidInput
-from budgetmem.mcp_server.server import serve
+from budgetmem.mcp_server.server import HttpDoor, serve
 from budgetmem.mcp_server.tools import TOOLS
 from budgetmem.types import Budget
 from server.security.principal import Principal, Scope
@@ -30,6 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTATION = ROOT / "docs" / "integrations.md"
 READER = Known(ana=Principal("acme", frozenset({Scope.READ}), "key 1"))
 START_S = 280
+TOKEN = "a-token"
+KNOWN = {"Authorization": f"Bearer {TOKEN}"}
 
 # Most of it is the start of another Python.
 pytestmark = pytest.mark.timeout(300)
@@ -80,24 +85,53 @@ async def test_over_stdio_as_the_documentation_configures_it():
     assert server.histories.kept == {}
 
 
-async def test_over_http_on_this_machine(server):
+REFUSED = {
+    401: [{}, {"Authorization": "Bearer another"}, {"Authorization": "Basic dG9rZW46"}],
+    421: [{**KNOWN, "Host": "evil.example"}],
+    403: [{**KNOWN, "Origin": "https://evil.example"}],
+}
+
+
+async def test_over_http_on_this_machine_with_a_token(server):
     port = free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
     async with AsyncClient(server.address) as memory:
-        serving = asyncio.create_task(serve(memory, Budget(), port))
+        serving = asyncio.create_task(serve(memory, Budget(), HttpDoor(port, TOKEN)))
         await answering(port)
-        async with McpClient(f"http://127.0.0.1:{port}/mcp") as client:
+        transport = streamable_http_client(url, http_client=create_mcp_http_client(KNOWN))
+        async with McpClient(transport) as client:
             result = await client.call_tool("answer", {"history": "trip", "question": "When?"})
         async with httpx.AsyncClient() as web:
-            statuses = [
-                (
-                    await web.post(f"http://127.0.0.1:{port}/mcp", headers=headers, json={})
-                ).status_code
-                for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"})
-            ]
+            refused = {
+                status: [
+                    (await web.post(url, headers=headers, json={})).status_code for headers in each
+                ]
+                for status, each in REFUSED.items()
+            }
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
     assert result.structured_content["answer"] == "In May."
-    assert statuses == [421, 403]
+    assert refused == {status: [status] * len(each) for status, each in REFUSED.items()}
+
+
+@pytest.mark.parametrize("given", ["", "chosen"])
+def test_a_token_that_was_not_given_is_made_and_told(monkeypatch, given):
+    served = []
+
+    async def serve(remote, ceilings, http_port, token):
+        served.append((http_port, token))
+
+    monkeypatch.setattr(mcp_command, "_serve", serve)
+    runner = CliRunner(env={"BUDGETMEM_MCP_TOKEN": given})
+    told = [runner.invoke(cli.app, ["mcp", "--http", "8765"]).stderr for _ in range(2)]
+    (port, first), (_, second) = served
+    assert port == 8765
+    if given:
+        assert first == second == given
+        assert given not in "".join(told)
+    else:
+        assert first != second
+        assert f"Authorization: Bearer {first}\n" in told[0]
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
