@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from budgetmem.backbone import Completion, GenerationRequest, TokenCounter
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.triton.channel import LONGEST_S, Channel
-from budgetmem.triton.dialects import VLLM, Delta, Dialect
+from budgetmem.triton.dialects import UNFINISHED, VLLM, Delta, Dialect
 from budgetmem.triton.pulse import Pulse
 from budgetmem.triton.reading import reading
 
@@ -74,15 +74,26 @@ class TritonBackbone:
         finally:
             responses.cancel()
             await asyncio.wait((responses,))
+        return reply.completion(self._ended(request, reply))
+
+    def _ended(self, request: GenerationRequest, reply: _Reply) -> str:
+        """Why the reply ended.
+
+        Raises BackboneUnavailable for one that broke off, BackboneError for one that is none.
+        """
         reason = reply.finish_reason
         if reason is None and reply.first_token is not None:
             reason = self._dialect.ended(request, reply.output_tokens)
+        if reason == UNFINISHED:
+            raise BackboneUnavailable(
+                f"{self._model} at {self._channel.url} went away in the middle of a reply"
+            )
         if reason is None or reason not in FINISHED:
             raise BackboneError(
                 f"{self._model} at {self._channel.url} ended a reply with the reason "
                 f"{reason!r} and {reply.output_tokens} tokens"
             )
-        return reply.completion(reason)
+        return reason
 
     async def _read(
         self,

@@ -19,12 +19,14 @@ from budgetmem.backbone import GenerationRequest
 from budgetmem.triton.channel import Array, Tensors, text_tensor
 from budgetmem.triton.reading import count_in, number_in, text_in
 
+UNFINISHED = "None"
+
 
 @dataclass(frozen=True)
 class Delta:
     """What one response adds to a reply: its text and its number of tokens; the rest is so far.
 
-    `finish_reason` None: the backend tells none; "None": it will.
+    `finish_reason` None: the backend tells none; UNFINISHED: it will.
     """
 
     text: str

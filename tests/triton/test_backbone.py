@@ -47,10 +47,15 @@ async def test_what_is_not_finite_is_no_logprob(logprob):
     assert (await backbone_on(channel).generate(REQUEST)).cumulative_logprob is None
 
 
-@pytest.mark.parametrize("responses", [(), (delta("a"),), (delta("a", "abort"),)])
+@pytest.mark.parametrize("responses", [(), (delta("a", "abort"),)])
 async def test_a_reply_without_a_proper_end_is_an_error(responses):
     with pytest.raises(BackboneError, match="low at fake:1 ended a reply with the reason"):
         await backbone_on(FakeChannel(responses=responses)).generate(REQUEST)
+
+
+async def test_a_reply_that_breaks_off_is_worth_a_retry():
+    with pytest.raises(BackboneUnavailable, match="low at fake:1 went away in the middle"):
+        await backbone_on(FakeChannel(responses=(delta("a"),))).generate(REQUEST)
 
 
 def spoiled(**outputs):
