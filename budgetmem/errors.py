@@ -113,7 +113,8 @@ class Overloaded(BudgetMemError):
 
 
 class ServerError(BudgetMemError):
-    """The BudgetMem server failed, or answered something that this client does not know."""
+    """The BudgetMem server failed, or answered something that this client does not know; or the
+    client is closed."""
 
 
 class ServerUnavailable(ServerError):
