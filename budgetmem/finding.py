@@ -74,7 +74,7 @@ class Retriever(Protocol):
         max_tokens: int | None = None,
         *,
         embed: bool = True,
-        born: float = 0.0,
+        born: float | None = None,
         deadline: float = math.inf,
     ) -> Retrieval: ...
 
