@@ -28,7 +28,6 @@ from budgetmem.scheduling.plans import plan_of
 from budgetmem.scheduling.tier_scheduler import TierScheduler
 from budgetmem.stages import STAGES
 from budgetmem.store.base import Size
-from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.tracing import NO_TRACER
 from budgetmem.version import installed_version
@@ -37,7 +36,7 @@ from server.engine import Engine, Extractor
 from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from server.errands import Errands
 from server.routers import ServedRouters
-from server.stores import FOLDER, OpenStore
+from server.stores import FOLDER, OpenStore, folder_store
 
 
 def open_scheduler(profile: Profile, tracer: Tracer = NO_TRACER) -> TierScheduler:
@@ -60,7 +59,7 @@ def open_histories(
     def encoder_of(caller: Caller) -> Encoder:
         return models.bound(caller).encoder
 
-    opened = opened or _folder_store(data_dir)
+    opened = opened or folder_store(data_dir / FOLDER)
     most = Size(limits.history_turns, limits.history_bytes)
     return Histories(
         opened.store,
@@ -95,7 +94,7 @@ def build_engine(
     chooses for every strategy. With `breakers` requests make do without models that are away.
     """
     limits = limits or Limits()
-    opened = opened or _folder_store(data_dir)
+    opened = opened or folder_store(data_dir / FOLDER)
     histories = open_histories(profile, models, data_dir, limits, opened)
     routers = routers or ServedRouters(profile)
     pipeline: Extractor = Pipeline(
@@ -129,10 +128,6 @@ def describe(profile: Profile, router: Router, limits: Limits | None = None) -> 
         retrieval=RetrievalInfo(profile.retrieval.ranking, profile.retrieval.max_tokens),
         limits=limits or Limits(),
     )
-
-
-def _folder_store(data_dir: Path) -> OpenStore:
-    return OpenStore(SqliteStore(data_dir / FOLDER))
 
 
 def _backbone(name: str, backbone: AnyBackbone, profile: Profile) -> BackboneInfo:

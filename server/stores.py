@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from budgetmem.store.base import Store
-from budgetmem.store.opening import erased_elsewhere, is_url, opened, postgres_store
+from budgetmem.store.opening import erased_elsewhere, is_url, postgres_store
+from budgetmem.store.sqlite import SqliteStore
 from server.erasure import Records
 
 FOLDER = "histories"
@@ -55,12 +57,18 @@ class OpenStore:
                     memories.forget(tenant)
 
 
+def folder_store(folder: Path) -> OpenStore:
+    """The store in a folder. Its calls never wait for another program: they would do so on the one
+    worker of everything else."""
+    return OpenStore(SqliteStore(folder, waits=False))
+
+
 @contextmanager
 def opened_store(where: str) -> Iterator[OpenStore]:
     """The store in a folder or database. Raises ConfigError, and StoreUnavailable."""
     with ExitStack() as stack:
         if not is_url(where):
-            yield OpenStore(stack.enter_context(opened(where)))
+            yield folder_store(Path(where).expanduser())
             return
         store = stack.enter_context(closing(postgres_store()(where)))
         threads = stack.enter_context(ThreadPoolExecutor(WAITERS, thread_name_prefix="store"))

@@ -19,6 +19,7 @@ from budgetmem.errors import (
     NotFound,
 )
 from budgetmem.history import Histories
+from budgetmem.store.base import Busy
 from budgetmem.types import Turn
 from budgetmem.vectors import mean_direction
 
@@ -186,6 +187,23 @@ async def test_a_race_lost_for_ever_is_a_conflict(histories, store):
     store.losses = 10**6
     with pytest.raises(Conflict):
         await histories.ingest("t", "h", talk(1))
+
+
+async def test_a_history_that_is_held_is_waited_for_but_not_for_ever():
+    class Held:
+        asked = 0
+
+        def delete(self, tenant, history):
+            self.asked += 1
+            raise Busy("history 'h' is busy")
+
+    store = Held()
+    seconds = iter(range(0, 100, 20))
+    waiting = Histories(store, HashEncoder(), RetrievalProfile(), clock=lambda: next(seconds))
+    with pytest.raises(Conflict, match="busy") as caught:
+        await waiting.delete("t", "h")
+    assert store.asked == 2
+    assert type(caught.value) is Conflict, "one that clients know"
 
 
 async def test_concurrent_ingests_of_one_session_all_arrive(histories):

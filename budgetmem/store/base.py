@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from budgetmem.backbone import Vectors
 from budgetmem.chunking import Unit
-from budgetmem.errors import HistoryFull, NotFound
+from budgetmem.errors import Conflict, HistoryFull, NotFound
 from budgetmem.ranking import Ranked
 from budgetmem.types import Turn
 
@@ -148,13 +148,17 @@ class DeletionProof:
         )
 
 
+class Busy(Conflict):
+    """Somebody else holds the history. Nothing was done: the same call may be made again."""
+
+
 class Store(Protocol):
     """Histories by tenant and name.
 
     Every method raises InvalidInput for a name that cannot be kept, ConfigError for data of a
     newer version of the store than this code knows, StoreUnavailable where a database behind it
-    cannot be reached, or its disk is full or fails, and StoreDamaged for a history whose file is
-    not what was written, except for `delete`.
+    cannot be reached, or its disk is full or fails, Busy where somebody else holds the history, and
+    StoreDamaged for a history whose file is not what was written, except for `delete`.
     """
 
     def tenants(self) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from budgetmem.errors import BudgetMemError, Conflict, StoreDamaged, StoreUnavailable
+from budgetmem.errors import BudgetMemError, StoreDamaged, StoreUnavailable
+from budgetmem.store.base import Busy
 from budgetmem.store.rows import Unreadable
 
 _WAIT_SECONDS = 30.0
@@ -54,8 +55,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All that is written inside, or nothing."""
+def transaction(db: sqlite3.Connection, *, waits: bool = True) -> Iterator[None]:
+    """All that is written inside, or nothing. `waits`: for another writer to end."""
+    if not waits:
+        db.execute("PRAGMA busy_timeout = 0")
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -81,11 +84,13 @@ def empty_log(db: sqlite3.Connection) -> bool:
 def faults(history: str) -> Iterator[None]:
     """What goes wrong with a history's file, as the error it means. Messages quote no rows.
 
-    Conflict: somebody holds the file. StoreUnavailable: the disk is full, or does not answer.
+    Busy: somebody holds the file. StoreUnavailable: the disk is full, or does not answer.
     StoreDamaged: the file does not hold what was written into it.
     """
     try:
         yield
+    except BlockingIOError as exc:
+        raise Busy(f"history {history!r} is busy: somebody reads or writes it") from exc
     except OSError as exc:
         raise _unavailable(history, exc.strerror or type(exc).__name__) from exc
     except (Unreadable, UnicodeDecodeError):
@@ -107,7 +112,7 @@ def _meaning(history: str, exc: sqlite3.DatabaseError) -> BudgetMemError | None:
     if type(exc) is sqlite3.DatabaseError:
         return _damaged(history, said)
     if _is_one_of(said, _BUSY):
-        return Conflict(f"history {history!r} is busy: {said}")
+        return Busy(f"history {history!r} is busy: {said}")
     return _unavailable(history, said) if _is_one_of(said, _AWAY) else None
 
 

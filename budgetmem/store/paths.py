@@ -45,10 +45,14 @@ def encode(name: str, field: str) -> str:
 
 
 class Paths:
-    """The files of histories below `root`: `<tenant>/<history>.db`, names percent-encoded."""
+    """The files of histories below `root`: `<tenant>/<history>.db`, names percent-encoded.
 
-    def __init__(self, root: Path) -> None:
+    `waits`: for everyone to let go of what is to be held exclusively.
+    """
+
+    def __init__(self, root: Path, *, waits: bool = True) -> None:
         self._root = root
+        self._exclusive = fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB
 
     def database(self, tenant: str, history: str) -> Path:
         return self._root / encode(tenant, "tenant") / (encode(history, "history") + SUFFIX)
@@ -93,8 +97,9 @@ class Paths:
 
     @contextmanager
     def exclusive(self, tenant: str, history: str) -> Iterator[Path]:
-        """Holds off everyone, in every process: inside, the file may be unlinked."""
-        with self._locked(tenant, history, fcntl.LOCK_EX) as path:
+        """Holds off everyone, in every process: inside, the file may be unlinked. Raises
+        BlockingIOError if it is held and not waited for."""
+        with self._locked(tenant, history, self._exclusive) as path:
             yield path
 
     @contextmanager

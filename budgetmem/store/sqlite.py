@@ -47,12 +47,20 @@ from budgetmem.types import Turn
 class SqliteStore:
     """A `Store` (see `budgetmem.store.base`) in the folder `root`, which is made if need be.
 
-    `connect` opens the file of a history.
+    `connect` opens the file of a history. Without `waits`, a history that somebody else holds is
+    not waited for by what would change it: that raises Busy at once.
     """
 
-    def __init__(self, root: Path, connect: Callable[[Path], sqlite3.Connection] = connect) -> None:
-        self._paths = Paths(root)
+    def __init__(
+        self,
+        root: Path,
+        connect: Callable[[Path], sqlite3.Connection] = connect,
+        *,
+        waits: bool = True,
+    ) -> None:
+        self._paths = Paths(root, waits=waits)
         self._connect = connect
+        self._waits = waits
 
     def tenants(self) -> list[str]:
         return [name for name in self._paths.tenants() if any(self.histories(name))]
@@ -111,7 +119,7 @@ class SqliteStore:
             if not creates and not path.exists():
                 raise Conflict(f"history {history!r} was deleted meanwhile")
             with closing(self._connect(path)) as db:
-                with transaction(db):
+                with transaction(db, waits=self._waits):
                     if creates:
                         queries.create(db, history)
                     elif queries.meta(db, "epoch") != epoch:
@@ -204,7 +212,7 @@ class SqliteStore:
     def _erased(self, history: str, path: Path) -> DeletionProof:
         """Removes every row, and the log of them."""
         with closing(self._connect(path)) as db:
-            with transaction(db):
+            with transaction(db, waits=self._waits):
                 if not queries.has_schema(db, path) or not queries.holds_turns(db):
                     raise not_found(history)
                 turns, units = queries.count(db, "turns"), queries.count(db, "units")

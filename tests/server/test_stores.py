@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from budgetmem.backbone import HashEncoder, ModelSet
 from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
+from budgetmem.store.paths import Paths
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 from server.assembly import open_histories
 from server.erasure import ErasingHistories, ErasureLog
+from server.serving import WORKERS
 from server.stores import opened_store
 
 psycopg = pytest.importorskip("psycopg")
@@ -35,6 +40,43 @@ def test_other_urls_are_refused():
         opened_store("mysql://x"),
     ):
         pass
+
+
+def writer(folder):
+    db = sqlite3.connect(folder / "acme" / "held.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    return closing(db)
+
+
+def reader(folder):
+    return Paths(folder).shared("acme", "held")
+
+
+@pytest.mark.parametrize(
+    ("holder", "call"),
+    [
+        (writer, lambda held: held.ingest("acme", "held", [Turn("t2", "Ben", "Good")])),
+        (writer, lambda held: held.delete_turns("acme", "held", ["t1"])),
+        (writer, lambda held: held.delete("acme", "held")),
+        (reader, lambda held: held.delete_turns("acme", "held", ["t1"])),
+        (reader, lambda held: held.delete("acme", "held")),
+    ],
+    ids=["writer-ingest", "writer-turns", "writer-all", "reader-turns", "reader-all"],
+)
+async def test_a_history_that_another_program_holds_holds_up_no_other(tmp_path, holder, call):
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(WORKERS))
+    with opened_store(str(tmp_path)) as opened:
+        histories = open_histories(PROFILE, MODELS, tmp_path, opened=opened)
+        for name in ("held", "other"):
+            await histories.ingest("acme", name, [Turn("t1", "Ana", "I booked the flight")])
+        with holder(tmp_path):
+            waiting = asyncio.create_task(call(histories))
+            for _ in range(3):
+                found = await asyncio.wait_for(histories.retrieve("acme", "other", "Who?"), 5)
+                await asyncio.sleep(0.05)
+            assert found.chunks
+            assert not waiting.done()
+        await waiting
 
 
 class Memories:
