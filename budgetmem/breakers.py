@@ -96,7 +96,8 @@ class Breaker:
         if self.state is BreakerState.OPEN or (self.refuses and not probes):
             raise BackboneUnavailable(
                 f"{self.name} failed {self._failures} times in a row, and is tried again "
-                f"{self._limits.rest_s:g} s after the last time: see the log of its server"
+                f"{self._limits.rest_s:g} s after the last time: see the log of its server",
+                reached=False,
             )
         try:
             yield

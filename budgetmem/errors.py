@@ -81,12 +81,16 @@ class BackboneError(BudgetMemError):
 class BackboneUnavailable(BackboneError):
     """A model server cannot be reached, is not ready, or went away in the middle of a call.
 
-    `retry_after_s` is what the server asked for, in seconds; None if it did not say.
+    `retry_after_s` is what the server asked for, in seconds; None if it did not say. `reached` is
+    False if it is known that the call never came to the model, and so cost nothing.
     """
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, reached: bool = True
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reached = reached
 
 
 class StoreUnavailable(BudgetMemError):

@@ -1,6 +1,7 @@
 """A profile's models behind circuit breakers: calls that fail for a moment are made again.
 
-Repeating is safe: no model keeps anything of a call. Time limits are the caller's, by cancellation.
+Repeating is safe: no model keeps anything of a call. But one whose reply has begun may be paid for,
+and is not made again. Time limits are the caller's, by cancellation.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Outage:
             await asyncio.wait_for(self._over.wait(), self._patience_s)
         except asyncio.TimeoutError as exc:
             raise BackboneUnavailable(
-                f"the models were away for {self._patience_s:g} s: they are being started anew"
+                f"the models were away for {self._patience_s:g} s: they are being started anew",
+                reached=False,
             ) from exc
 
 
@@ -95,11 +97,13 @@ class Guard:
     retries: Retries
     probes: bool = False
 
-    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def call(
+        self, work: Callable[[], Awaitable[T]], begun: Callable[[], bool] = lambda: False
+    ) -> T:
         """The result of `work`, which is called again while the model is unavailable.
 
-        Raises BackboneUnavailable after the last attempt, or at once if the breaker is open, and
-        whatever else `work` raises.
+        Raises BackboneUnavailable after the last attempt, or at once if the breaker is open or the
+        reply had `begun`, and whatever else `work` raises.
         """
         for failed in range(1, self.retries.attempts):
             await self.outage.wait()
@@ -107,7 +111,7 @@ class Guard:
                 with self.breaker.call(probes=self.probes):
                     return await work()
             except BackboneUnavailable as exc:
-                if self.breaker.refuses or not self.retries.allow(exc):
+                if begun() or self.breaker.refuses or not self.retries.allow(exc):
                     raise
                 await self.retries.wait(failed, exc.retry_after_s or 0.0)
         await self.outage.wait()
@@ -170,12 +174,17 @@ class _GuardedBackbone:
     async def generate(
         self, request: GenerationRequest, on_first_token: Callable[[], None] | None = None
     ) -> Completion:
+        begun = asyncio.Event()
+
         def first_token() -> None:
+            begun.set()
             self.guard.breaker.heard()
             if on_first_token is not None:
                 on_first_token()
 
-        return await self.guard.call(lambda: self.inner.generate(request, first_token))
+        return await self.guard.call(
+            lambda: self.inner.generate(request, first_token), begun.is_set
+        )
 
 
 @dataclass(frozen=True)

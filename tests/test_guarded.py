@@ -108,14 +108,34 @@ async def test_an_error_that_would_come_again_is_not_asked_for_again():
     assert len(backbone.requests) == 1
 
 
+@dataclass
+class BreaksOff(Flaky):
+    """Says its first token before it fails."""
+
+    async def generate(self, request, on_first_token=None):
+        on_first_token()
+        return await super().generate(request)
+
+
+async def test_a_reply_that_had_begun_is_not_asked_for_again():
+    backbone = BreaksOff(lambda _: "yes", failures=gone(1))
+    models, breakers, _ = guarded(backbone)
+    with pytest.raises(BackboneUnavailable, match="gone"):
+        await models.backbones["high"].generate(ASKED)
+    assert len(backbone.requests) == 1
+    assert breakers.by_model["high"].state is BreakerState.CLOSED
+    assert (await models.backbones["high"].generate(ASKED)).text == "yes"
+
+
 async def test_an_open_breaker_ends_the_attempts():
     backbone = Flaky(lambda _: "yes", failures=gone(9))
     models, breakers, _ = guarded(backbone, limits=BreakerLimits(failures=2))
     with pytest.raises(BackboneUnavailable, match="gone"):
         await models.backbones["high"].generate(ASKED)
     assert len(backbone.requests) == 2
-    with pytest.raises(BackboneUnavailable, match="failed 2 times in a row"):
+    with pytest.raises(BackboneUnavailable, match="failed 2 times in a row") as refused:
         await models.backbones["high"].generate(ASKED)
+    assert not refused.value.reached
     assert len(backbone.requests) == 2
     assert breakers.refuses("high")
     # The other models are not the worse for it.
@@ -140,8 +160,9 @@ async def test_during_an_outage_calls_wait_for_its_end():
 async def test_an_outage_that_lasts_is_an_error_that_is_worth_a_retry():
     models, breakers, _ = guarded(Flaky(lambda _: "yes"), outage := Outage(patience_s=0.01))
     outage.begin()
-    with pytest.raises(BackboneUnavailable, match=r"were away for 0\.01 s"):
+    with pytest.raises(BackboneUnavailable, match=r"were away for 0\.01 s") as away:
         await models.backbones["high"].generate(ASKED)
+    assert not away.value.reached
     # It says nothing of the model.
     assert breakers.by_model["high"].state is BreakerState.CLOSED
 

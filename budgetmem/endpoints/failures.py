@@ -51,7 +51,8 @@ class Telling:
         said = self.told(body)
         what = f"{self.server} answered {status} {_phrase(status)}" + (f": {said}" if said else "")
         if status in PASSING or status >= 500:
-            return BackboneUnavailable(what, retry_after_s(headers, now))
+            # From 500 on it may be a gateway that says so, with the model at work behind it.
+            return BackboneUnavailable(what, retry_after_s(headers, now), reached=status >= 500)
         advice = ADVICE.get(status)
         return BackboneError(f"{what} ({advice})" if advice else what)
 

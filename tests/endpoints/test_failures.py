@@ -24,6 +24,11 @@ def test_what_may_pass_is_worth_a_retry(status):
     assert isinstance(failed(status), BackboneUnavailable)
 
 
+@pytest.mark.parametrize(("status", "reached"), [(429, False), (503, True), (504, True)])
+def test_a_request_that_was_turned_away_did_not_reach_the_model(status, reached):
+    assert failed(status).reached is reached
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 413, 422])
 def test_what_will_not_pass_is_not(status):
     assert not isinstance(failed(status), BackboneUnavailable)
