@@ -101,18 +101,16 @@ class Finder:
         refusal, usage = self._refusal(asked, ledger), Usage()
         try:
             found = await self._retrieve(asked, ledger, embed=refusal is None)
-        except BackboneUnavailable:
+        except BackboneUnavailable as exc:
             if self.breakers is None or refusal is not None:
                 raise
-            refusal = UNAVAILABLE
+            refusal, usage = UNAVAILABLE, self._failed(asked, reached=exc.reached)
             found = await self._retrieve(asked, ledger, embed=False)
         except DeadlineExceeded:
             refusal = ledger.time_limit
             found = await self._retrieve(asked, ledger, embed=False)
         except asyncio.TimeoutError:
-            # The encoder may read it to the end.
-            usage = Usage(cost_usd=self._bound(asked).cost_usd, calls=1, failed_calls=1)
-            refusal = ledger.time_limit
+            refusal, usage = ledger.time_limit, self._failed(asked)
             found = await self._retrieve(asked, ledger, embed=False)
         usage += Usage(
             input_tokens=found.tokens,
@@ -142,6 +140,11 @@ class Finder:
         if self.breakers is not None and self.breakers.refuses(ENCODER):
             return UNAVAILABLE
         return ledger.refusal(self._bound(asked))
+
+    def _failed(self, asked: Question, *, reached: bool = True) -> Usage:
+        """Of an embedding that was cut off, or broke: the encoder may read it to the end."""
+        cost = self._bound(asked).cost_usd if reached else 0.0
+        return Usage(cost_usd=cost, calls=1, failed_calls=1)
 
     def _bound(self, asked: Question) -> Bound:
         encoder = self.models.encoder

@@ -15,11 +15,11 @@ from opentelemetry.trace import Tracer
 from budgetmem.backbone import Models
 from budgetmem.breakers import Breakers
 from budgetmem.config import Profile
-from budgetmem.errors import BudgetTooSmall, InvalidInput
+from budgetmem.errors import BudgetTooSmall, DeadlineExceeded, InvalidInput
 from budgetmem.features import State
 from budgetmem.finding import Finder, Retriever
 from budgetmem.gather import gather_or_cancel
-from budgetmem.ledger import Ledger
+from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules import MODULES
 from budgetmem.prices import PriceBook
@@ -39,6 +39,7 @@ from budgetmem.types import (
     Memory,
     Receipt,
     Step,
+    Usage,
     Workspace,
 )
 
@@ -117,7 +118,8 @@ class Pipeline:
 
         Raises InvalidInput (strategy, pinned modules, cost weight), NotFound (history),
         BackboneUnavailable (a model server is gone, and there are no breakers). Ceilings never
-        raise: what does not fit runs on a lower rung.
+        raise: what does not fit runs on a lower rung. (A server's door raises DeadlineExceeded, if
+        time is over before the request's turn comes.)
         """
         ledger = self._ledger(request)
         return await self._walk(request, self._rungs(request), ledger, observe)
@@ -127,19 +129,14 @@ class Pipeline:
 
         The answer's own cost is kept back while extracting. Raises BudgetTooSmall, naming the
         least that is needed, if a ceiling cannot even pay for the answer, DeadlineExceeded if time
-        is up before there is one; else as `extract`.
+        is up before there is one, InvalidInput for a question that is too long for the answerer;
+        else as `extract`.
         """
         ledger = self._ledger(request)
         rungs = self._rungs(request)
         most = request.max_tokens or self._profile.retrieval.max_tokens
-        held = rungs.answer_bound(request.query, most)
-        refused = ledger.refusal(held)
-        # A deadline is no budget: the answer is tried, and may well be quicker than its bound.
-        if refused is not None and refused != DEADLINE:
-            raise BudgetTooSmall(
-                f"budget.{refused}: the answer alone may need USD {held.cost_usd:.8f} "
-                f"and about {held.milliseconds:.0f} ms"
-            )
+        held = rungs.answer_bound(request.query, request.asked_at, most)
+        self._check_room(request, ledger, held)
         ledger.hold(held)
         memory = await self._walk(request, rungs, ledger, observe)
         ledger.release_held()
@@ -179,25 +176,24 @@ class Pipeline:
                 results = await walk.run(stage, state)
             work = _grown(state.work, {step.module: found for step, found in results})
             state = replace(state, work=work, steps=(*state.steps, *(s for s, _ in results)))
-        steps = state.steps
         text = "\n".join(finding.text for finding in work.findings["summary"])
-        total = replace(
-            sum((step.usage for step in steps), retrieval), milliseconds=ledger.elapsed_ms
-        )
-        receipt = Receipt(
-            strategy=request.strategy,
-            router=router.version,
-            steps=steps,
-            retrieval=retrieval,
-            answer=None,
-            total=total,
-            retrieved_chunk_ids=tuple(chunk.id for chunk in work.retrieved),
-            kept_chunk_ids=tuple(chunk.id for chunk in work.kept),
-            notes=notes
-            + _unweighed(request, router)
-            + tuple(_note(step) for step in steps if len(step.choice.masked) == len(Tier)),
-        )
+        receipt = walk.receipt(request.strategy, state, retrieval, notes)
         return Memory(text=text, findings=work.findings, chunks=work.kept, receipt=receipt)
+
+    def _check_room(self, request: ExtractRequest, ledger: Ledger, answer: Bound) -> None:
+        """Raises BudgetTooSmall if a ceiling has no room for the answer, DeadlineExceeded if it
+        had, and the request has waited for too long."""
+        refused = ledger.refusal(answer)
+        # A deadline is no budget: the answer is tried, and may well be quicker than its bound.
+        if refused is None or refused == DEADLINE:
+            return
+        what = (
+            f"budget.{refused}: the answer alone may need USD {answer.cost_usd:.8f} "
+            f"and about {answer.milliseconds:.0f} ms"
+        )
+        if Ledger(request.budget, self._clock).refusal(answer) is None:
+            raise DeadlineExceeded(f"{what}, and {ledger.elapsed_ms:.0f} ms were spent waiting")
+        raise BudgetTooSmall(what)
 
     def _ledger(self, request: ExtractRequest) -> Ledger:
         return Ledger(request.budget, self._clock, request.arrived, request.deadline)
@@ -236,6 +232,27 @@ class _Walk:
         runs = [self._run(task, choice) for task, choice in zip(tasks, choices, strict=True)]
         return await gather_or_cancel(runs)
 
+    def receipt(
+        self, strategy: str, state: State, retrieval: Usage, notes: tuple[str, ...]
+    ) -> Receipt:
+        """Of all stages; `notes` are those on retrieval."""
+        steps = state.steps
+        total = sum((step.usage for step in steps), retrieval)
+        if self.router.cost_weights is None and self.budget.cost_weight:
+            notes += (f"cost_weight: no effect, {strategy} has no trained router here",)
+        notes += tuple(_note(step) for step in steps if len(step.choice.masked) == len(Tier))
+        return Receipt(
+            strategy=strategy,
+            router=self.router.version,
+            steps=steps,
+            retrieval=retrieval,
+            answer=None,
+            total=replace(total, milliseconds=self.ledger.elapsed_ms),
+            retrieved_chunk_ids=tuple(chunk.id for chunk in state.work.retrieved),
+            kept_chunk_ids=tuple(chunk.id for chunk in state.work.kept),
+            notes=notes,
+        )
+
     def _decision(self, task: Task, state: State, share: int) -> Decision:
         return Decision(
             module=task.module.name,
@@ -264,12 +281,6 @@ def _cells(request: ExtractRequest) -> Mapping[Tier, Rung]:
         if module not in MODULES:
             raise InvalidInput("budget.tiers", f"{module!r} is not one of {', '.join(MODULES)}")
     return STRATEGIES[request.strategy]
-
-
-def _unweighed(request: ExtractRequest, router: Router) -> tuple[str, ...]:
-    if router.cost_weights is not None or not request.budget.cost_weight:
-        return ()
-    return (f"cost_weight: no effect, {request.strategy} has no trained router here",)
 
 
 def _note(step: Step) -> str:

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from budgetmem.backbone import Caller, Completion, Models
 from budgetmem.breakers import Breakers
 from budgetmem.calls import Call, Calls
 from budgetmem.config import Profile
-from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, DeadlineExceeded, ReplyError
+from budgetmem.errors import (
+    BackboneUnavailable,
+    BudgetMemError,
+    BudgetTooSmall,
+    DeadlineExceeded,
+    InvalidInput,
+    ReplyError,
+)
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules.base import Module, Tools
+from budgetmem.modules.summary import WORDS
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
 from budgetmem.reasons import COST, DEADLINE, REPLY, TIME, UNAVAILABLE
 from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +42,9 @@ SPECIALIST_PASSES = 8
 findings, which repeat a few times. An estimate: a rung that reads more has to find it affordable
 as it goes, and is given up if it is not."""
 
-ENCODER_TO_LLM_TOKENS = 2
-"""LLM tokens per token of the encoder's tokenizer, at most: escaping and headings included."""
+LLM_TOKENS = 2
+"""LLM tokens per token of the encoder's tokenizer, or per word of a memory, at most: escaping and
+headings included."""
 
 
 @dataclass
@@ -62,6 +77,33 @@ class _Tally:
     fallbacks: list[Fallback] = field(default_factory=list)
     completion: Completion | None = None
 
+    def give_up(self, rung: Rung, failure: BudgetMemError, time_limit: str) -> None:
+        """Notes that a rung is given up for the one below, and why."""
+        reasons = {
+            ReplyError: f"{REPLY}: {failure}",
+            DeadlineExceeded: time_limit,
+            BudgetTooSmall: COST,
+            BackboneUnavailable: UNAVAILABLE,
+        }
+        reason = next(why for kind, why in reasons.items() if isinstance(failure, kind))
+        self.fallbacks.append(Fallback(str(rung), reason))
+        if isinstance(failure, ReplyError):  # of a call that went well until it was read
+            self.usage += Usage(failed_calls=1)
+
+
+@dataclass
+class _Spent:
+    """What is set aside for one attempt at a rung, and what it has used."""
+
+    bound: Bound
+    usage: Usage = field(default_factory=Usage)
+
+    def fail(self, *, reached: bool = True) -> None:
+        """A call was cut off, or broke. What `reached` its model is charged at the bound, since
+        that may read and write to the end."""
+        cost = self.bound.cost_usd if reached else self.usage.cost_usd
+        self.usage = replace(self.usage, cost_usd=cost) + Usage(calls=1, failed_calls=1)
+
 
 class Rungs:
     """The rungs of a tenant's requests: a profile's models and prices.
@@ -86,7 +128,8 @@ class Rungs:
         self._tenant = tenant
         self._turns = turns or LoopTurns()
         self._breakers = breakers or Breakers()
-        self._given_up = () if breakers is None else (BackboneUnavailable,)
+        away = () if breakers is None else (BackboneUnavailable,)
+        self._given_up = (ReplyError, DeadlineExceeded, BudgetTooSmall, *away)
         self._calls = Calls(profile, models, prices)
         self._limits = {
             "filter": profile.generation.filter,
@@ -124,17 +167,26 @@ class Rungs:
     async def answer(self, prompt: Prompt, ledger: Ledger) -> tuple[str, Usage]:
         """One call of the answerer. Raises DeadlineExceeded when time is up, BudgetTooSmall if the
         call does not fit what is left."""
-        call = self._calls.answer(prompt)
-        start = ledger.elapsed_ms
-        completion, usage = await self._ask(call, ledger)
-        if completion is None:
-            raise DeadlineExceeded(_passed(ledger, "while answering"))
-        return completion.text.strip(), usage + Usage(milliseconds=ledger.elapsed_ms - start)
+        start, tally = ledger.elapsed_ms, _Tally()
+        try:
+            completion = await self._ask(self._calls.answer(prompt), ledger, tally)
+        except DeadlineExceeded as exc:
+            raise DeadlineExceeded(_passed(ledger, "while answering")) from exc
+        return completion.text.strip(), tally.usage + Usage(milliseconds=ledger.elapsed_ms - start)
 
-    def answer_bound(self, query: str, memory_tokens: int) -> Bound:
-        """The most that an answer can cost, for a memory of at most `memory_tokens`."""
-        call = self._calls.answer(answer_prompt("", Workspace.start(query, ())))
-        extra = self._calls.bound(self._profile.answerer, ENCODER_TO_LLM_TOKENS * memory_tokens, 0)
+    def answer_bound(self, query: str, asked_at: datetime | None, retrieved: int) -> Bound:
+        """The most that an answer can cost, if at most so many tokens are retrieved for it.
+
+        A memory is no longer than that, or than its number of words allows. Raises InvalidInput if
+        the question alone passes the answerer's context.
+        """
+        call = self._calls.answer(answer_prompt("", Workspace.start(query, (), asked_at)))
+        if call.overflow is not None:
+            raise InvalidInput("query", f"is too long to be answered ({call.overflow})")
+        # The best line is always retrieved, and is as long as chunking lets it be.
+        line = self._profile.retrieval.chunking.max_tokens
+        memory = LLM_TOKENS * max(retrieved, line, *WORDS.values())
+        extra = self._calls.bound(self._profile.answerer, memory, 0)
         return Bound(
             call.bound.cost_usd + extra.cost_usd, call.bound.milliseconds + extra.milliseconds
         )
@@ -149,17 +201,10 @@ class Rungs:
                 continue
             try:
                 findings = await self._attempt(task.on(tier), rung, ledger, tally)
-            except ReplyError as exc:
-                tally.fallbacks.append(Fallback(str(rung), f"{REPLY}: {exc}"))
-                tally.usage += Usage(failed_calls=1)
-            except DeadlineExceeded:
-                tally.fallbacks.append(Fallback(str(rung), ledger.time_limit))
-            except BudgetTooSmall:
-                tally.fallbacks.append(Fallback(str(rung), COST))
             except self._given_up as exc:
-                logger.warning("%s on %s: %s", task.module.name, rung, exc)
-                tally.fallbacks.append(Fallback(str(rung), UNAVAILABLE))
-                tally.usage += Usage(failed_calls=1)
+                if isinstance(exc, BackboneUnavailable):
+                    logger.warning("%s on %s: %s", task.module.name, rung, exc)
+                tally.give_up(rung, exc, ledger.time_limit)
             else:
                 return rung, findings
         return FLOOR, await self._attempt(task.on(Tier.LOW), FLOOR, ledger, tally)
@@ -169,86 +214,61 @@ class Rungs:
     ) -> tuple[Finding, ...]:
         if isinstance(rung, Apply):
             return await self._apply(task, rung, ledger, tally)
-        completion, usage = await self._ask(self._prepared(task, rung), ledger)
-        tally.usage += usage
-        tally.completion = completion
-        if completion is None:
-            raise DeadlineExceeded(_passed(ledger, "during a call"))
-        return task.module.parse(completion.text, task.work)
+        tally.completion = await self._ask(self._prepared(task, rung), ledger, tally)
+        return task.module.parse(tally.completion.text, task.work)
 
     async def _apply(
         self, task: Task, rung: Apply, ledger: Ledger, tally: _Tally
     ) -> tuple[Finding, ...]:
         models = self._models.bound(self._caller(task.stage, ledger))
-        reserved = self._apply_bound(task, rung)
+        with _reserved(self._apply_bound(task, rung), ledger, tally) as spent:
 
-        def afford(tokens: Mapping[str, int]) -> None:
-            nonlocal reserved
-            reserved = ledger.extend(reserved, self._read(tokens))
+            def afford(tokens: Mapping[str, int]) -> None:
+                spent.bound = ledger.extend(spent.bound, self._read(tokens))
 
-        tools, cut_off = Tools(models.encoder, models.tagger, afford=afford), 0
-        ledger.reserve(reserved)
-        try:
-            await self._turns.take()
-            work = task.module.local[rung.method](task.work, tools)
-            # The floor asks no model, and is what is left when time is over.
-            left_s = None if rung == FLOOR else ledger.seconds_until(ledger.deadline)
-            return await asyncio.wait_for(work, left_s)
-        except asyncio.TimeoutError as exc:
-            cut_off = 1
-            raise DeadlineExceeded(_passed(ledger, "during a call")) from exc
-        finally:
-            # What was read before the rung was given up is paid for; what was cut off, at its
-            # bound: the model may read it to the end.
-            cost = reserved.cost_usd if cut_off else self._read(tools.tokens)
-            ledger.settle(reserved, cost)
-            tally.usage += Usage(
-                input_tokens=sum(tools.tokens.values()),
-                cost_usd=cost,
-                calls=len(tools.tokens) + cut_off,
-                failed_calls=cut_off,
-                cache_hits=tools.cache_hits,
-            )
+            tools = Tools(models.encoder, models.tagger, afford=afford)
+            work = partial(task.module.local[rung.method], task.work, tools)
+            try:
+                await self._turns.take()
+                # The floor asks no model, and is what is left when time is over.
+                return await (work() if rung == FLOOR else _in_time(work, ledger))
+            finally:
+                # What was read before the rung was given up is paid for.
+                spent.usage = Usage(
+                    input_tokens=sum(tools.tokens.values()),
+                    cost_usd=self._read(tools.tokens),
+                    calls=len(tools.tokens),
+                    cache_hits=tools.cache_hits,
+                )
 
-    async def _ask(self, call: Call, ledger: Ledger) -> tuple[Completion | None, Usage]:
-        """The completion and its usage; None when time is up. A call that was cut off is
-        charged at its bound, since the server may have generated to the end; one that was still
-        waiting for its turn is free."""
+    async def _ask(self, call: Call, ledger: Ledger, tally: _Tally) -> Completion:
+        """One LLM call. Raises DeadlineExceeded when time is up, BudgetTooSmall if the call does
+        not fit what is left."""
         models = self._models.bound(self._caller(call.stage, ledger))
-        ledger.reserve(call.bound)
-        cost = call.bound.cost_usd
-        try:
-            completion = await asyncio.wait_for(
-                models.backbones[call.backbone].generate(call.request),
-                ledger.seconds_until(ledger.deadline),
+        generate = partial(models.backbones[call.backbone].generate, call.request)
+        with _reserved(call.bound, ledger, tally) as spent:
+            completion = await _in_time(generate, ledger)
+            spent.usage = Usage(
+                input_tokens=completion.input_tokens,
+                output_tokens=completion.output_tokens,
+                cost_usd=self._prices.cost(
+                    call.backbone,
+                    completion.input_tokens,
+                    completion.output_tokens,
+                    completion.cached_tokens,
+                ),
+                calls=1,
             )
-            cost = self._prices.cost(
-                call.backbone,
-                completion.input_tokens,
-                completion.output_tokens,
-                completion.cached_tokens,
-            )
-        except asyncio.TimeoutError:
-            return None, Usage(cost_usd=cost, calls=1, failed_calls=1)
-        except DeadlineExceeded:
-            cost = 0.0
-            return None, Usage()
-        finally:
-            ledger.settle(call.bound, cost)
-        usage = Usage(
-            input_tokens=completion.input_tokens,
-            output_tokens=completion.output_tokens,
-            cost_usd=cost,
-            calls=1,
-        )
-        return completion, usage
+        return completion
 
     def _caller(self, stage: str, ledger: Ledger) -> Caller:
         return Caller(self._tenant, stage, ledger.started, ledger.deadline)
 
     def _refusal(self, task: Task, rung: Rung, ledger: Ledger, share: int) -> str | None:
         if isinstance(rung, Apply):
-            return ledger.refusal(self._apply_bound(task, rung), share)
+            late = rung != FLOOR and ledger.left_ms <= 0
+            bound = self._apply_bound(task, rung)
+            return ledger.time_limit if late else ledger.refusal(bound, share)
         if self._breakers.refuses(self._profile.tiers[rung.backbone]):
             return UNAVAILABLE
         call = self._prepared(task, rung)
@@ -286,6 +306,34 @@ def _ladder(cells: Mapping[Tier, Rung], choice: Choice) -> list[tuple[Tier, Rung
     if len(choice.masked) == len(cells):
         return []
     return [(tier, cells[tier]) for tier in reversed(Tier) if tier <= choice.tier]
+
+
+@contextmanager
+def _reserved(bound: Bound, ledger: Ledger, tally: _Tally) -> Iterator[_Spent]:
+    """Sets the bound aside for one attempt, and books what that used, however it ends: the same on
+    ledger and receipt. Work that still waited for its turn when time was up is free."""
+    ledger.reserve(bound)
+    spent = _Spent(bound)
+    try:
+        yield spent
+    except asyncio.TimeoutError as exc:
+        spent.fail()
+        raise DeadlineExceeded(_passed(ledger, "during a call")) from exc
+    except BackboneUnavailable as exc:
+        spent.fail(reached=exc.reached)
+        raise
+    finally:
+        ledger.settle(spent.bound, spent.usage.cost_usd)
+        tally.usage += spent.usage
+
+
+async def _in_time(work: Callable[[], Awaitable[T]], ledger: Ledger) -> T:
+    """What `work` returns. Raises asyncio.TimeoutError if it is cut off, and DeadlineExceeded if
+    there is no time to begin it."""
+    left_s = ledger.seconds_until(ledger.deadline)
+    if left_s is not None and left_s <= 0:
+        raise DeadlineExceeded(_passed(ledger, "before a call"))
+    return await asyncio.wait_for(work(), left_s)
 
 
 def _passed(ledger: Ledger, when: str) -> str:

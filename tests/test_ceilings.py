@@ -9,6 +9,7 @@ import json
 import math
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -27,8 +28,10 @@ from budgetmem.backbone import (
     ScriptedTagger,
     WordCounter,
 )
+from budgetmem.breakers import Breakers
 from budgetmem.config import Profile, load_profile
-from budgetmem.errors import BudgetTooSmall, DeadlineExceeded
+from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, DeadlineExceeded
+from budgetmem.guarded import GuardedModels, Outage, Retries, breakers_of
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.modules import MODULES
 from budgetmem.modules.base import Tools
@@ -38,7 +41,15 @@ from budgetmem.prompting import answer_prompt
 from budgetmem.rungs import Rungs, Task
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget, Choice, Chunk, Fallback, Workspace
-from tests.fakes import CHUNKS, FixedRetriever, Found, perfect, pipeline, scripted
+from tests.fakes import (
+    CHUNKS,
+    FixedRetriever,
+    Found,
+    kept_ledgers,
+    perfect,
+    pipeline,
+    scripted,
+)
 
 LOW, MID, HIGH = Tier
 BATCHES, REQUESTS = 10, 1000
@@ -53,13 +64,16 @@ WORDS = "Ana Ben adopted painted a the cat dog Lisbon yesterday May 2023 is was 
 
 @dataclass
 class Bill:
-    """What the models of one request read and wrote, in USD."""
+    """What the models of one request read and wrote, in USD. A call that `breaks` is billed too."""
 
     prices: PriceBook
+    breaks: Callable[[], bool] = lambda: False
     costs: list[float] = field(default_factory=list)
 
     def add(self, model: str, read: int, wrote: int = 0) -> None:
         self.costs.append(self.prices.cost(model, read, wrote))
+        if self.breaks():
+            raise BackboneUnavailable(f"{model} went away in the middle of a call")
 
     @property
     def usd(self) -> float:
@@ -85,6 +99,8 @@ class Writer(ScriptedBackbone):
             reply = reply[: len(reply) * 3 // 4]
         wrote = request.max_tokens if reply.startswith(LONG) else self.tokens.count(reply)
         read = self.tokens.count(request.prompt)
+        if on_first_token is not None:
+            on_first_token()
         self.bill.add(self.name, read, wrote)
         return Completion(reply, read, wrote, "stop")
 
@@ -231,7 +247,7 @@ class World:
         self.query = " ".join(draw.choices(WORDS.split(), k=draw.choice([1, 4, 12])))
         self.tiers = {name: draw.choice(list(Tier)) for name in MODULES if draw.random() < 0.1}
         self.strategy = draw.choice(list(STRATEGIES))
-        self.answers = draw.random() < 0.5
+        self.answers = draw.random() < 0.4
         self.asked_at = draw.choice([None, datetime(2024, 1, 1)])
         self.max_tokens = draw.choice([None, 5, 5, 40])
         self.latency = draw.choice([None, None, None, draw.uniform(100, 60_000)])
@@ -239,10 +255,11 @@ class World:
         self.finds = draw.choice([0, 1, 40])
         self.rest = draw.random()
 
-    async def run(self, ceiling: float | None):
-        """The receipt (None where the request was refused) and the bill."""
+    async def run(self, ceiling: float | None, broken: float = 0.0):
+        """The receipt (or why the request was refused) and the bill; so many calls break."""
         draw = random.Random(self.rest)
-        bill = Bill(PriceBook.of(self.profile))
+        luck = random.Random(self.rest)
+        bill = Bill(PriceBook.of(self.profile), lambda: luck.random() < broken)
         more = {"tokens": self.counter, "bill": bill}
         script = replying(draw, [chunk.text for chunk in self.chunks])
         models = ModelSet(
@@ -255,6 +272,7 @@ class World:
             routers=Capricious(draw, self.obedience),
             retriever=Paying(Found(self.chunks), models.encoder),
             profile=self.profile,
+            breakers=Breakers(),
         )
         budget = Budget(self.tiers, 0.0, ceiling, self.latency)
         request = ExtractRequest(
@@ -262,7 +280,7 @@ class World:
         )
         try:
             done = await (asked.answer if self.answers else asked.extract)(request)
-        except (BudgetTooSmall, DeadlineExceeded) as exc:
+        except (BudgetTooSmall, DeadlineExceeded, BackboneUnavailable) as exc:
             return exc, bill
         return done.receipt, bill
 
@@ -294,6 +312,7 @@ async def test_no_request_passes_its_ceiling(batch: int):
         assert bill.usd <= ceiling * ROUNDING, where
         if isinstance(receipt, Exception):
             seen[type(receipt)] += 1
+            assert not (isinstance(receipt, BudgetTooSmall) and bill.costs), where
             continue
         assert receipt.total.cost_usd <= ceiling * ROUNDING, where
         assert receipt.total.cost_usd == pytest.approx(bill.usd, rel=1e-9), where
@@ -303,6 +322,67 @@ async def test_no_request_passes_its_ceiling(batch: int):
     rungs = {str(rung) for cells in STRATEGIES.values() for rung in cells.values()}
     assert {*rungs, "max_cost_usd", BudgetTooSmall} <= set(seen)
     assert seen[BudgetTooSmall] < REQUESTS / 3
+
+
+async def test_what_broken_calls_may_have_cost_is_on_the_receipt(monkeypatch):
+    ledgers = kept_ledgers(monkeypatch)
+    seen = Counter()
+    for number in range(REQUESTS):
+        world = World(f"broken {number}")
+        draw = random.Random(f"ceiling {world.seed}")
+        ceiling = draw.choice([None, 10 ** draw.uniform(-7.5, -3.5)])
+        ledgers.clear()
+        receipt, bill = await world.run(ceiling, broken=0.3)
+        where = f"{world.seed}: {receipt}"
+        assert bill.usd <= (math.inf if ceiling is None else ceiling * ROUNDING), where
+        if isinstance(receipt, Exception):
+            seen[type(receipt)] += 1
+            continue
+        total = receipt.total
+        assert bill.usd <= total.cost_usd * ROUNDING, where
+        assert total.cost_usd == pytest.approx(ledgers[0].spent_usd, rel=1e-9), where
+        assert total.failed_calls <= total.calls, where
+        seen.update(fall.reason for step in receipt.steps for fall in step.fallbacks)
+    assert {"unavailable", BackboneUnavailable} <= set(seen)
+
+
+async def test_a_reply_that_breaks_off_is_paid_for_once(monkeypatch):
+    ledgers = kept_ledgers(monkeypatch)
+    away = iter([True])  # once
+    bill = Bill(PriceBook.of(load_profile("small")), lambda: next(away, False))
+    writers = {key: Writer(perfect, name=key, bill=bill) for key in ("low", "mid", "high")}
+    inner = replace(fakes(), backbones=writers)
+    breakers = breakers_of(writers)
+    models = GuardedModels(inner, breakers, Outage(), Retries(first_s=0.0))
+    tiers = {**dict.fromkeys(MODULES, LOW), "filter": HIGH}
+    request = ExtractRequest("t", "h", "What did Ana adopt?", "implementation", Budget(tiers))
+    memory = await pipeline(models=models, breakers=breakers).extract(request)
+    assert len(bill.costs) == 1
+    assert memory.receipt.steps[0].fallbacks == (Fallback("ask direct @ high", "unavailable"),)
+    total = memory.receipt.total.cost_usd
+    assert bill.usd <= total == pytest.approx(ledgers[0].spent_usd)
+
+
+async def test_a_long_line_in_a_small_retrieval_is_among_what_is_kept_back():
+    line = " ".join(f"word{number}" for number in range(140))
+    found = Found((Chunk("c", "s", datetime(2023, 5, 8), ("t",), f"Ana: {line}", 141, 0.9),))
+    tiers = {**dict.fromkeys(MODULES, LOW), "summary": MID}
+    refused = 0
+    for ceiling in (10 ** (-6 + step / 20) for step in range(40)):
+        bill = Bill(PriceBook.of(load_profile("small")))
+        writers = {key: Writer(perfect, name=key, bill=bill) for key in ("low", "mid", "high")}
+        encoder = Reader(name="minilm-l6-v2", bill=bill)
+        models = replace(fakes(), backbones=writers, encoder=encoder)
+        request = ExtractRequest(
+            *("t", "h", "What did Ana say?", "implementation", Budget(tiers, None, ceiling), 5),
+            asked_at=datetime(2024, 1, 1),
+        )
+        try:
+            await pipeline(models=models, retriever=FixedRetriever(found)).answer(request)
+        except BudgetTooSmall:
+            refused += 1
+            assert bill.costs == []
+    assert 0 < refused < 40
 
 
 def rungs_of(models: ModelSet) -> Rungs:

@@ -2,31 +2,42 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.breakers import Breaker, BreakerLimits, Breakers
 from budgetmem.config import ENCODER, load_profile
-from budgetmem.errors import BackboneError, BackboneUnavailable, DeadlineExceeded
+from budgetmem.errors import (
+    BackboneError,
+    BackboneUnavailable,
+    BudgetTooSmall,
+    DeadlineExceeded,
+)
 from budgetmem.history import Histories
 from budgetmem.pipeline import ExtractRequest
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import Tier
-from budgetmem.types import Budget, Fallback, Turn
-from tests.fakes import FixedRetriever, Found, perfect, pipeline, scripted
+from budgetmem.types import Budget, Fallback, Turn, Usage
+from tests.fakes import FixedRetriever, Found, kept_ledgers, perfect, pipeline, scripted
 
 LOW, MID, HIGH = Tier
 
 
 @dataclass
 class Away(ScriptedBackbone):
-    error: type[Exception] = BackboneUnavailable
+    error: Callable[[str], Exception] = BackboneUnavailable
 
     async def generate(self, request, on_first_token=None):
         self.requests.append(request)
         raise self.error("gone")
+
+
+refused = partial(BackboneUnavailable, reached=False)
+"""What is known never to have come to its model."""
 
 
 def asked(strategy="capacity", tier=HIGH, **given) -> ExtractRequest:
@@ -48,8 +59,21 @@ async def test_a_call_that_fails_falls_to_the_tier_below_and_the_receipt_says_so
         assert step.rung.endswith("@ mid")
         assert step.fallbacks == (Fallback(step.fallbacks[0].rung, "unavailable"),)
         assert step.fallbacks[0].rung.endswith("@ high")
-        assert step.usage.failed_calls == 1
+        assert (step.usage.calls, step.usage.failed_calls) == (2, 1)
     assert memory.receipt.total.failed_calls == 5
+
+
+@pytest.mark.parametrize("error", [BackboneUnavailable, refused])
+async def test_what_a_call_that_broke_may_have_cost_is_on_ledger_and_receipt(monkeypatch, error):
+    ledgers = kept_ledgers(monkeypatch)
+    backbones = {**scripted(), "high": Away(perfect, name="high", error=error)}
+    memory = await pipeline(backbones, breakers=Breakers()).extract(asked())
+    without = await pipeline(breakers=Breakers()).extract(asked(tier=MID))
+    total, paid = memory.receipt.total, without.receipt.total
+    assert total.cost_usd == pytest.approx(ledgers[0].spent_usd)
+    assert (total.cost_usd == paid.cost_usd) == (error is refused)
+    assert total.cost_usd >= paid.cost_usd
+    assert (total.calls, total.failed_calls) == (paid.calls + 5, 5)
 
 
 async def test_a_model_whose_breaker_is_open_is_not_asked_and_its_tier_is_masked():
@@ -83,6 +107,8 @@ async def test_specialists_need_their_models_too():
     entity = memory.receipt.steps[1]
     assert entity.rung == "apply rules"
     assert entity.fallbacks == (Fallback("apply specialist", "unavailable"),)
+    assert (entity.usage.calls, entity.usage.failed_calls) == (1, 1)
+    assert entity.usage.cost_usd > 0  # it may have been read
 
 
 class NeedsEncoder(FixedRetriever):
@@ -95,13 +121,18 @@ class NeedsEncoder(FixedRetriever):
 
 
 @pytest.mark.parametrize(
-    ("retriever", "breakers"),
-    [(NeedsEncoder(), Breakers()), (FixedRetriever(), Breakers({ENCODER: open_breaker(ENCODER)}))],
+    ("retriever", "breakers", "failed"),
+    [
+        (NeedsEncoder(), Breakers(), 1),
+        (FixedRetriever(), Breakers({ENCODER: open_breaker(ENCODER)}), 0),
+    ],
 )
-async def test_without_the_encoder_keywords_rank(retriever, breakers):
+async def test_without_the_encoder_keywords_rank(retriever, breakers, failed):
     memory = await pipeline(retriever=retriever, breakers=breakers).extract(asked())
     assert memory.receipt.notes[0] == "retrieval: by keywords alone (unavailable)"
-    assert memory.receipt.retrieval.calls == 0
+    retrieval = memory.receipt.retrieval
+    assert retrieval.calls == retrieval.failed_calls == failed
+    assert (retrieval.cost_usd > 0) == bool(failed)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +232,44 @@ async def test_with_a_late_encoder_there_is_still_time_for_the_answer(tmp_path):
     assert answer.receipt.retrieval.milliseconds >= 500
 
 
+@dataclass
+class CountsTexts(HashEncoder):
+    read: list[str] = field(default_factory=list)
+
+    async def embed(self, texts):
+        self.read += texts
+        return await super().embed(texts)
+
+
+@dataclass
+class CountsTags(ScriptedTagger):
+    read: list[str] = field(default_factory=list)
+
+    async def annotate(self, texts):
+        self.read += texts
+        return await super().annotate(texts)
+
+
+@pytest.mark.parametrize("strategy", ["capacity", "implementation"])
+async def test_when_time_is_over_nothing_is_asked_and_nothing_costs(tmp_path, strategy):
+    backbones = scripted()
+    models = ModelSet(
+        backbones, CountsTexts(name="minilm-l6-v2"), CountsTags(name="en-core-web-sm")
+    )
+    histories = Histories(SqliteStore(tmp_path), models.encoder, load_profile("small").retrieval)
+    await histories.ingest("t", "h", [Turn("t1", "Ana", "I adopted a cat yesterday!")])
+    models.encoder.read.clear()
+    request = asked(strategy, MID)
+    request = replace(request, budget=replace(request.budget, max_latency_ms=0.0))
+    memory = await pipeline(models=models, retriever=histories).extract(request)
+    assert models.encoder.read == models.tagger.read == []
+    assert not any(backbone.requests for backbone in backbones.values())
+    total = memory.receipt.total
+    assert total == Usage(milliseconds=total.milliseconds)
+    assert {step.choice.masked[MID] for step in memory.receipt.steps} == {"max_latency_ms"}
+    assert "cat" in memory.text
+
+
 class Clock:
     seconds = 50.0
 
@@ -230,3 +299,13 @@ async def test_an_answer_is_tried_until_the_deadline_and_not_refused_by_an_estim
     assert {step.rung for step in answer.receipt.steps} == {"apply rules"}
     with pytest.raises(DeadlineExceeded, match="the caller's deadline passed while answering"):
         await pipeline(clock=Clock()).answer(asked(deadline=49.0))
+
+
+@pytest.mark.parametrize(("waited_s", "error"), [(59.0, DeadlineExceeded), (0.0, BudgetTooSmall)])
+async def test_time_that_was_spent_waiting_is_not_taken_for_a_ceiling_too_small(waited_s, error):
+    needed = asked(arrived=50.0 - waited_s)
+    ceiling = 60_000.0 if waited_s else 100.0
+    request = replace(needed, budget=replace(needed.budget, max_latency_ms=ceiling))
+    with pytest.raises(error, match=r"budget\.max_latency_ms: the answer alone") as raised:
+        await pipeline(clock=Clock()).answer(request)
+    assert ("59000 ms were spent waiting" in str(raised.value)) == bool(waited_s)

@@ -229,6 +229,18 @@ async def test_a_ceiling_below_the_answer_says_what_is_needed():
         await pipeline().answer(request(max_cost_usd=1e-9))
 
 
+async def test_a_question_that_is_too_long_for_the_answerer_is_refused_before_anything_is_asked():
+    class NeverAsked(FixedRetriever):
+        async def retrieve(self, *args, **more):
+            raise AssertionError
+
+    backbones = scripted()
+    long = request(query="why? " * load_profile("small").backbones["high"].context)
+    with pytest.raises(InvalidInput, match=r"query: is too long .*context: \d+ tokens over"):
+        await pipeline(backbones, retriever=NeverAsked()).answer(long)
+    assert not any(each.requests for each in backbones.values())
+
+
 @pytest.mark.parametrize(
     ("bad", "field"),
     [

@@ -24,7 +24,7 @@ from budgetmem.prompting import answer_prompt
 from budgetmem.rungs import Rungs, Task
 from budgetmem.stages import STAGES
 from budgetmem.tiers import STRATEGIES, Tier
-from budgetmem.types import Budget, Choice, Fallback, Workspace
+from budgetmem.types import Budget, Choice, Fallback, Usage, Workspace
 from tests.fakes import CHUNKS, perfect, pipeline, scripted
 
 LOW, MID, HIGH = Tier
@@ -114,6 +114,20 @@ async def test_a_call_that_never_got_its_turn_is_free_and_the_next_rung_runs():
     assert (step.usage.calls, step.usage.failed_calls) == (1, 0)
     only = await rungs(Accounts()).run(task("topic", "capacity"), chosen(MID), Ledger(Budget()))
     assert step.usage.cost_usd == only[0].usage.cost_usd > 0
+
+
+@pytest.mark.parametrize("strategy", ["capacity", "implementation"])
+async def test_a_call_that_there_is_no_time_to_begin_is_free(strategy: str):
+    models = Accounts()
+    ledger = Ledger(Budget(max_cost_usd=1.0, max_latency_ms=0), lambda: 50.0)
+    step, _ = await rungs(models).run(task("temporal", strategy), chosen(MID), ledger)
+    assert step.rung == "apply rules"
+    assert {fallback.reason for fallback in step.fallbacks} == {"max_latency_ms"}
+    assert step.usage == Usage()
+    with pytest.raises(DeadlineExceeded, match=r"budget.max_latency_ms passed while answering"):
+        await rungs(models).answer(answer_prompt("m", Workspace.start("q?", ())), ledger)
+    assert not any(backbone.requests for backbone in models.backbones.values())
+    assert (ledger.spent_usd, ledger.left_usd) == (0.0, 1.0)
 
 
 async def test_a_dropped_calls_reservation_is_given_back():

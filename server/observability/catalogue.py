@@ -81,7 +81,7 @@ CALLS = Family(
 FAILED_CALLS = Family(
     "budgetmem_failed_calls_total",
     "counter",
-    "Calls of models that were of no use: cut off, or a reply that does not parse.",
+    "Calls of models that were of no use: cut off, broken, or a reply that does not parse.",
     PART,
 )
 CACHE_HITS = Family(
