@@ -3,6 +3,7 @@ turns."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from budgetmem.config import PIPELINE
+from budgetmem.errors import DeadlineExceeded
 from budgetmem.pipeline import ExtractRequest, Observer
 from budgetmem.scheduling.interface import MAX_TOKENS
 from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
@@ -57,5 +59,18 @@ class AdmittedExtractor:
             born=now,
             deadline=min(own, callers),
         )
-        arrived = replace(request, arrived=now)
-        return await self.scheduler.run(place, lambda _: work(arrived))
+        admitted = asyncio.Event()
+
+        async def admit(_: Callable[[], None]) -> T:
+            admitted.set()
+            return await work(replace(request, arrived=now))
+
+        try:
+            return await self.scheduler.run(place, admit)
+        except DeadlineExceeded as exc:
+            if admitted.is_set() or callers <= own:
+                raise
+            raise DeadlineExceeded(
+                f"budget.max_latency_ms: {ceiling:g} ms are too few for the wait at the door: "
+                "raise it, or ask again when fewer requests wait"
+            ) from exc

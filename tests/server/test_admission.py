@@ -1,7 +1,7 @@
 """Requests wait at the door until the pipeline has room, and tenants take turns."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -74,11 +74,27 @@ async def test_a_ceiling_that_passes_at_the_door_is_a_passed_deadline():
         door = AdmittedExtractor(slow, scheduler, 800)
         first = asyncio.ensure_future(door.extract(asked("ana")))
         await slow.reached(1)
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceeded, match=r"^budget\.max_latency_ms: 20 ms are too few"):
             await door.extract(asked("ben", max_latency_ms=20))
+        hurried = replace(asked("ben", max_latency_ms=9000), deadline=door.clock() + 0.02)
+        with pytest.raises(DeadlineExceeded, match=r"^queue request/pipeline: the deadline"):
+            await door.extract(hurried)
         slow.go.release()
         await first
     assert len(slow.started) == 1
+
+
+async def test_a_ceiling_that_passes_at_work_is_told_as_the_work_tells_it():
+    class TooLate(SlowExtractor):
+        async def extract(self, request, observe=None):
+            raise DeadlineExceeded("budget.max_latency_ms passed while answering")
+
+        answer = extract
+
+    async with open_scheduler(profile(requests=1)) as scheduler:
+        door = AdmittedExtractor(TooLate(), scheduler, 800)
+        with pytest.raises(DeadlineExceeded, match="passed while answering"):
+            await door.answer(asked("ana", max_latency_ms=9000))
 
 
 async def test_too_many_of_one_tenant_are_refused_and_the_others_are_not():

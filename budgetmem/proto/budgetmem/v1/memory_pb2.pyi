@@ -400,7 +400,7 @@ class Usage(_message.Message):
     calls: _builtins.int
     """Calls of models, the failed ones included."""
     failed_calls: _builtins.int
-    """Calls that failed; what they read and wrote is counted above."""
+    """Calls that failed; what they read and wrote, or may have cost at most, is counted above."""
     cache_hits: _builtins.int
     """Texts whose embedding or annotation was remembered."""
     def __init__(

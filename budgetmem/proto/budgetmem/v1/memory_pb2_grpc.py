@@ -102,10 +102,11 @@ class MemoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Extract(self, request, context):
-        """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
-        not fit runs on a lower rung, and the receipt says so.
+        """Extracts the memory that one query needs, within the budget. Once its turn has come, ceilings
+        never fail it: what does not fit runs on a lower rung, and the receipt says so.
         NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
-        DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
+        DEADLINE_EXCEEDED: the call's deadline passed, or the budget's max_latency_ms before its turn
+        came. UNAVAILABLE: a model is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +122,8 @@ class MemoryServiceServicer:
 
     def Answer(self, request, context):
         """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-        FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
+        FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. DEADLINE_EXCEEDED: time is
+        over before there is one. INVALID_ARGUMENT: a query too long for the answerer. Else as Extract.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

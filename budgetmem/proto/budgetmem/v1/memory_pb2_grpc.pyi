@@ -62,10 +62,11 @@ class MemoryServiceStub:
     this call's turns none was added.
     """
     Extract: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractResponse]
-    """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
-    not fit runs on a lower rung, and the receipt says so.
+    """Extracts the memory that one query needs, within the budget. Once its turn has come, ceilings
+    never fail it: what does not fit runs on a lower rung, and the receipt says so.
     NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
-    DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
+    DEADLINE_EXCEEDED: the call's deadline passed, or the budget's max_latency_ms before its turn
+    came. UNAVAILABLE: a model is away.
     """
     ExtractStream: _grpc.UnaryStreamMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractEvent]
     """As Extract, and tells what is known as soon as it is known: first the retrieved chunks, then
@@ -73,7 +74,8 @@ class MemoryServiceStub:
     """
     Answer: _grpc.UnaryUnaryMultiCallable[_memory_pb2.AnswerRequest, _memory_pb2.AnswerResponse]
     """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-    FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
+    FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. DEADLINE_EXCEEDED: time is
+    over before there is one. INVALID_ARGUMENT: a query too long for the answerer. Else as Extract.
     """
     ListHistories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ListHistoriesRequest, _memory_pb2.ListHistoriesResponse]
     """The tenant's histories, by name, those that are damaged too."""
@@ -107,10 +109,11 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     this call's turns none was added.
     """
     Extract: _aio.UnaryUnaryMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractResponse]  # type: ignore[assignment]
-    """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
-    not fit runs on a lower rung, and the receipt says so.
+    """Extracts the memory that one query needs, within the budget. Once its turn has come, ceilings
+    never fail it: what does not fit runs on a lower rung, and the receipt says so.
     NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
-    DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
+    DEADLINE_EXCEEDED: the call's deadline passed, or the budget's max_latency_ms before its turn
+    came. UNAVAILABLE: a model is away.
     """
     ExtractStream: _aio.UnaryStreamMultiCallable[_memory_pb2.ExtractRequest, _memory_pb2.ExtractEvent]  # type: ignore[assignment]
     """As Extract, and tells what is known as soon as it is known: first the retrieved chunks, then
@@ -118,7 +121,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     """
     Answer: _aio.UnaryUnaryMultiCallable[_memory_pb2.AnswerRequest, _memory_pb2.AnswerResponse]  # type: ignore[assignment]
     """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-    FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
+    FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. DEADLINE_EXCEEDED: time is
+    over before there is one. INVALID_ARGUMENT: a query too long for the answerer. Else as Extract.
     """
     ListHistories: _aio.UnaryUnaryMultiCallable[_memory_pb2.ListHistoriesRequest, _memory_pb2.ListHistoriesResponse]  # type: ignore[assignment]
     """The tenant's histories, by name, those that are damaged too."""
@@ -161,10 +165,11 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_pb2.ExtractRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.ExtractResponse, _abc.Awaitable[_memory_pb2.ExtractResponse]]:
-        """Extracts the memory that one query needs, within the budget. Ceilings never fail it: what does
-        not fit runs on a lower rung, and the receipt says so.
+        """Extracts the memory that one query needs, within the budget. Once its turn has come, ceilings
+        never fail it: what does not fit runs on a lower rung, and the receipt says so.
         NOT_FOUND: no such history. FAILED_PRECONDITION: it was made with another encoder.
-        DEADLINE_EXCEEDED: the call's deadline passed. UNAVAILABLE: a model is away.
+        DEADLINE_EXCEEDED: the call's deadline passed, or the budget's max_latency_ms before its turn
+        came. UNAVAILABLE: a model is away.
         """
 
     @_abc_1.abstractmethod
@@ -184,7 +189,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.AnswerResponse, _abc.Awaitable[_memory_pb2.AnswerResponse]]:
         """Extracts the memory, then answers the query from that memory alone. One budget covers both.
-        FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. Else as Extract.
+        FAILED_PRECONDITION: a ceiling that cannot even pay for the answer. DEADLINE_EXCEEDED: time is
+        over before there is one. INVALID_ARGUMENT: a query too long for the answerer. Else as Extract.
         """
 
     @_abc_1.abstractmethod
