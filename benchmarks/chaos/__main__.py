@@ -68,7 +68,7 @@ def main() -> None:
 def _store(args: argparse.Namespace) -> Found:
     with tempfile.TemporaryDirectory(prefix="budgetmem-chaos-") as folder:
         verdict = store_kills.run(Path(folder), args.kills, args.seed)
-    return not (verdict.lost or verdict.resurrected or verdict.damaged), asdict(verdict)
+    return verdict.kept, asdict(verdict)
 
 
 def _triton(args: argparse.Namespace) -> Found:

@@ -74,7 +74,7 @@ async def seconds_until_whole(ask: Ask, limit_s: float) -> float | None:
     """Until a request is answered with nothing left out for want of a model; None if it takes
     longer than `limit_s`."""
     begin = time.monotonic()
-    while (spent := time.monotonic() - begin) < limit_s:
+    while time.monotonic() - begin < limit_s:
         try:
             memory = await ask()
         except (*RETRYABLE, DeadlineExceeded):
@@ -82,7 +82,7 @@ async def seconds_until_whole(ask: Ask, limit_s: float) -> float | None:
             continue
         if isinstance(memory, Memory) and not _lacking(memory):
             return time.monotonic() - begin
-    return None if spent >= limit_s else spent
+    return None
 
 
 def _lacking(memory: Memory) -> bool:

@@ -40,9 +40,11 @@ class Soak:
 
     @property
     def growth(self) -> float:
-        """Of the resident memory of server and Triton together, as a share."""
-        before, after = (each.server_bytes + each.triton_bytes for each in (self.warm, self.end))
-        return after / before - 1
+        """Of resident memory, as a share: the server's or its Triton's, whichever grew more. One
+        that leaks must not hide behind the size of the other."""
+        server = self.end.server_bytes / self.warm.server_bytes
+        triton = self.end.triton_bytes / self.warm.triton_bytes
+        return max(server, triton) - 1
 
     @property
     def kept(self) -> bool:
@@ -124,7 +126,8 @@ async def _or_given_up(ask: Ask, draw: random.Random) -> None:
         await asyncio.wait([running], timeout=draw.uniform(0.0, 0.5))
         running.cancel()
         await asyncio.wait([running])
-        return
+        if running.cancelled():
+            return
     await running
 
 

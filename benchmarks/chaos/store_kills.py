@@ -12,7 +12,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,46 +28,55 @@ HISTORIES = ("h0", "h1", "h2")
 SESSIONS = 4
 LONGEST_LIFE_S = 0.5
 
-ADDED, ERASED = "+", "-"
+ADDED, ERASED, DROPPED = "+", "-", "0"
+SHARES = {ADDED: 80, ERASED: 15, DROPPED: 5}
+"""How often turns are added, turns erased and whole histories deleted."""
 
 
 @dataclass
 class Ledger:
-    """What was acknowledged: ids of turns by history. In `doubt` are those of the last calls of
-    killed children, which may have happened or not."""
+    """Ids of turns by history: what was acknowledged, and what it is `after` the last call of a
+    killed child, which may have happened or not."""
 
     kept: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in HISTORIES})
-    doubt: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in HISTORIES})
+    after: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in HISTORIES})
 
 
 @dataclass(frozen=True)
 class Verdict:
     """Over all rounds: calls that were acknowledged, turns that were lost or came back, histories
-    that could not be read."""
+    in which a call happened by half, and those that could not be read."""
 
     kills: int
     acknowledged: int
     lost: int
     resurrected: int
+    torn: int
     damaged: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether nothing of that happened."""
+        return not (self.lost or self.resurrected or self.torn or self.damaged)
 
 
 def run(root: Path, kills: int, seed: int = 0) -> Verdict:
     """`kills` rounds on one store in `root`."""
     draw, ledger = random.Random(seed), Ledger()
-    acknowledged = lost = resurrected = damaged = 0
+    acknowledged = lost = resurrected = torn = damaged = 0
     for number in range(kills):
         lines = _life(root, number, draw.random(), draw.uniform(0.0, LONGEST_LIFE_S))
         acknowledged += _book(ledger, lines)
         found = _read(root)
         damaged += sum(turns is None for turns in found.values())
         for history, turns in found.items():
-            there = turns or set()
-            lost += len(ledger.kept[history] - ledger.doubt[history] - there)
-            resurrected += len(there - ledger.kept[history] - ledger.doubt[history])
+            there, before, after = turns or set(), ledger.kept[history], ledger.after[history]
+            lost += len((before & after) - there)
+            resurrected += len(there - (before | after))
+            torn += there not in (before, after)
             # From here on it is known what became of the last call.
-            ledger.kept[history], ledger.doubt[history] = there, set()
-    return Verdict(kills, acknowledged, lost, resurrected, damaged)
+            ledger.kept[history] = ledger.after[history] = there
+    return Verdict(kills, acknowledged, lost, resurrected, torn, damaged)
 
 
 def _life(root: Path, number: int, seed: float, seconds: float) -> list[str]:
@@ -92,23 +101,28 @@ def _life(root: Path, number: int, seed: float, seconds: float) -> list[str]:
 async def _work(root: Path, number: int, draw: random.Random, writer: int) -> None:
     """Writes until it is killed; says what it is going to do, and then that it was done."""
     histories = opened(root)
+
+    async def told(history: str, ids: Sequence[str], work: Awaitable[object]) -> None:
+        _tell(writer, "begin", what, history, ids)
+        await work
+        _tell(writer, "done", what, history, ids)
+
     for call in range(1_000_000):
         history = draw.choice(HISTORIES)
-        if draw.random() < 0.8:
+        [what] = draw.choices([*SHARES], [*SHARES.values()])
+        if what == ADDED:
             turns = [
                 Turn(f"{number}.{call}.{place}", "Ana", _words(draw), None, _session(draw))
                 for place in range(draw.randint(1, 6))
             ]
-            ids = [turn.id for turn in turns]
-            _tell(writer, "begin", ADDED, history, ids)
-            await histories.ingest(TENANT, history, turns)
-            _tell(writer, "done", ADDED, history, ids)
-        else:
-            ids = draw.sample(known, 2) if len(known := await _ids(histories, history)) > 2 else []
-            if ids:
-                _tell(writer, "begin", ERASED, history, ids)
-                await histories.delete_turns(TENANT, history, ids)
-                _tell(writer, "done", ERASED, history, ids)
+            added = [turn.id for turn in turns]
+            await told(history, added, histories.ingest(TENANT, history, turns))
+        elif len(known := await _ids(histories, history)) > 2:
+            if what == DROPPED:
+                await told(history, known, histories.delete(TENANT, history))
+            else:
+                some = draw.sample(known, 2)
+                await told(history, some, histories.delete_turns(TENANT, history, some))
 
 
 def opened(root: Path) -> Histories:
@@ -122,15 +136,12 @@ def _book(ledger: Ledger, lines: list[str]) -> int:
     calls = [line.split() for line in lines if line.endswith("\n")]
     done = 0
     for step, what, history, *ids in calls:
+        kept = ledger.kept[history]
         if step == "begin":
-            ledger.doubt[history] |= set(ids)
-            continue
-        done += 1
-        ledger.doubt[history] -= set(ids)
-        if what == ADDED:
-            ledger.kept[history] |= set(ids)
+            ledger.after[history] = kept | set(ids) if what == ADDED else kept - set(ids)
         else:
-            ledger.kept[history] -= set(ids)
+            ledger.kept[history] = ledger.after[history]
+            done += 1
     return done
 
 
@@ -166,7 +177,7 @@ async def _ids(histories: Histories, history: str) -> list[str]:
         return []
 
 
-def _tell(writer: int, step: str, what: str, history: str, ids: list[str]) -> None:
+def _tell(writer: int, step: str, what: str, history: str, ids: Sequence[str]) -> None:
     os.write(writer, f"{step} {what} {history} {' '.join(ids)}\n".encode("ascii"))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +14,10 @@ from benchmarks.chaos.fuzz import libfuzzer, suite
 from benchmarks.chaos.fuzz.targets import NATIVE
 from benchmarks.chaos.fuzz.verdict import Found, Verdict
 from benchmarks.chaos.overload import FLOOD_S, Overload, recovered
-from benchmarks.chaos.soak import DESCRIPTORS, Soak, _median
+from benchmarks.chaos.soak import DESCRIPTORS, Soak, _median, _or_given_up
 from benchmarks.chaos.store_flood import MOST_MORE_BYTES, StoreFlood
 from benchmarks.chaos.triton_kills import PROMISED_S, Kill
+from budgetmem.errors import Conflict
 
 FINE = {"answered": 500, "retryable": 3, "late": 0, "failed": 0, "refused_without_hint": 0}
 WARM = Footprint(1000, 2000, 50, 4, 4096)
@@ -35,6 +38,7 @@ FLOOD = StoreFlood(1000, 2000, 1.0, FINE, FINE)
 def test_service_that_comes_back_in_time_is_kept_and_later_is_not():
     assert Kill("Triton", PROMISED_S, FINE).kept
     assert not Kill("Triton", PROMISED_S + 0.1, FINE).kept
+    assert not Kill("Triton", None, FINE).kept
 
 
 @pytest.mark.parametrize("wrong", ["late", "failed", "refused_without_hint"])
@@ -45,8 +49,9 @@ def test_a_request_that_is_lost_in_a_kill_is_not_kept(wrong):
 @pytest.mark.parametrize(
     "end",
     [
-        replace(WARM, server_bytes=1300),
-        replace(WARM, triton_bytes=2300),
+        replace(WARM, server_bytes=1060),
+        replace(WARM, triton_bytes=2120),
+        replace(WARM, server_bytes=1060, triton_bytes=1800),
         replace(WARM, descriptors=50 + DESCRIPTORS + 1),
         replace(WARM, shared_files=5),
         replace(WARM, shared_bytes=4097),
@@ -60,6 +65,16 @@ def test_whatever_grows_in_a_soak_is_not_kept(end):
 @pytest.mark.parametrize("wrong", ["late", "failed"])
 def test_a_request_that_ends_otherwise_in_a_soak_is_not_kept(wrong):
     assert not replace(SOAK, requests=FINE | {wrong: 1}).kept
+
+
+async def test_a_request_that_fails_before_it_is_given_up_has_failed():
+    async def failing():
+        raise Conflict("somebody else was first")
+
+    giving_up = SimpleNamespace(random=lambda: 0.0, uniform=lambda low, high: high / 10)
+    with pytest.raises(Conflict):
+        await _or_given_up(failing, giving_up)
+    await asyncio.wait_for(_or_given_up(asyncio.Event().wait, giving_up), 30)
 
 
 def test_each_figure_of_a_footprint_has_a_median_of_its_own():
