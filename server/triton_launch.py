@@ -36,8 +36,6 @@ class Launch:
 
     repository: Path
     grpc_port: int
-    metrics_port: int
-    metrics: bool
     start_timeout_s: float
     stop_timeout_s: float
     environment: Mapping[str, str]
@@ -82,9 +80,7 @@ class Launch:
             ("grpc-address", LOOPBACK),
             ("grpc-port", str(self.grpc_port)),
             ("allow-http", "false"),
-            ("allow-metrics", str(self.metrics).lower()),
-            ("metrics-address", LOOPBACK),
-            ("metrics-port", str(self.metrics_port)),
+            ("allow-metrics", "false"),
             ("exit-on-error", "true"),
             ("strict-readiness", "true"),
             ("exit-timeout-secs", str(max(1, round(self.stop_timeout_s / 2)))),

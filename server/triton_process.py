@@ -49,7 +49,6 @@ class EmbeddedTriton:
         stop_timeout_s: float = 10.0,
         on_progress: Progress | None = None,
         environment: Mapping[str, str] | None = None,
-        metrics: bool = False,
         kept_log_lines: int = 60,
         on_trouble: Callable[[], None] | None = None,
     ) -> None:
@@ -59,15 +58,9 @@ class EmbeddedTriton:
         self._log: deque[str] = deque(maxlen=kept_log_lines)
         self._loaded: list[str] = []
         self._models = models_in(repository)
-        grpc_port, metrics_port = free_ports(2)
+        [port] = free_ports(1)
         self._launch = Launch(
-            repository,
-            grpc_port,
-            metrics_port,
-            metrics,
-            start_timeout_s,
-            stop_timeout_s,
-            dict(environment or {}),
+            repository, port, start_timeout_s, stop_timeout_s, dict(environment or {})
         )
         self._process: asyncio.subprocess.Process | None = None
         self._log_reader: asyncio.Task[None] | None = None
@@ -76,12 +69,6 @@ class EmbeddedTriton:
     @property
     def url(self) -> str:
         return f"{LOOPBACK}:{self._launch.grpc_port}"
-
-    @property
-    def metrics_url(self) -> str | None:
-        """Where Prometheus may scrape, if `metrics` was asked for."""
-        launch = self._launch
-        return f"http://{LOOPBACK}:{launch.metrics_port}/metrics" if launch.metrics else None
 
     @property
     def running(self) -> bool:
