@@ -16,10 +16,10 @@ from typing_extensions import Self
 from budgetmem.errors import InvalidInput
 from budgetmem.scheduling import interface
 from budgetmem.scheduling.batch_calls import Batch, Member, Portion
-from budgetmem.scheduling.batch_sizes import BatchSizes
 from budgetmem.scheduling.interface import MAX_TOKENS, NEVER
 from budgetmem.scheduling.loop_bridge import Entry, Item, LoopBridge
 from budgetmem.scheduling.refusals import Refusals
+from budgetmem.scheduling.sizes import GroupSizes, Sizes
 from budgetmem.tracing import NO_TRACER, Attributes, traced
 
 T = TypeVar("T")
@@ -49,14 +49,16 @@ class Work:
 
 @dataclass(frozen=True)
 class SchedulerStats:
-    """Counters since the start: of queues by (stage, model), of backbones and batches by model.
+    """Counters since the start: of queues by (stage, model), of all else by model.
 
-    `batches` are those of `map`; a call of `run` goes alone.
+    `batches` are those of `map`; a call of `run` goes alone. `groups` are the prefix groups that
+    have ended.
     """
 
     queues: dict[tuple[str, str], dict[str, Any]]
     backbones: dict[str, dict[str, int]]
-    batches: Mapping[str, BatchSizes]
+    batches: Mapping[str, Sizes]
+    groups: Mapping[str, Sizes]
 
 
 class TierScheduler:
@@ -81,7 +83,8 @@ class TierScheduler:
         refusals = Refusals(scheduler, {index: name for name, index in queues.items()})
         self._bridge = LoopBridge(scheduler, refusals, self._start)
         self._batches: set[Batch] = set()
-        self._sizes: dict[str, BatchSizes] = {}
+        self._sizes: dict[str, Sizes] = {}
+        self._groups = GroupSizes()
 
     async def run(self, work: Work, call: Callable[[Callable[[], None]], Awaitable[T]]) -> T:
         """Waits for a credit, then awaits `call(on_first_token)` and returns its result.
@@ -95,15 +98,18 @@ class TierScheduler:
         """
         entry = Entry(self._item(work), self._bridge.attach().create_future())
         self._bridge.submit([entry])
-        ok = False
+        self._groups.enter(entry.item.group)
+        went = ok = False
         try:
             with traced(self._tracer, _span_name("wait", work), _attributes([work])):
                 await entry.future
+            went = True
             result = await call(partial(self._bridge.first_token, entry))
             ok = True
         finally:
             self._bridge.withdraw([entry])
             self._bridge.finish(entry, ok)
+            self._groups.leave(work.queue[1], entry.item.group, went=went)
         return result
 
     async def map(
@@ -151,6 +157,7 @@ class TierScheduler:
             queues={name: of_queues[self._queues[name]] for name in names},
             backbones=dict(zip(models, self._scheduler.backbone_stats(), strict=True)),
             batches=dict(self._sizes),
+            groups=dict(self._groups.by_model),
         )
 
     async def __aenter__(self) -> Self:
@@ -192,7 +199,7 @@ class TierScheduler:
         loop = asyncio.get_running_loop()
         for members in batches.values():
             model = self._models[members[0].item.queue]
-            self._sizes.setdefault(model, BatchSizes()).record(len(members))
+            self._sizes.setdefault(model, Sizes()).record(len(members))
             self._batches.add(Batch(members, loop, self._ended))
 
     def _ended(self, batch: Batch, ok: bool) -> None:

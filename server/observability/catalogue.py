@@ -140,10 +140,16 @@ CREDITS_IN_USE = Family(
 BATCH_ITEMS = Family(
     "budgetmem_batch_items", "histogram", "Texts of a batch to the encoder or tagger.", MODEL
 )
+PREFIX_GROUP_CALLS = Family(
+    "budgetmem_prefix_group_calls",
+    "histogram",
+    "Calls of a prefix group, which ends when none of them waits or is at work.",
+    MODEL,
+)
 PREFIX_LEADERS = Family(
     "budgetmem_prefix_leaders_total",
     "counter",
-    "Calls that led a prefix group; with siblings over leaders, a group has 1 + that many calls.",
+    "Calls that led a prefix group.",
     MODEL,
 )
 PREFIX_SIBLINGS = Family(
@@ -192,7 +198,7 @@ CATALOGUE: Mapping[str, tuple[Family, ...]] = {
     "Tier scheduler": (
         *(QUEUE_DEPTH, QUEUE_IN_FLIGHT, QUEUE_DELAY, QUEUE_SERVICE, QUEUE_ITEMS, QUEUE_REFUSALS),
         *(CREDITS, CREDITS_IN_USE, BATCH_ITEMS),
-        *(PREFIX_LEADERS, PREFIX_SIBLINGS, PREFIX_PROMOTIONS, PREFIX_TIMEOUTS),
+        *(PREFIX_GROUP_CALLS, PREFIX_LEADERS, PREFIX_SIBLINGS, PREFIX_PROMOTIONS, PREFIX_TIMEOUTS),
     ),
     "Server": (BUILD_INFO, READY, ROUTER_INFO, TRITON_RESTARTS, BREAKER_STATE),
 }

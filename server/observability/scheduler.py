@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from budgetmem.scheduling.batch_sizes import BatchSizes
 from budgetmem.scheduling.histograms import bucket_of
+from budgetmem.scheduling.sizes import Sizes
 from budgetmem.scheduling.tier_scheduler import SchedulerStats
 from server.observability import catalogue
 from server.observability.family import Buckets
@@ -60,9 +60,13 @@ class SchedulerCollector(Collector):
             yield family.gauged(((name,), of[key]) for name, of in models)
         for key, family in MODEL_COUNTERS.items():
             yield family.counted(((name,), of[key]) for name, of in models)
-        yield catalogue.BATCH_ITEMS.distributed(
-            ((model,), items(sizes), sizes.items) for model, sizes in stats.batches.items()
-        )
+        for family, by_model in (
+            (catalogue.BATCH_ITEMS, stats.batches),
+            (catalogue.PREFIX_GROUP_CALLS, stats.groups),
+        ):
+            yield family.distributed(
+                ((model,), items(sizes), sizes.items) for model, sizes in by_model.items()
+            )
 
 
 def seconds(histogram: NDArray[np.uint64]) -> Buckets:
@@ -72,7 +76,7 @@ def seconds(histogram: NDArray[np.uint64]) -> Buckets:
     return [*edges, ("+Inf", int(reached[-1]))]
 
 
-def items(sizes: BatchSizes) -> Buckets:
-    """Prometheus' buckets of batches by their items."""
+def items(sizes: Sizes) -> Buckets:
+    """Prometheus' buckets of batches, or groups, by their items."""
     *edges, last = np.cumsum(sizes.buckets).tolist()
     return [*((str(float(2**at)), count) for at, count in enumerate(edges)), ("+Inf", last)]

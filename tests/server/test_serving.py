@@ -107,7 +107,7 @@ class House:
         @asynccontextmanager
         async def open_scheduler(profile, tracer):
             try:
-                yield SimpleNamespace(stats=lambda: SchedulerStats({}, {}, {}))
+                yield SimpleNamespace(stats=lambda: SchedulerStats({}, {}, {}, {}))
             finally:
                 self.log.append("scheduler closed")
 

@@ -24,7 +24,7 @@ def registry() -> CollectorRegistry:
     """Of a whole server, with everything to collect from."""
     seen = Observability()
     seen.watch_state(StateCollector("tiny", lambda: True, dict))
-    seen.watch_scheduler(lambda: SchedulerStats({}, {}, {}))
+    seen.watch_scheduler(lambda: SchedulerStats({}, {}, {}, {}))
     return seen.registry
 
 

@@ -72,7 +72,7 @@ async def test_waits_batches_and_refusals_are_told():
     assert value(registry, "budgetmem_credits_in_use", model="pipeline") == 0
 
 
-async def test_prefix_groups_are_told_by_leaders_and_siblings():
+async def test_prefix_groups_are_told_by_leaders_and_siblings_and_by_size():
     registry = CollectorRegistry()
     async with open_scheduler(load_profile("tiny")) as scheduler:
         registry.register(SchedulerCollector(scheduler.stats))
@@ -86,6 +86,8 @@ async def test_prefix_groups_are_told_by_leaders_and_siblings():
     siblings = value(registry, "budgetmem_prefix_siblings_total", model="all")
     assert leaders + siblings == 3
     assert leaders >= 1
+    assert value(registry, "budgetmem_prefix_group_calls_sum", model="all") == 3
+    assert value(registry, "budgetmem_prefix_group_calls_count", model="all") == 1
 
 
 async def test_series_are_of_the_profiles_queues_and_no_more():
