@@ -22,6 +22,8 @@ export class Histories {
     on("add-form", "submit", () => this.#added());
     on("example", "click", () => this.#example());
     on("delete", "click", async () => {
+      // The one that is asked about: an ingest that ends meanwhile chooses another.
+      $("confirm").dataset.history = this.chosen;
       $("confirm-title").textContent = `Delete ${this.chosen}?`;
       $("confirm").showModal();
     });
@@ -121,7 +123,7 @@ export class Histories {
 
   async #delete() {
     this.$("confirm").close();
-    const name = this.chosen;
+    const name = this.$("confirm").dataset.history;
     const { turns } = await this.api().remove(name);
     this.forget();
     await this.load();

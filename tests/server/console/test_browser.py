@@ -243,6 +243,21 @@ def test_a_file_is_added_and_a_history_deleted_only_after_a_second_thought(page,
     expect(page.get_by_role("button", name="Add the example")).to_be_visible()
 
 
+def test_the_history_that_was_asked_about_is_deleted(page):
+    add_example(page)
+    page.get_by_text("Add a history", exact=True).click()
+    page.get_by_label("Name").fill("other")
+    page.get_by_label("Conversation").fill("Ana: Hi.")
+    with held(page, "**/*:ingest") as first:
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("button", name="Delete history").click()
+    first[0].continue_()
+    expect(page.locator("#chosen")).to_have_text("Turns of other")
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_role("status")).to_have_text("example is deleted: 83 turns")
+    expect(page.locator("#histories button")).to_have_text(["other 1 turns"])
+
+
 def test_what_is_wrong_with_a_conversation_is_said(page):
     page.get_by_text("Add a history", exact=True).click()
     page.get_by_label("Name").fill("x")
