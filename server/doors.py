@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
 from budgetmem.errors import ConfigError
@@ -16,9 +17,11 @@ from budgetmem.proto.budgetmem.v1 import admin_pb2, memory_pb2
 from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import add_MemoryServiceServicer_to_server
 from server.admin import AdminService
+from server.arrival import Arrival
 from server.engine import Engine, EngineSlot
 from server.errors import ErrorEdge
-from server.room import OPEN, CallLimits, Rooms
+from server.health import Health
+from server.room import CHECKS, WATCHES, CallLimits, Rooms
 from server.security.security import Security
 from server.service import MemoryService, ingest_room
 from server.turnstile import Turnstile
@@ -34,11 +37,14 @@ class Patience:
 
     After `silence_s` without a sign of life a connection is asked for one, and closed without an
     answer within `answer_s`; one that does not begin to speak gRPC within `greeting_s` is closed.
+    A call has `message_s` for its message, and `check_s` if it needs no credential.
     """
 
     silence_s: float = 30.0
     answer_s: float = 20.0
     greeting_s: float = 20.0
+    message_s: float = 60.0
+    check_s: float = 5.0
 
     @property
     def options(self) -> Sequence[tuple[str, int]]:
@@ -60,8 +66,9 @@ class Patience:
 class Doors:
     """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`.
 
-    `interceptors` come before all others, the first of them first; then errors are translated, then
-    `security` lets in whom it knows, and then there is room for so many `calls`.
+    After the wait for the message, of which `patience` tells, come the `interceptors`, the first of
+    them first; then errors are translated, then `security` lets in whom it knows, and then there is
+    room for so many `calls`.
     """
 
     def __init__(
@@ -74,11 +81,12 @@ class Doors:
     ) -> None:
         limits, calls = limits or Limits(), calls or CallLimits()
         self._security = security or Security()
+        patience = patience or Patience()
         self._slot = EngineSlot()
-        self._ready = False
-        self._health = health.aio.HealthServicer()
+        self._health = Health(HEALTH_NAMES)
         self._server = grpc.aio.server(
             interceptors=[
+                Arrival(patience.message_s, patience.check_s),
                 *interceptors,
                 ErrorEdge(),
                 *self._security.interceptors,
@@ -89,25 +97,25 @@ class Doors:
                 ("grpc.max_send_message_length", limits.message_bytes),
                 # Else a second server shares a taken port in silence, and the calls with it.
                 ("grpc.so_reuseport", 0),
-                *(patience or Patience()).options,
+                *patience.options,
             ],
             # A last resort, which gives no hint when to come back: the turnstile refuses before.
-            maximum_concurrent_rpcs=calls.calls.total + 2 * OPEN.total,
+            maximum_concurrent_rpcs=calls.calls.total + 2 * (CHECKS.total + WATCHES.total),
         )
         add_MemoryServiceServicer_to_server(
             MemoryService(self._slot, self._security.tenants, ingest_room(limits)), self._server
         )
         add_AdminServiceServicer_to_server(AdminService(self._slot), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        add_HealthServicer_to_server(self._health, self._server)
         if self._security.reflection:
             reflection.enable_server_reflection(
-                (SERVICE, ADMIN_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+                (SERVICE, ADMIN_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), self._server
             )
 
     @property
     def ready(self) -> bool:
         """Whether health says SERVING. May be asked from any thread."""
-        return self._ready
+        return self._health.ready
 
     async def open(self, host: str, port: int, local: Path | None = None) -> int:
         """Listens, on a free port if `port` is 0, and returns the port.
@@ -116,7 +124,6 @@ class Doors:
         other doors of this process, in a folder that is theirs alone. Raises ConfigError if the
         address cannot be had.
         """
-        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             taken = self._listen(f"{host}:{port}")
         except RuntimeError as exc:
@@ -129,20 +136,19 @@ class Doors:
     async def serve(self, engine: Engine) -> None:
         """From now on calls are answered by `engine`, and health says SERVING."""
         self._slot.fill(engine)
-        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+        self._health.tell(ready=True)
 
     async def pause(self) -> None:
         """Health says NOT_SERVING; calls are still let in, and fail if the models are away."""
-        await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.tell(ready=False)
 
     async def resume(self) -> None:
         """Health says SERVING again."""
-        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+        self._health.tell(ready=True)
 
     async def close(self, grace_s: float) -> None:
         """Refuses new calls and gives running ones `grace_s` seconds to end."""
-        self._ready = False
-        await self._health.enter_graceful_shutdown()
+        self._health.close()
         await self._server.stop(grace_s)
 
     def _listen(self, address: str) -> int:
@@ -158,8 +164,3 @@ class Doors:
                 f"cannot listen at {file}: such names are about 100 characters long at most; name "
                 "a folder for temporary files by TMPDIR that is short, and can be written to"
             ) from exc
-
-    async def _tell(self, status: int) -> None:
-        self._ready = status == health_pb2.HealthCheckResponse.SERVING
-        for name in HEALTH_NAMES:
-            await self._health.set(name, status)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from budgetmem.errors import Overloaded
@@ -26,6 +26,8 @@ STORE_METHODS = frozenset(
 )
 """Calls on histories."""
 
+CHECK = "/grpc.health.v1.Health/Check"
+
 
 @dataclass(frozen=True)
 class Share:
@@ -35,9 +37,13 @@ class Share:
     tenant: int
 
 
-OPEN = Share(512, 512)
-"""Of calls that need no credential, such as health checks, whoever makes them: they take no room
-from those of tenants, nor those from them."""
+CHECKS = Share(512, 512)
+"""Of checks of health, which need no credential, whoever makes them: they take no room from calls
+of tenants, nor those from them."""
+
+WATCHES = Share(64, 64)
+"""Of other calls that need no credential. They last as long as their callers like, and leave checks
+their room."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +95,20 @@ class Rooms:
     """The room of a door: for all calls, and within it for those on histories."""
 
     def __init__(self, limits: CallLimits) -> None:
-        self._open = Room(OPEN, "checks of its health")
-        self._calls = Room(limits.calls, "calls")
-        self._store = Room(limits.store, "calls on histories")
+        calls = Room(limits.calls, "calls")
+        store = Room(limits.store, "calls on histories")
+        self._calls = (calls,)
+        self._watches = (Room(WATCHES, "watches of its health"),)
+        self._rooms: Mapping[str, tuple[Room, ...]] = {
+            CHECK: (Room(CHECKS, "checks of its health"),),
+            **dict.fromkeys(STORE_METHODS, (calls, store)),
+        }
 
     @contextmanager
     def place(self, method: str, tenant: str) -> Iterator[None]:
         """Holds what a call of `/package.Service/Method` needs. Raises Overloaded."""
-        if is_open(method):
-            with self._open.place(""):
-                yield
-        elif method in STORE_METHODS:
-            with self._calls.place(tenant), self._store.place(tenant):
-                yield
-        else:
-            with self._calls.place(tenant):
-                yield
+        others = self._watches if is_open(method) else self._calls
+        with ExitStack() as places:
+            for room in self._rooms.get(method, others):
+                places.enter_context(room.place(tenant))
+            yield

@@ -182,6 +182,7 @@ async def _opened_front(
             local=local,
             announce=announce,
             admit=seen.admitting(security.admit),
+            ready=lambda: doors.ready,
         )
     )
     if options.port_file is not None:

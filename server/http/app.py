@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -46,15 +45,16 @@ def create_app(
     bounds: Bounds,
     access: Access,
     admit: Admit,
+    ready: Callable[[], bool],
     *,
     pages: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
     """The application in front of the gRPC server that `channel` leads to.
 
-    `admit` is `Security.admit` of that server.
+    `admit` is `Security.admit` of that server, and `ready` tells what its health says.
     """
     routes: list[BaseRoute] = [
-        Mounted(HEALTH, _health(channel)),
+        Mounted(HEALTH, _health(ready)),
         Mounted(OPENAPI, openapi),
         *pages,
         *(
@@ -87,12 +87,10 @@ async def openapi(_request: Request) -> Response:
     return Response(files("server.http").joinpath("openapi.json").read_bytes(), media_type=JSON)
 
 
-def _health(channel: grpc.aio.Channel) -> Callable[[Request], object]:
-    stub = health_pb2_grpc.HealthStub(channel)
-
+def _health(ready: Callable[[], bool]) -> Callable[[Request], object]:
+    # Not by a call: where gRPC has no place for one, the server is well all the same.
     async def health(_request: Request) -> Response:
-        found = await stub.Check(health_pb2.HealthCheckRequest())
-        name = health_pb2.HealthCheckResponse.ServingStatus.Name(found.status)
-        return JSONResponse({"status": name}, 200 if name == "SERVING" else 503)
+        name, status = ("SERVING", 200) if ready() else ("NOT_SERVING", 503)
+        return JSONResponse({"status": name}, status)
 
     return health

@@ -50,9 +50,10 @@ async def http_door(
     local: Path | None,
     announce: Callable[[str], None],
     admit: Callable[[str, Metadata], Awaitable[str]],
+    ready: Callable[[], bool],
 ) -> AsyncIterator[None]:
     """Answers over HTTP until the block ends, by the gRPC server that listens at `local`; to those
-    whom `admit` lets in.
+    whom `admit` lets in. `ready` tells what its health says.
 
     Without `local` it does nothing. Raises ConfigError for an address that cannot be had, for a
     certificate that cannot work, and where the libraries are missing.
@@ -78,7 +79,7 @@ async def http_door(
     pages = console_pages() if options.console else ()
     async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
         bounds = Bounds(limits, Rooms(calls))
-        app = create_app(channel, bounds, access, admit, pages=pages)
+        app = create_app(channel, bounds, access, admit, ready, pages=pages)
         async with listening(app, options.http_host, options.port, tls) as url:
             announce(f"http on {url}")
             yield

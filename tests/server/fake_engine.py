@@ -42,7 +42,7 @@ from budgetmem.types import (
     Turn,
     Usage,
 )
-from server.doors import Doors
+from server.doors import Doors, Patience
 from server.engine import Engine
 from server.observability.observing import Observability
 from server.room import CallLimits
@@ -260,6 +260,7 @@ def running(  # noqa: PLR0917  (most tests name one or two)
     seen: Observability | None = None,
     local: Path | None = None,
     calls: CallLimits | None = None,
+    patience: Patience | None = None,
 ) -> Iterator[Running]:
     """The doors on a free port, and at `local`, in a thread and loop of their own; watched by
     `seen`."""
@@ -269,7 +270,7 @@ def running(  # noqa: PLR0917  (most tests name one or two)
 
     async def start():
         info = replace(INFO, limits=limits or INFO.limits)
-        doors = Doors(limits, security, [seen.interceptor] if seen else (), calls)
+        doors = Doors(limits, security, [seen.interceptor] if seen else (), calls, patience)
         engine = Engine(FakeHistories(), FakePipeline(), info, FakeRouters(), lambda: SAMPLES)
         port = await doors.open("127.0.0.1", 0, local)
         if serve:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.errors import Overloaded
-from server.room import Room, Share
+from server.room import CHECK, WATCHES, CallLimits, Room, Rooms, Share
 
 
 def test_who_finds_no_place_is_told_to_come_back():
@@ -67,3 +67,14 @@ def test_no_more_than_may_be_is_inside(steps):
         else:
             assert not full
             inside.append((tenant, size, place))
+
+
+def test_who_watches_health_leaves_room_for_who_checks_it():
+    rooms = Rooms(CallLimits())
+    with ExitStack() as watching:
+        for _ in range(WATCHES.total):
+            watching.enter_context(rooms.place("/grpc.health.v1.Health/Watch", ""))
+        with pytest.raises(Overloaded, match="watches"):
+            watching.enter_context(rooms.place("/grpc.health.v1.Health/Watch", ""))
+        with rooms.place(CHECK, ""), rooms.place("/budgetmem.v1.MemoryService/Extract", "ana"):
+            pass

@@ -59,6 +59,7 @@ def open_house(
                 bounds or Bounds(limits or Limits()),
                 access or Access(),
                 admit if seen is None else seen.admitting(admit),
+                lambda: server.doors.ready,
                 pages=pages,
             )
             return await stack.enter_async_context(listening(app, "127.0.0.1", 0, tls, head_s))

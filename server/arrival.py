@@ -1,0 +1,77 @@
+"""The interceptor that waits for a call's message only so long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from budgetmem.errors import DeadlineExceeded, InvalidInput
+from server.errors import Context, Handler, Stream, Unary, abort
+from server.security.permissions import is_open
+
+
+class Arrival(grpc.aio.ServerInterceptor):
+    """Ends a call whose message does not come within `message_s` seconds, and one that needs no
+    credential within `check_s`: it has a place by then. To be the first of all.
+
+    gRPC itself waits until the caller leaves, also for a message that the caller has done without.
+    """
+
+    def __init__(self, message_s: float, check_s: float) -> None:
+        self._message_s = message_s
+        self._check_s = check_s
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming:
+            return handler
+        seconds = self._check_s if is_open(handler_call_details.method) else self._message_s
+        codec = (handler.request_deserializer, handler.response_serializer)
+        # Of a stream of messages gRPC leaves the reading to the handler.
+        if handler.response_streaming:
+            stream: Any = _read_stream(cast(Stream, handler.unary_stream), seconds)
+            return grpc.stream_stream_rpc_method_handler(stream, *codec)
+        unary: Any = _read(cast(Unary, handler.unary_unary), seconds)
+        return grpc.stream_unary_rpc_method_handler(unary, *codec)
+
+
+def _read(behaviour: Unary, seconds: float) -> Callable[[object, Context], Awaitable[Message]]:
+    async def read(_requests: object, context: Context) -> Message:
+        return await behaviour(await _message(context, seconds), context)
+
+    return read
+
+
+def _read_stream(
+    behaviour: Stream, seconds: float
+) -> Callable[[object, Context], AsyncGenerator[Message, None]]:
+    async def read(_requests: object, context: Context) -> AsyncGenerator[Message, None]:
+        async with aclosing(behaviour(await _message(context, seconds), context)) as responses:
+            async for response in responses:
+                yield response
+
+    return read
+
+
+async def _message(context: Context, seconds: float) -> Message:
+    # Not `wait_for`: before Python 3.12 a caller who leaves as the message comes is not noticed.
+    reading = asyncio.ensure_future(context.read())
+    try:
+        await asyncio.wait({reading}, timeout=seconds)
+        if not reading.done():
+            await abort(context, DeadlineExceeded(f"the message took longer than {seconds:g} s"))
+        message = reading.result()
+    finally:
+        reading.cancel()
+    if message is grpc.aio.EOF:
+        await abort(context, InvalidInput("request", "is missing"))
+    return cast(Message, message)

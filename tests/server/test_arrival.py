@@ -1,0 +1,82 @@
+"""Messages that do not come: their calls end, and their places are others'."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
+from server import room
+from server.doors import Patience
+from server.room import CHECK, CallLimits, Share
+from tests.server.fake_engine import running
+
+WAIT_S = 60
+SHORT_S = 0.3
+SERVICE = "/budgetmem.v1.MemoryService/"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(room, "CHECKS", Share(2, 2))
+    limits = CallLimits(calls=Share(2, 2))
+    short = Patience(message_s=SHORT_S, check_s=SHORT_S)
+    with running(calls=limits, patience=short) as started:
+        yield started
+
+
+@pytest.fixture
+def channel(server):
+    with grpc.insecure_channel(server.address) as opened:
+        grpc.channel_ready_future(opened).result(WAIT_S)
+        yield opened
+
+
+@contextmanager
+def withheld(channel, path, count):
+    """So many calls whose message does not come while the block lasts."""
+    over = threading.Event()
+
+    def message():
+        over.wait(WAIT_S)
+        yield from ()
+
+    try:
+        yield [channel.stream_unary(path).future(message()) for _ in range(count)]
+    finally:
+        over.set()
+
+
+@pytest.mark.parametrize("method", ["Ingest", "Extract", "ExtractStream", "ExportHistory"])
+def test_who_withholds_a_message_is_left(channel, method):
+    with withheld(channel, f"{SERVICE}{method}", 1) as [call]:
+        failure = call.exception(WAIT_S)
+    assert failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert failure.details() == "the message took longer than 0.3 s"
+
+
+def test_withheld_checks_keep_others_out_for_a_short_time_only(channel):
+    with withheld(channel, CHECK, 2) as calls:
+        codes = {call.exception(WAIT_S).code() for call in calls}
+        assert codes == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert HealthStub(channel).Check(HealthCheckRequest(), timeout=WAIT_S).status
+
+
+def test_a_call_without_a_message_is_told_so(channel):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.stream_unary(f"{SERVICE}Extract")(iter(()), timeout=WAIT_S)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == "request: is missing"
+
+
+def test_who_has_sent_the_message_waits_as_long_as_it_takes(server, channel):
+    server.pipeline.takes_s = 4 * SHORT_S
+    asked, stub = pb.ExtractRequest(history="trip", query="When?"), MemoryServiceStub(channel)
+    assert stub.Extract(asked, timeout=WAIT_S).memory.text
+    assert list(stub.ExtractStream(asked, timeout=WAIT_S))[-1].memory.text
