@@ -26,6 +26,7 @@ STORE_METHODS = frozenset(
 )
 """Calls on histories."""
 
+EXPORT = f"/{_SERVICE}/ExportHistory"
 CHECK = "/grpc.health.v1.Health/Check"
 
 
@@ -48,7 +49,8 @@ their room."""
 
 @dataclass(frozen=True)
 class CallLimits:
-    """How many calls there may be at a time, and among them calls on histories.
+    """How many calls there may be at a time, and among them calls on histories; as many exports
+    beside these.
 
     Each may hold a message in memory, of `budgetmem.info.Limits.message_bytes` at most. `calls`
     leave the scheduler's line, with 4096 places and 1024 of one tenant, the refusal of requests.
@@ -92,7 +94,11 @@ class Room:
 
 
 class Rooms:
-    """The room of a door: for all calls, and within it for those on histories."""
+    """The room of a door: for all calls, and within it for those on histories.
+
+    Exports have a room of their own: one whose caller does not read on keeps its place until the
+    caller leaves, for gRPC has no way to send it away.
+    """
 
     def __init__(self, limits: CallLimits) -> None:
         calls = Room(limits.calls, "calls")
@@ -102,6 +108,7 @@ class Rooms:
         self._rooms: Mapping[str, tuple[Room, ...]] = {
             CHECK: (Room(CHECKS, "checks of its health"),),
             **dict.fromkeys(STORE_METHODS, (calls, store)),
+            EXPORT: (calls, Room(limits.store, "exports")),
         }
 
     @contextmanager

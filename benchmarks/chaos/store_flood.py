@@ -26,8 +26,9 @@ from budgetmem.wire.requests import TENANT_KEY
 from budgetmem.wire.values import encode_turn
 
 TENANTS = 6
-CALLERS = 9
-"""Of each tenant that ingest, and as many that export."""
+INGESTING = 9
+EXPORTING = 12
+"""Callers of each tenant: together more exports than the server has room for."""
 
 FLOOD_S = 30.0
 PATIENCE_S = 20.0
@@ -92,11 +93,11 @@ async def run(served: Served) -> StoreFlood:
         flood = [
             _repeated(end, outcomes, call)
             for tenant in everyone
-            for outcomes, call in (
-                (ingests, partial(tenant.ingest, PATIENCE_S)),
-                (exports, partial(tenant.stall, end)),
+            for callers, outcomes, call in (
+                (INGESTING, ingests, partial(tenant.ingest, PATIENCE_S)),
+                (EXPORTING, exports, partial(tenant.stall, end)),
             )
-            for _ in range(CALLERS)
+            for _ in range(callers)
         ]
         # In a thread: what is sent keeps the event loop busy.
         measured = asyncio.to_thread(_most, served.pid, end)

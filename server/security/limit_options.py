@@ -49,7 +49,10 @@ class LimitOptions:
         int, typer.Option(metavar="CALLS", min=1, help="Of these, most of one tenant.")
     ] = CALLS.calls.tenant
     max_store_calls: Annotated[
-        int, typer.Option(metavar="CALLS", min=1, help="Most calls on histories at a time.")
+        int,
+        typer.Option(
+            metavar="CALLS", min=1, help="Most calls on histories at a time, and most exports."
+        ),
     ] = CALLS.store.total
     max_tenant_store_calls: Annotated[
         int, typer.Option(metavar="CALLS", min=1, help="Of these, most of one tenant.")

@@ -107,19 +107,30 @@ def test_there_is_only_so_much_room_for_all(server, channel):
     granted(listed, channel, "cyn")
 
 
-def test_a_reader_who_does_not_read_holds_its_place_until_it_leaves(server, channel):
+def test_a_reader_who_does_not_read_holds_a_place_of_exports_until_it_leaves(server, channel):
     large = [Turn(f"t{n}", "Ana", "x" * 1_000_000) for n in range(40)]
-    with Client(server.address, tenant="ana", timeout_s=WAIT_S) as client:
-        client.ingest("trip", large)
-    request = pb.ExportHistoryRequest(history="trip")
-    metadata = [("budgetmem-tenant", "ana")]
-    stalled = MemoryServiceStub(channel).ExportHistory(request, metadata=metadata)
-    next(stalled)
+    for tenant in ("ana", "ben"):
+        with Client(server.address, tenant=tenant, timeout_s=WAIT_S) as client:
+            client.ingest("trip", large)
+    stalled = [begun(channel, tenant) for tenant in ("ana", "ben")]
     for _ in range(3):
-        with pytest.raises(Overloaded):
-            listed(channel, "ana")
-    stalled.cancel()
-    granted(listed, channel, "ana")
+        with pytest.raises(Overloaded, match="2 exports in all"):
+            begun(channel, "cyn")
+        listed(channel, "ana")
+        listed(channel, "cyn")
+    for call in stalled:
+        call.cancel()
+    granted(begun, channel, "ana").cancel()
+
+
+def begun(channel, tenant):
+    """An export, of which no more is read than the first turn."""
+    request = pb.ExportHistoryRequest(history="trip")
+    metadata = [("budgetmem-tenant", tenant)]
+    with translated("the server"):
+        call = MemoryServiceStub(channel).ExportHistory(request, metadata=metadata)
+        next(call)
+    return call
 
 
 def test_an_export_that_is_read_gives_its_place_back(server, channel):
