@@ -181,7 +181,7 @@ async def _opened_front(
             options.call_limits,
             local=local,
             announce=announce,
-            admit=seen.admitting(security.admit),
+            watched=seen.admitting,
             ready=lambda: doors.ready,
         )
     )

@@ -17,7 +17,8 @@ from starlette.routing import Route as Mounted
 from starlette.types import ASGIApp
 
 from budgetmem.errors import BudgetMemError
-from server.http.endpoint import Admit, Bounds, Endpoint
+from server.http.endpoint import Bounds, Endpoint
+from server.http.entrance import Admit
 from server.http.faults import JSON, respond
 from server.http.middleware import Common, LocalNamesOnly
 from server.http.requests import FORWARDED, TIMEOUT_KEY
@@ -51,7 +52,7 @@ def create_app(
 ) -> ASGIApp:
     """The application in front of the gRPC server that `channel` leads to.
 
-    `admit` is `Security.admit` of that server, and `ready` tells what its health says.
+    `ready` tells what its health says.
     """
     routes: list[BaseRoute] = [
         Mounted(HEALTH, _health(ready)),

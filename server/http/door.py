@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -12,11 +12,11 @@ import grpc
 from budgetmem.errors import ConfigError
 from budgetmem.hosts import is_loopback
 from budgetmem.info import Limits
+from server.http.entrance import Admit, entrance
 from server.http.options import HttpOptions
 from server.room import CallLimits, Rooms
 from server.security.options import TlsFiles
 from server.security.security import Security
-from server.security.tenants import Metadata
 
 CHANNEL = (
     ("grpc.max_receive_message_length", -1),
@@ -49,11 +49,11 @@ async def http_door(
     *,
     local: Path | None,
     announce: Callable[[str], None],
-    admit: Callable[[str, Metadata], Awaitable[str]],
+    watched: Callable[[Admit], Admit],
     ready: Callable[[], bool],
 ) -> AsyncIterator[None]:
-    """Answers over HTTP until the block ends, by the gRPC server that listens at `local`; to those
-    whom `admit` lets in. `ready` tells what its health says.
+    """Answers over HTTP until the block ends, by the gRPC server that listens at `local`, whose
+    health says what `ready` tells. Who is let in or refused is `watched`.
 
     Without `local` it does nothing. Raises ConfigError for an address that cannot be had, for a
     certificate that cannot work, and where the libraries are missing.
@@ -78,8 +78,8 @@ async def http_door(
     access = Access(options.cors_origins, local_only)
     pages = console_pages() if options.console else ()
     async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
-        bounds = Bounds(limits, Rooms(calls))
-        app = create_app(channel, bounds, access, admit, ready, pages=pages)
+        admit = watched(entrance(security, Rooms(calls)))
+        app = create_app(channel, Bounds(limits), access, admit, ready, pages=pages)
         async with listening(app, options.http_host, options.port, tls) as url:
             announce(f"http on {url}")
             yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any
@@ -16,13 +16,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from budgetmem.info import Limits
+from server.http.entrance import Admit
 from server.http.faults import JSON, fault_of
 from server.http.framing import Framing, framing_of, to_json
 from server.http.middleware import request_id
 from server.http.requests import body_of, check_json, message_of, metadata_of, timeout_of
 from server.http.routes import Route
-from server.room import CallLimits, Rooms
-from server.security.tenants import Metadata
 
 HEARTBEAT_S = 15.0
 """Between signs of life of a stream that has nothing to tell: proxies give up silent ones."""
@@ -30,20 +29,16 @@ HEARTBEAT_S = 15.0
 Call = Any
 """A call of gRPC's channel; its stubs know no messages but by type variables."""
 
-Admit = Callable[[str, Metadata], Awaitable[str]]
-"""Asked with `/package.Service/Method` and the call's metadata; gives the tenant."""
-
 BODY_S = 60.0
 """For a whole body, however slowly it comes: 16 MiB in that time are 280 kB a second."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a request may take: messages within `limits`, a place in `rooms`, `body_s` seconds for
-    its body. A stream gives a sign of life every `heartbeat_s`."""
+    """What a request may take: messages within `limits`, `body_s` seconds for its body. A stream
+    gives a sign of life every `heartbeat_s`."""
 
     limits: Limits = field(default_factory=Limits)
-    rooms: Rooms = field(default_factory=lambda: Rooms(CallLimits()))
     body_s: float = BODY_S
     heartbeat_s: float = HEARTBEAT_S
 
@@ -51,9 +46,9 @@ class Bounds:
 class Endpoint:
     """An ASGI application that answers the requests of one route.
 
-    `admit` raises what a caller is to be refused with before the body is read, and so do `bounds`
-    where there is no room. Raises HTTPException, BudgetMemError and AioRpcError as long as nothing
-    was sent; after that a stream ends with an event that tells the error.
+    `admit` raises what a caller is to be refused with before the body is read. Raises
+    HTTPException, BudgetMemError and AioRpcError as long as nothing was sent; after that a stream
+    ends with an event that tells the error.
     """
 
     def __init__(
@@ -76,8 +71,7 @@ class Endpoint:
         framing = framing_of(request.headers.get("accept", "")) if self._streams else None
         metadata = metadata_of(request.headers, request_id(scope))
         timeout = timeout_of(request.headers)
-        tenant = await self._admit(self._route.grpc_path, metadata)
-        with self._bounds.rooms.place(self._route.grpc_path, tenant):
+        async with self._admit(self._route.grpc_path, metadata):
             try:
                 message = await self._message(request)
             except ClientDisconnect:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -30,8 +30,8 @@ from server.observability.state import StateCollector
 from server.observability.tracing import exporting
 from server.security.tenants import Metadata
 
-Admit = Callable[[str, Metadata], Awaitable[str]]
-"""Gives the tenant of a call of `/package.Service/Method`, or raises why it is refused."""
+Admit = Callable[[str, Metadata], AbstractAsyncContextManager[None]]
+"""Holds the place of a call of `/package.Service/Method`, or raises why it is refused."""
 
 
 class Observability:
@@ -66,14 +66,17 @@ class Observability:
         )
 
     def admitting(self, admit: Admit) -> Admit:
-        """The same `admit` of another door (`Security.admit`); who is refused there is counted."""
+        """The same `admit` of another door; who is refused there is counted."""
 
-        async def watched(method: str, metadata: Metadata) -> str:
-            try:
-                return await admit(method, metadata)
-            except BudgetMemError as exc:
-                self.interceptor.refused(method, metadata, status_of(exc))
-                raise
+        @asynccontextmanager
+        async def watched(method: str, metadata: Metadata) -> AsyncIterator[None]:
+            async with AsyncExitStack() as place:
+                try:
+                    await place.enter_async_context(admit(method, metadata))
+                except BudgetMemError as exc:
+                    self.interceptor.refused(method, metadata, status_of(exc))
+                    raise
+                yield
 
         return watched
 

@@ -14,7 +14,9 @@ import httpx
 from budgetmem.info import Limits
 from server.http.app import Access, create_app
 from server.http.endpoint import Bounds
+from server.http.entrance import entrance
 from server.http.listening import listening
+from server.room import CallLimits, Rooms
 from server.security.security import Security
 from tests.server.fake_engine import Running, running
 
@@ -36,6 +38,7 @@ def open_house(
     tls=None,
     security=None,
     bounds=None,
+    calls=None,
     head_s=10.0,
     serve=True,
     pages=(),
@@ -43,13 +46,14 @@ def open_house(
 ) -> Iterator[House]:
     """A server on any free port, watched by `seen`.
 
-    Its HTTP door has `bounds`, or else `limits`.
+    Its HTTP door has `bounds`, or else `limits`, and room for `calls`.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
         running(serve, security, limits, seen, Path(folder) / "grpc") as server,
     ):
-        stack, admit = AsyncExitStack(), (security or Security()).admit
+        stack = AsyncExitStack()
+        admit = entrance(security or Security(), Rooms(calls or CallLimits()))
 
         async def start():
             channel = grpc.aio.insecure_channel(f"unix:{folder}/grpc")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from server.http.endpoint import Bounds
-from server.room import CallLimits, Rooms, Share
+from server.room import CallLimits, Share
 from tests.server.half_open import seconds_until_closed
 from tests.server.http.house import open_house
 
@@ -22,8 +22,8 @@ HEAD = b"POST /v1/histories/h:extract HTTP/1.1\r\nhost: x\r\ncontent-type: appli
 
 @pytest.fixture(scope="module")
 def house():
-    bounds = Bounds(rooms=Rooms(CallLimits(calls=Share(4, 1))), body_s=SHORT_S)
-    with open_house(bounds=bounds, head_s=SHORT_S) as opened:
+    calls = CallLimits(calls=Share(4, 1))
+    with open_house(bounds=Bounds(body_s=SHORT_S), calls=calls, head_s=SHORT_S) as opened:
         yield opened
 
 
@@ -80,8 +80,7 @@ def test_a_long_answer_is_not_cut_off_by_the_time_for_a_head(house):
 
 async def test_bodies_need_a_place_before_they_are_read(house):
     """So nobody's bodies fill the memory: each tenant has its places, and others have theirs."""
-    bounds = Bounds(rooms=Rooms(CallLimits(calls=Share(4, 1))))
-    with open_house(bounds=bounds) as patient:
+    with open_house(calls=CallLimits(calls=Share(4, 1))) as patient:
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(patient))
         writer.write(HEAD + b'content-length: 100\r\n\r\n{"query"')
         async with httpx.AsyncClient(base_url=patient.url, timeout=60, trust_env=False) as client:

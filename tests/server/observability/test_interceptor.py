@@ -13,13 +13,15 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from budgetmem.errors import NotFound
+from budgetmem.errors import NotFound, Overloaded
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
+from server.http.entrance import entrance
 from server.logs import CallNames
 from server.observability.calls import REQUEST_ID_KEY, current_call
 from server.observability.observing import Observability
-from server.security.security import guarded
+from server.room import CallLimits, Rooms, Share
+from server.security.security import Security, guarded
 from tests.server.fake_engine import running
 from tests.server.http.house import open_house
 from tests.server.observability.samples import exposed, value
@@ -227,6 +229,20 @@ def test_what_the_http_door_refuses_is_counted_too(seen, lines):
         assert house.http.get("/v1/info", headers=granted).status_code == 200
         assert lines.wait(2)[0]["request_id"] == "mine-4"
     assert codes(seen) == {("GetInfo", "UNAUTHENTICATED"): 1, ("GetInfo", "OK"): 1}
+
+
+async def test_requests_that_find_no_place_at_the_http_door_are_counted_too(seen, lines):
+    admit = seen.admitting(entrance(Security(), Rooms(CallLimits(calls=Share(1, 1)))))
+    asked = ("/budgetmem.v1.MemoryService/Extract", [(REQUEST_ID_KEY, "mine-5")])
+    async with admit(*asked):
+        with pytest.raises(Overloaded):
+            async with admit(*asked):
+                pass
+    assert lines.wait(1)[0]["request_id"] == "mine-5"
+    with pytest.raises(NotFound):
+        async with admit(*asked):
+            raise NotFound("the call's own failure, which gRPC counts")
+    assert codes(seen) == {("Extract", "RESOURCE_EXHAUSTED"): 1}
 
 
 def test_the_callers_request_id_comes_back_and_stands_in_the_log(stub, lines):
