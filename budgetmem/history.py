@@ -288,16 +288,23 @@ class Histories:
     ) -> DeletionProof:
         """Removes all histories of a tenant, also those that are made meanwhile.
 
-        `on_deleted` is told of each: what was removed before something is raised.
+        `on_deleted` is told of each: what was removed before something is raised. Raises Conflict
+        if there are new ones again and again.
         """
         proof = DeletionProof(0, 0, 0, 0)
-        while names := await self.list(tenant):
+        for _ in range(_ATTEMPTS):
+            names = await self.list(tenant)
+            if not names:
+                return proof
             for name in names:
                 with suppress(NotFound):  # somebody else deleted it
                     one = await self.delete(tenant, name)
                     on_deleted(one)
                     proof += one
-        return proof
+        raise Conflict(
+            f"{proof.histories} histories were deleted, and the tenant went on making others: end "
+            "what ingests, and send the same again"
+        )
 
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         """Removes the history and everything made from it. Raises NotFound, and Conflict if

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from budgetmem.backbone import HashEncoder
 from budgetmem.config import ChunkingProfile, RetrievalProfile
-from budgetmem.errors import InvalidInput, NotFound
+from budgetmem.errors import Conflict, InvalidInput, NotFound
 from budgetmem.history import Histories
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
@@ -125,6 +125,22 @@ async def test_all_histories_of_a_tenant_go_and_nobody_elses(store):
     assert await kept.list("t") == []
     assert (await kept.info("other", "h")).turns == 5
     assert (await kept.delete_tenant("t")).histories == 0
+
+
+async def test_a_tenant_that_goes_on_ingesting_is_told_so(store, monkeypatch):
+    kept, parts = histories(store), []
+    delete = kept.delete
+
+    async def made_again(tenant, history):
+        proof = await delete(tenant, history)
+        await kept.ingest(tenant, history, TALK[:1])
+        return proof
+
+    monkeypatch.setattr(kept, "delete", made_again)
+    await kept.ingest("t", "h", TALK)
+    with pytest.raises(Conflict, match=r"end what ingests, and send the same again"):
+        await kept.delete_tenant("t", parts.append)
+    assert sum(part.turns for part in parts) == len(TALK) + len(parts) - 1
 
 
 @settings(

@@ -92,7 +92,7 @@ class MemoryServiceStub:
     """
     DeleteTenant: _grpc.UnaryUnaryMultiCallable[_memory_pb2.DeleteTenantRequest, _memory_pb2.DeleteTenantResponse]
     """Deletes all histories of the tenant and all that was derived from them, also those that are made
-    while it runs, and proves it.
+    while it runs, and proves it. ABORTED: other calls kept making new ones; end those, and repeat it.
     """
     GetInfo: _grpc.UnaryUnaryMultiCallable[_memory_pb2.GetInfoRequest, _memory_pb2.GetInfoResponse]
     """What this server runs: models, tiers, prices, strategies, router, limits."""
@@ -139,7 +139,7 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     """
     DeleteTenant: _aio.UnaryUnaryMultiCallable[_memory_pb2.DeleteTenantRequest, _memory_pb2.DeleteTenantResponse]  # type: ignore[assignment]
     """Deletes all histories of the tenant and all that was derived from them, also those that are made
-    while it runs, and proves it.
+    while it runs, and proves it. ABORTED: other calls kept making new ones; end those, and repeat it.
     """
     GetInfo: _aio.UnaryUnaryMultiCallable[_memory_pb2.GetInfoRequest, _memory_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What this server runs: models, tiers, prices, strategies, router, limits."""
@@ -237,7 +237,7 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.DeleteTenantResponse, _abc.Awaitable[_memory_pb2.DeleteTenantResponse]]:
         """Deletes all histories of the tenant and all that was derived from them, also those that are made
-        while it runs, and proves it.
+        while it runs, and proves it. ABORTED: other calls kept making new ones; end those, and repeat it.
         """
 
     @_abc_1.abstractmethod
