@@ -25,6 +25,9 @@ PATH = "/chat/completions"
 DONE = "[DONE]"
 """The event that ends a stream."""
 
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Failures before anything was sent, which nobody bills."""
+
 LONGEST_ERROR = 64 * 1024
 """Bytes that are read of a reply that is none."""
 
@@ -121,12 +124,14 @@ class EndpointBackbone:
         except httpx.TimeoutException as exc:
             raise BackboneUnavailable(
                 f"{self._server} was silent for too long ({type(exc).__name__}): check that it "
-                "runs, or raise the profile's silence_s"
+                "runs, or raise the profile's silence_s",
+                reached=not isinstance(exc, UNSENT),
             ) from exc
         except httpx.TransportError as exc:
             raise BackboneUnavailable(
                 f"{self._server} cannot be reached or went away ({type(exc).__name__}: {exc}): "
-                "check that it runs there"
+                "check that it runs there",
+                reached=not isinstance(exc, UNSENT),
             ) from exc
         except httpx.HTTPError as exc:
             raise BackboneError(

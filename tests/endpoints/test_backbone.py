@@ -148,14 +148,21 @@ async def test_a_reply_that_is_not_streamed_is_an_error():
 
 
 @pytest.mark.parametrize(
-    "failure", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), httpx.ReadError("gone")]
+    ("failure", "reached"),
+    [
+        (httpx.ConnectError("refused"), False),
+        (httpx.ConnectTimeout("slow"), False),
+        (httpx.ReadTimeout("slow"), True),
+        (httpx.ReadError("gone"), True),
+    ],
 )
-async def test_a_server_that_is_away_is_worth_a_retry(failure):
+async def test_a_server_that_is_away_is_worth_a_retry(failure, reached):
     def fail(request):
         raise failure
 
-    with pytest.raises(BackboneUnavailable, match=type(failure).__name__):
+    with pytest.raises(BackboneUnavailable, match=type(failure).__name__) as caught:
         await backbone(fail).generate(REQUEST)
+    assert caught.value.reached is reached
 
 
 async def test_the_key_is_sent_and_told_to_nobody(caplog):
