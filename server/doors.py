@@ -23,8 +23,9 @@ from server.errors import ErrorEdge
 from server.health import Health
 from server.room import CHECKS, WATCHES, CallLimits, Rooms
 from server.security.security import Security
-from server.service import MemoryService, ingest_room
+from server.service import MemoryService
 from server.turnstile import Turnstile
+from server.weighing import Weighing
 
 SERVICE = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
 ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
@@ -67,8 +68,8 @@ class Doors:
     """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`.
 
     After the wait for the message, of which `patience` tells, come the `interceptors`, the first of
-    them first; then errors are translated, then `security` lets in whom it knows, and then there is
-    room for so many `calls`.
+    them first; then errors are translated, then `security` lets in whom it knows, then there is
+    room for so many `calls`, and last for so many bytes of turns.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Doors:
                 ErrorEdge(),
                 *self._security.interceptors,
                 Turnstile(Rooms(calls), self._security.tenants),
+                Weighing(self._security.tenants, limits),
             ],
             options=[
                 ("grpc.max_receive_message_length", limits.message_bytes),
@@ -103,7 +105,7 @@ class Doors:
             maximum_concurrent_rpcs=calls.calls.total + 2 * (CHECKS.total + WATCHES.total),
         )
         add_MemoryServiceServicer_to_server(
-            MemoryService(self._slot, self._security.tenants, ingest_room(limits)), self._server
+            MemoryService(self._slot, self._security.tenants), self._server
         )
         add_AdminServiceServicer_to_server(AdminService(self._slot), self._server)
         add_HealthServicer_to_server(self._health, self._server)

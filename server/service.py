@@ -29,7 +29,6 @@ from budgetmem.wire.requests import (
 from budgetmem.wire.results import encode_answer, encode_memory
 from budgetmem.wire.values import encode_turn
 from server.engine import Engine, EngineSlot, overview
-from server.room import Room, Share
 from server.security.tenants import Tenants
 from server.streaming import observed
 
@@ -42,34 +41,22 @@ REPLY_RESERVE_S = 0.05
 INLINE_TURNS = 256
 """So many are decoded in the event loop, more in a worker: 10,000 take a tenth of a second."""
 
-TURN_BYTES = 4096
-"""What a turn takes while it is ingested, beside its text: objects, its vector."""
-
-
-def ingest_room(limits: Limits) -> Room:
-    """For the bytes of messages whose turns are ingested: of eight of the largest in all, of two
-    of one tenant's."""
-    share = Share(8 * limits.message_bytes, 2 * limits.message_bytes)
-    return Room(share, "bytes of turns to ingest")
-
 
 class MemoryService(MemoryServiceServicer):
     """The gRPC service. Until the slot has an engine, every call is ServerUnavailable.
 
-    `tenants` tells whose histories a call means; `room` is that of all ingests' bytes. `clock`
-    returns seconds, and must be that of the pipeline.
+    `tenants` tells whose histories a call means. `clock` returns seconds, and must be that of the
+    pipeline.
     """
 
     def __init__(
         self,
         slot: EngineSlot,
         tenants: Tenants,
-        room: Room | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slot = slot
         self._tenants = tenants
-        self._room = room or ingest_room(Limits())
         self._clock = clock
 
     @property
@@ -81,9 +68,8 @@ class MemoryService(MemoryServiceServicer):
         limits = engine.described.limits
         history = decode_name(request.history, "history", limits)
         tenant = self._tenant(context)
-        with self._room.place(tenant, _size(request)):
-            turns = await _decoded(request.turns, limits)
-            report = await engine.histories.ingest(tenant, history, turns)
+        turns = await _decoded(request.turns, limits)
+        report = await engine.histories.ingest(tenant, history, turns)
         return encode_ingest_report(report)
 
     async def Extract(self, request: pb.ExtractRequest, context: Context) -> pb.ExtractResponse:
@@ -165,10 +151,6 @@ class MemoryService(MemoryServiceServicer):
     def _tenant(self, context: Context) -> str:
         tenant = self._tenants.of(context.invocation_metadata() or ())
         return decode_name(tenant, TENANT_KEY, self._engine.described.limits)
-
-
-def _size(request: pb.IngestRequest) -> int:
-    return request.ByteSize() + TURN_BYTES * len(request.turns)
 
 
 async def _decoded(messages: Sequence[pb.Turn], limits: Limits) -> tuple[Turn, ...]:

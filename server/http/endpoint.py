@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from operator import methodcaller
 from typing import Any
 
 import grpc
@@ -60,11 +59,7 @@ class Endpoint:
         self._streams: bool = route.method.server_streaming
         response: Any = GetMessageClass(route.method.output_type)
         rpc: Any = channel.unary_stream if self._streams else channel.unary_unary
-        self._rpc = rpc(
-            route.grpc_path,
-            request_serializer=methodcaller("SerializeToString"),
-            response_deserializer=response.FromString,
-        )
+        self._rpc = rpc(route.grpc_path, response_deserializer=response.FromString)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -87,13 +82,15 @@ class Endpoint:
             finally:
                 call.cancel()
 
-    async def _message(self, request: Request) -> Message:
+    async def _message(self, request: Request) -> bytes:
         body = b""
         if self._route.body is not None:
             check_json(request.headers)
             body = await body_of(request, self._bounds.limits.message_bytes, self._bounds.body_s)
         most = self._bounds.limits.message_turns
-        return await message_of(self._route, request.path_params, body, most)
+        message = await message_of(self._route, request.path_params, body, most)
+        # Not kept as objects while the call works: they can take many times as much.
+        return message.SerializeToString()
 
     async def _stream(self, call: Call, framing: Framing, send: Send) -> None:
         message = await call.read()

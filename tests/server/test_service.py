@@ -1,44 +1,29 @@
-"""What the service does with large messages: few at a time, and not in the event loop; and with
-those who stop listening."""
+"""What the service does with large messages: not in the event loop; and with those who stop
+listening."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from budgetmem.errors import InvalidInput, Overloaded
+from budgetmem.errors import InvalidInput
 from budgetmem.info import Limits
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from server import service
 from server.engine import Engine, EngineSlot
-from server.room import Room, Share
 from server.security.tenants import NamedTenants
-from server.service import INLINE_TURNS, TURN_BYTES, MemoryService, ingest_room
+from server.service import INLINE_TURNS, MemoryService
 from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters
 
 
-@dataclass
-class SlowHistories(FakeHistories):
-    """Holds every ingest until told to go on."""
-
-    go: asyncio.Event = field(default_factory=asyncio.Event)
-    inside: int = 0
-
-    async def ingest(self, tenant, history, turns):
-        self.inside += 1
-        await self.go.wait()
-        return await super().ingest(tenant, history, turns)
-
-
-def served(histories, room=None, limits=INFO.limits, pipeline=None):
+def served(histories, limits=INFO.limits, pipeline=None):
     slot = EngineSlot()
     info = replace(INFO, limits=limits)
     slot.fill(Engine(histories, pipeline or FakePipeline(), info, FakeRouters()))
-    return MemoryService(slot, NamedTenants(), room)
+    return MemoryService(slot, NamedTenants())
 
 
 def of(tenant):
@@ -50,42 +35,6 @@ def of(tenant):
 def message(count, text="x"):
     turns = [pb.Turn(id=f"{n}", speaker="Ana", text=text) for n in range(count)]
     return pb.IngestRequest(history="trip", turns=turns)
-
-
-async def test_only_so_many_bytes_are_ingested_at_a_time():
-    slow, large = SlowHistories(), message(2, "x" * 10_000)
-    size = large.ByteSize() + 2 * TURN_BYTES
-    door = served(slow, Room(Share(3 * size, 2 * size), "bytes of turns"))
-    running = [
-        asyncio.ensure_future(door.Ingest(large, of(tenant))) for tenant in ("ana", "ana", "ben")
-    ]
-    while slow.inside < 3:
-        await asyncio.sleep(0)
-    for tenant in ("ana", "cyn"):
-        with pytest.raises(Overloaded, match="bytes of turns"):
-            await door.Ingest(large, of(tenant))
-    slow.go.set()
-    assert [report.added for report in await asyncio.gather(*running)] == [2, 0, 2]
-    assert (await door.Ingest(large, of("cyn"))).added == 2
-
-
-async def test_small_turns_count_for_what_they_take_in_memory():
-    slow = SlowHistories()
-    door = served(slow, Room(Share(100 * TURN_BYTES, 100 * TURN_BYTES), "bytes of turns"))
-    running = asyncio.ensure_future(door.Ingest(message(60), of("ana")))
-    while not slow.inside:
-        await asyncio.sleep(0)
-    with pytest.raises(Overloaded):
-        await door.Ingest(message(60), of("ben"))
-    slow.go.set()
-    await running
-
-
-def test_the_largest_message_always_fits_twice():
-    limits = Limits()
-    room = ingest_room(limits)
-    with room.place("ana", limits.message_bytes), room.place("ana", limits.message_bytes):
-        pass
 
 
 @pytest.mark.parametrize(
