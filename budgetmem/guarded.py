@@ -27,6 +27,7 @@ from budgetmem.backbone import (
 from budgetmem.breakers import Breaker, Breakers
 from budgetmem.config import ENCODER, TAGGER
 from budgetmem.errors import BackboneUnavailable
+from budgetmem.timeouts import within
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Outage:
         if self._over.is_set():
             return
         try:
-            await asyncio.wait_for(self._over.wait(), self._patience_s)
+            await within(self._patience_s, self._over.wait())
         except asyncio.TimeoutError as exc:
             raise BackboneUnavailable(
                 f"the models were away for {self._patience_s:g} s: they are being started anew",

@@ -41,6 +41,7 @@ from budgetmem.store.base import (
     not_found,
 )
 from budgetmem.store.paging import page_of
+from budgetmem.timeouts import within
 from budgetmem.types import Chunk, Turn
 
 P = ParamSpec("P")
@@ -316,7 +317,7 @@ class Histories:
         if left_s <= 0:
             raise DeadlineExceeded("no time is left to embed the query")
         embedding = self._encoder_of(caller).embed([query])
-        rows = await asyncio.wait_for(embedding, None if math.isinf(left_s) else left_s)
+        rows = await within(None if math.isinf(left_s) else left_s, embedding)
         return cast(Vectors, rows[0])
 
     async def _aside(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

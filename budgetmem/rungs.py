@@ -31,6 +31,7 @@ from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
 from budgetmem.reasons import COST, DEADLINE, REPLY, TIME, UNAVAILABLE
 from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
+from budgetmem.timeouts import within
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
 
 T = TypeVar("T")
@@ -333,7 +334,7 @@ async def _in_time(work: Callable[[], Awaitable[T]], ledger: Ledger) -> T:
     left_s = ledger.seconds_until(ledger.deadline)
     if left_s is not None and left_s <= 0:
         raise DeadlineExceeded(_passed(ledger, "before a call"))
-    return await asyncio.wait_for(work(), left_s)
+    return await within(left_s, work())
 
 
 def _passed(ledger: Ledger, when: str) -> str:

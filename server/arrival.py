@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.message import Message
 
 from budgetmem.errors import DeadlineExceeded, InvalidInput
+from budgetmem.timeouts import within
 from server.errors import Context, Handler, Stream, Unary, abort
 from server.security.permissions import is_open
 
@@ -63,15 +64,10 @@ def _read_stream(
 
 
 async def _message(context: Context, seconds: float) -> Message:
-    # Not `wait_for`: before Python 3.12 a caller who leaves as the message comes is not noticed.
-    reading = asyncio.ensure_future(context.read())
     try:
-        await asyncio.wait({reading}, timeout=seconds)
-        if not reading.done():
-            await abort(context, DeadlineExceeded(f"the message took longer than {seconds:g} s"))
-        message = reading.result()
-    finally:
-        reading.cancel()
+        message = await within(seconds, context.read())
+    except asyncio.TimeoutError:
+        await abort(context, DeadlineExceeded(f"the message took longer than {seconds:g} s"))
     if message is grpc.aio.EOF:
         await abort(context, InvalidInput("request", "is missing"))
     return cast(Message, message)

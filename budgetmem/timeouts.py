@@ -1,0 +1,27 @@
+"""Waiting for so long and no longer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def within(seconds: float | None, work: Awaitable[T]) -> T:
+    """What `work` returns; it has ended when this does. None waits for as long as it takes.
+
+    Raises asyncio.TimeoutError if it took longer. It is `asyncio.wait_for`, which before Python
+    3.12 does not notice that its caller is cancelled if that is as the work ends: who has left
+    would be worked for on and on.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        late = task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    if late and task.cancelled():
+        raise asyncio.TimeoutError
+    return task.result()
