@@ -6,19 +6,16 @@ are new, and tries again when a concurrent writer was first.
 
 from __future__ import annotations
 
-import asyncio
 import math
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import partial
-from typing import ParamSpec, TypeVar, cast
+from typing import cast
 
 from budgetmem import validation
+from budgetmem.aside import ATTEMPTS, Aside, retried
 from budgetmem.backbone import Caller, Encoder, Vectors
 from budgetmem.chunking import BoundedTokens, by_session
 from budgetmem.config import RetrievalProfile
@@ -30,7 +27,6 @@ from budgetmem.retrieval import RANKINGS
 from budgetmem.search import Search, Sought
 from budgetmem.stages import INGEST, RETRIEVE
 from budgetmem.store.base import (
-    Busy,
     DeletionProof,
     HistoryInfo,
     SessionState,
@@ -43,14 +39,6 @@ from budgetmem.store.base import (
 from budgetmem.store.paging import page_of
 from budgetmem.timeouts import within
 from budgetmem.types import Chunk, Turn
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-_ATTEMPTS = 20
-
-_PATIENCE_S = 30.0
-"""For somebody else who holds a history."""
 
 _REINDEX = (
     "make it anew by `budgetmem store reindex` beside the store, or delete it and ingest it again"
@@ -109,7 +97,7 @@ class Histories:
         self._encoder_of = encoder_of or (lambda caller: encoder)
         self._profile = retrieval
         self._most = most
-        self._threads = threads
+        self._aside = Aside(threads, clock)
         self._clock = clock
         self._tokens = BoundedTokens(encoder.tokens)
         self._search = Search(store, self._tokens, retrieval.rrf_constant)
@@ -145,7 +133,7 @@ class Histories:
                 for state in [snapshot.sessions.get(name, SessionState())]
             ]
             changes = await planner.changes(plans)
-            await self._in_turn(
+            await self._aside.in_turn(
                 self._store.write,
                 tenant,
                 history,
@@ -157,7 +145,7 @@ class Histories:
             chunks = sum(len(change.added) for change in changes)
             return IngestReport(len(new), len(turns) - len(new), chunks, planner.tokens_read)
 
-        return await _retried(attempt)
+        return await retried(attempt)
 
     async def reindex(
         self, tenant: str, history: str, progress: Progress | None = None
@@ -174,7 +162,7 @@ class Histories:
                 Plan(name, state, (), frozenset()) for name, state in snapshot.sessions.items()
             ]
             changes = await planner.changes(plans)
-            await self._in_turn(
+            await self._aside.in_turn(
                 self._store.write,
                 tenant,
                 history,
@@ -186,7 +174,7 @@ class Histories:
             chunks = sum(len(change.added) for change in changes)
             return IngestReport(0, len(turns), chunks, planner.tokens_read)
 
-        return await _retried(attempt)
+        return await retried(attempt)
 
     async def is_current(self, tenant: str, history: str) -> bool:
         """Whether a history was made with this encoder and these chunking settings. Raises
@@ -275,14 +263,14 @@ class Histories:
                 ]
             )
             if changes:
-                await self._in_turn(
+                await self._aside.in_turn(
                     self._store.write, tenant, history, snapshot.epoch, self._settings, changes
                 )
             units = sum(len(change.removed) for change in changes)
-            remaining = await self._in_turn(self._store.traces, tenant, history, wanted)
+            remaining = await self._aside.in_turn(self._store.traces, tenant, history, wanted)
             return DeletionProof(len(there), units, units, remaining)
 
-        return await _retried(attempt)
+        return await retried(attempt)
 
     async def delete_tenant(
         self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
@@ -293,7 +281,7 @@ class Histories:
         if there are new ones again and again.
         """
         proof = DeletionProof(0, 0, 0, 0)
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             names = await self.list(tenant)
             if not names:
                 return proof
@@ -310,7 +298,7 @@ class Histories:
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         """Removes the history and everything made from it. Raises NotFound, and Conflict if
         somebody else holds it for long."""
-        return await self._in_turn(self._store.delete, tenant, history)
+        return await self._aside.in_turn(self._store.delete, tenant, history)
 
     async def _embedded(self, query: str, caller: Caller) -> Vectors:
         left_s = caller.deadline - self._clock()
@@ -319,25 +307,6 @@ class Histories:
         embedding = self._encoder_of(caller).embed([query])
         rows = await within(None if math.isinf(left_s) else left_s, embedding)
         return cast(Vectors, rows[0])
-
-    async def _aside(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `asyncio.to_thread`, on the threads that are for it."""
-        run = partial(copy_context().run, call, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
-
-    async def _in_turn(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `_aside`, again and again while somebody else holds the history: in between the thread
-        is free for other calls."""
-        give_up = self._clock() + _PATIENCE_S
-        number = 1
-        while True:
-            try:
-                return await self._aside(call, *args, **kwargs)
-            except Busy as exc:
-                if self._clock() >= give_up:
-                    raise Conflict(str(exc)) from exc
-            await _pause(number)
-            number += 1
 
     @property
     def _settings(self) -> Settings:
@@ -392,18 +361,3 @@ def _not_known(distinct: Sequence[Turn], snapshot: Snapshot, turns: Sequence[Tur
                 f"{turn.id!r} is taken by a turn with different content",
             )
     return new
-
-
-async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Plans and writes again while another writer is first, up to a limit."""
-    for number in range(1, _ATTEMPTS):
-        try:
-            return await attempt()
-        except Conflict:
-            await _pause(number)
-    return await attempt()
-
-
-async def _pause(number: int) -> None:
-    # Writers that met once would meet again if they waited equally long.
-    await asyncio.sleep(random.uniform(0, 0.01 * min(number, 50)))
