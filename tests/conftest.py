@@ -1,4 +1,5 @@
-"""Both stores, for every test that asks for one: SQLite in a folder, and a real PostgreSQL."""
+"""Both stores, for every test that asks for one: SQLite in a folder, and a real PostgreSQL. How
+property tests draw their examples."""
 
 from __future__ import annotations
 
@@ -10,11 +11,20 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from budgetmem.store.base import Store
 from budgetmem.store.opening import opened
 
 _schemas = count()
+
+# The same examples in every run, however busy the machine is; `--hypothesis-profile explore` looks
+# for new ones.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

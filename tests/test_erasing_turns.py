@@ -144,7 +144,6 @@ async def test_a_tenant_that_goes_on_ingesting_is_told_so(store, monkeypatch):
 
 
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

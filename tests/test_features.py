@@ -74,7 +74,7 @@ def states(draw) -> State:
     return State(Workspace(draw(TEXTS), chunks, kept, findings), steps, query, vectors)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(states())
 def test_features_are_finite_for_every_state_and_have_the_same_names(state):
     values = all_features(state)

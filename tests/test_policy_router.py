@@ -179,7 +179,10 @@ async def test_without_a_cost_weight_the_least_counts(tmp_path, executor):
         await router.choose([decision(cost_weight=0.0)])
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(
     st.lists(
         st.tuples(

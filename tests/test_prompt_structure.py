@@ -74,7 +74,6 @@ MARKUP = (
 HOSTILE = st.lists(st.sampled_from(MARKUP), max_size=12).map("".join) | st.text(max_size=60)
 TIMES = st.none() | st.just(datetime(2023, 5, 8))
 PROFILE = ChunkingProfile(neighbours=1, max_tokens=64)
-LONG = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def ingested(turns):
@@ -145,14 +144,12 @@ def words(prompt):
 
 
 @given(workspaces(), HOSTILE)
-@LONG
 def test_the_frame_of_a_prompt_is_the_same_whatever_is_said(work, memory):
     for told, plain in zip(prompts(work, memory), prompts(harmless(work), "x"), strict=True):
         assert frame(told) == frame(plain)
 
 
 @given(workspaces(), HOSTILE)
-@LONG
 def test_nobodys_words_hold_a_tag_or_a_control_token(work, memory):
     for prompt in prompts(work, memory):
         for said in words(prompt):
@@ -161,7 +158,6 @@ def test_nobodys_words_hold_a_tag_or_a_control_token(work, memory):
 
 
 @given(workspaces(), HOSTILE)
-@LONG
 def test_a_templated_prompt_holds_the_templates_tokens_and_no_more(work, memory):
     for prompt in prompts(work, memory):
         for template in TEMPLATES:
@@ -171,7 +167,6 @@ def test_a_templated_prompt_holds_the_templates_tokens_and_no_more(work, memory)
 
 
 @given(workspaces())
-@LONG
 def test_a_turn_is_one_line_of_a_memory(work):
     """So that no turn can pose as the turn of somebody else."""
     for chunk in work.retrieved:
@@ -180,7 +175,7 @@ def test_a_turn_is_one_line_of_a_memory(work):
 
 @pytest.mark.parametrize("asset", ["smollm2-135m", "qwen2.5-coder-0.5b"])
 @given(work=workspaces(), memory=HOSTILE)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_real_tokenizers_read_no_special_token_in_what_is_said(asset, work, memory):
     tokenizer, special = tokenizer_of(asset)
     template = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -54,7 +54,6 @@ def test_a_missing_file_is_named(tmp_path):
         FileTokens(tmp_path / "absent.json")
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_bytes_are_an_upper_bound_of_byte_level_bpe(text):
     exact = len(byte_level_tokenizer().encode(text).ids)

@@ -17,8 +17,9 @@ from budgetmem.errors import ConfigError
 from budgetmem.tokens import ByteCounter, FileTokens, hub_tokens
 
 CONNECT_S = 10.0
-IDLE_S = 30.0
-"""How long an idle connection is kept: making one anew takes several round trips with TLS."""
+IDLE_S = 4.0
+"""How long an idle connection is kept. uvicorn, which vLLM runs on, and llama.cpp's server close one
+after five seconds: a request that is sent just then meets no answer."""
 
 
 @asynccontextmanager

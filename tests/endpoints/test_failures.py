@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.endpoints.failures import LONGEST, QUOTED, Telling, retry_after_s
@@ -69,7 +69,6 @@ def test_a_message_that_tells_the_key_or_the_prompt_is_left_out(said):
 LINE = " ".join(PROMPT.split())
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(LINE) - QUOTED), st.text(max_size=30), st.text(max_size=30))
 def test_no_part_of_a_prompt_is_told_whatever_is_around_it(start, before, after):
     part = LINE[start : start + QUOTED]

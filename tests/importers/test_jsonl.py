@@ -26,7 +26,7 @@ turns = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(turns=turns)
 def test_round_trip(tmp_path, turns):
     path = tmp_path / "h.jsonl"

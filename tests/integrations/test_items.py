@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
@@ -23,7 +23,6 @@ JSON = st.recursive(
 VALUES = st.dictionaries(st.sampled_from(["text", "speaker", "kind"]) | st.text(), JSON, max_size=5)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_a_value_comes_back_as_it_was_put(value):
     turn = turn_of("k", value, NOON)

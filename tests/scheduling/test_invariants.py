@@ -12,7 +12,7 @@ from .workloads import plans
 COSTS = st.lists(st.integers(1, 40), min_size=1, max_size=40)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(COSTS, min_size=2, max_size=4), st.integers(1, 50))
 def test_tenants_that_have_work_differ_by_less_than_a_quantum_and_an_item(costs, quantum):
     core = Core(one_queue(quantum=quantum, capacity=1000, tenant_capacity=1000))
@@ -126,7 +126,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plans(leader_timeout=NEVER), st.lists(STEPS, max_size=60), st.booleans())
 def test_nothing_is_lost_nothing_comes_twice_and_siblings_wait(plan, steps, close):
     fates = Fates(plan)

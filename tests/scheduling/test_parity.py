@@ -21,7 +21,7 @@ def drain(twins: Twins) -> None:
         twins.apply(Advance(None))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plans(), st.lists(operations(), max_size=60), st.booleans())
 def test_generated_operations(plan, chosen, close):
     twins = Twins(plan)

@@ -58,9 +58,8 @@ def test_near_twins_are_ranked_alike(both, dimension, limit):
 
 
 @settings(
-    deadline=None,
     max_examples=15,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_any_history_is_found_alike(both, data):

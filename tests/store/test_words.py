@@ -48,13 +48,13 @@ def by_counting(texts, words, limit):
     return ranked(tokenized(words), units, corpus, limit)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(texts=TEXTS, words=WORDS, limit=st.integers(1, 9))
 def test_any_words_rank_any_texts_as_fts5_does(texts, words, limit):
     assert by_counting(texts, words, limit) == by_fts5(texts, words, limit)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=6), query=st.text(max_size=20))
 def test_so_do_the_words_of_any_question(texts, query):
     if words := query_words(query):

@@ -37,7 +37,7 @@ def logits_at(policy: ConditionedPolicy, seen: Observation, cost_weight: float) 
         return policy(seen.query, seen.state, seen.features, seen.module, lambdas)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**31), st.sampled_from([0.1, 1.0, 5.0]), WEIGHTS, WEIGHTS)
 def test_a_larger_lambda_never_favours_a_dearer_tier(
     seed: int, spread: float, one: float, other: float
@@ -77,7 +77,7 @@ def test_each_module_has_its_own_head():
     assert not torch.allclose(first, last)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.floats(-1000, 1000, width=32), min_size=2, max_size=50),
     st.floats(-1000, 1000, width=32),

@@ -243,7 +243,7 @@ def test_stops_when_it_went_too_far():
     assert steps(target_kl=1e-9) == 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.data())
 def test_masked_tiers_are_neither_taken_nor_learned_from(seed: int, data: st.DataObject):
     environment = toy(2)

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.capacity import tables
@@ -50,7 +50,6 @@ def test_the_documentation_shows_what_is_computed(name):
     assert tables.TABLES[name]() in shown
 
 
-@settings(deadline=None)
 @given(some_calls, efficiencies)
 def test_a_larger_model_takes_longer(call, efficiency):
     seconds = [Device(model, efficiency).gpu_seconds([call]) for model in (LOW, MID)]
@@ -63,7 +62,6 @@ def test_the_models_of_the_profile_are_in_the_order_of_their_tiers():
         assert seconds == sorted(seconds)
 
 
-@settings(deadline=None)
 @given(some_calls, efficiencies, st.sampled_from(["prompt", "reply"]), st.integers(1, 500))
 def test_more_tokens_take_longer(call, efficiency, what, more):
     device = Device(MID, efficiency)
@@ -71,7 +69,6 @@ def test_more_tokens_take_longer(call, efficiency, what, more):
     assert device.gpu_seconds([longer]) > device.gpu_seconds([call])
 
 
-@settings(deadline=None)
 @given(some_calls, efficiencies)
 def test_what_a_cache_holds_is_not_read_again(call, efficiency):
     device = Device(LOW, efficiency)
@@ -79,7 +76,6 @@ def test_what_a_cache_holds_is_not_read_again(call, efficiency):
     assert device.write_seconds(call) == device.write_seconds(replace(call, cached=0))
 
 
-@settings(deadline=None)
 @given(some_calls, efficiencies, st.floats(1.01, 2))
 def test_a_better_engine_is_never_slower(call, efficiency, factor):
     better = replace(
@@ -90,7 +86,6 @@ def test_a_better_engine_is_never_slower(call, efficiency, factor):
     assert Device(HIGH, better).gpu_seconds([call]) < Device(HIGH, efficiency).gpu_seconds([call])
 
 
-@settings(deadline=None)
 @given(some_calls)
 def test_as_many_replies_are_written_as_fit(call):
     device = Device(HIGH, CAUTIOUS)
@@ -114,7 +109,6 @@ def test_a_mix_is_between_its_cheapest_and_its_dearest(name):
     assert 0 < seconds <= dearest * (1 + 1e-9)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0.01, 10))
 def test_more_tenants_never_need_less(some, more, seconds):
     fewer, all_of_them = need(some, Tenant(), seconds, 5), need(some + more, Tenant(), seconds, 5)

@@ -31,8 +31,7 @@ def test_inputs_of_the_seeded_engine(name, tmp_path):
 @pytest.mark.parametrize("name", TARGETS)
 @settings(
     max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.binary(max_size=300))
 def test_inputs_of_hypothesis(name, tmp_path, data):

@@ -72,7 +72,7 @@ def summed(pairs):
     return total
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(receipts, max_size=4))
 def test_counts_match_the_receipts(given_receipts):
     registry = CollectorRegistry()
@@ -116,7 +116,7 @@ def test_counts_match_the_receipts(given_receipts):
     assert sum(exposed(registry).get("budgetmem_masked_tiers_total", {}).values()) == masked
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(receipts, min_size=1, max_size=4))
 def test_labels_take_none_but_our_own_values(given_receipts):
     registry = CollectorRegistry()

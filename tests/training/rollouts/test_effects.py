@@ -62,7 +62,7 @@ def test_without_noise_estimates_are_exact():
     assert Effects.fit(known).estimate(known) == pytest.approx(whole, abs=0.01)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.dictionaries(st.integers(0, 242), st.floats(0, 1), min_size=1, max_size=6),

@@ -74,7 +74,7 @@ def walk(env, places, seed, choose=None):
     return env.walk(np.asarray(places), weights, choose or any_open, draw)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(LEAF_SETS, st.integers(0, 2**16))
 def test_every_path_can_be_walked_and_what_was_recorded_is_as_it_was(leaf_sets, seed):
     env = environment(leaf_sets)
