@@ -20,7 +20,10 @@ WIDTH, HEIGHT = 560, 380
 
 TIER_COLOURS = ("#c6dbef", "#6baed6", "#08519c")
 
-COST = alt.X("cost:Q", title="micro-USD a question, the answer included")
+COST = alt.X("cost:Q", title="micro-USD a question, the answer included").scale(
+    type="log", nice=False, padding=15
+)
+LEGEND = alt.Legend(symbolOpacity=1)
 TOLD = tuple(alt.Tooltip(name) for name in ("arm:N", "score:Q", "cost:Q", "low:Q", "high:Q"))
 
 
@@ -36,7 +39,7 @@ def frontier_chart(split: Compared) -> alt.LayerChart:
     lines = _points(figures, groups)
     alone = _points(figures, {"other constants": others})
     order = list(groups) + (["other constants"] if others else [])
-    colour = alt.Color("group:N", title=None, sort=order)
+    colour = alt.Color("group:N", title=None, sort=order, legend=LEGEND)
     return _lines(lines, alone, colour, COST, split.heading)
 
 
@@ -50,7 +53,7 @@ def strategies_chart(found: Sequence[Figures], heading: str) -> alt.LayerChart:
         groups = {**routers, "constants": frontier(figures.outcomes(constants(arms)))}
         named = {f"{strategy}: {group}": each for group, each in groups.items()}
         points += _points(figures, named)
-    colour = alt.Color("group:N", title=None, sort=None)
+    colour = alt.Color("group:N", title=None, sort=None, legend=LEGEND)
     return _lines(points, [], colour, COST, heading)
 
 
@@ -65,8 +68,8 @@ def budget_chart(found: Sequence[Figures], heading: str) -> alt.LayerChart:
             group = "plain retrieval" if plain([point["arm"]]) else point["arm"]
             if tokens:
                 points[group, tokens] = {**point, "group": group, "budget": tokens}
-    colour = alt.Color("group:N", title="answered by", sort=None)
-    x = alt.X("budget:Q", title="tokens that are retrieved")
+    colour = alt.Color("group:N", title="answered by", sort=None, legend=LEGEND)
+    x = alt.X("budget:Q", title="tokens that are retrieved").scale(zero=False, padding=15)
     return _lines(list(points.values()), [], colour, x, heading)
 
 
@@ -106,7 +109,6 @@ def _lines(
     heading: str,
 ) -> alt.LayerChart:
     """Scores with their intervals, a line for each group; those that stand `alone` have none."""
-    x = x.scale(zero=False, padding=15)
     y = alt.Y("score:Q", title="F1").scale(zero=False, padding=15)
     base = alt.Chart(alt.InlineData(values=list(points))).encode(x=x, y=y, color=colour)
     whiskers = base.mark_rule(opacity=0.35).encode(y="low:Q", y2="high:Q")
