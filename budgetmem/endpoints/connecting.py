@@ -18,8 +18,8 @@ from budgetmem.tokens import ByteCounter, FileTokens, hub_tokens
 
 CONNECT_S = 10.0
 IDLE_S = 4.0
-"""How long an idle connection is kept. uvicorn, which vLLM runs on, and llama.cpp's server close one
-after five seconds: a request that is sent just then meets no answer."""
+"""How long an idle connection is kept. uvicorn, which vLLM runs on, and llama.cpp's server close
+one after five seconds: a request that is sent just then meets no answer."""
 
 
 @asynccontextmanager
