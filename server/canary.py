@@ -19,6 +19,7 @@ from budgetmem.config import ENCODER, TAGGER
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.gather import gather_or_cancel
 from budgetmem.guarded import GuardedModels
+from budgetmem.timeouts import within
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Canaries:
             return
         breaker = self.breakers.by_model[model]
         try:
-            await asyncio.wait_for(self._probes()[model](), self.patience_s)
+            await within(self.patience_s, self._probes()[model]())
         except asyncio.TimeoutError:
             if breaker.silence_s >= self.patience_s:
                 logger.warning("canary: %s answered nobody for %g s", model, breaker.silence_s)
@@ -96,7 +97,7 @@ class Canaries:
         # The first call of a model may take longest: it makes itself ready, as do all the others.
         limit_s = self.patience_s * self.lost
         try:
-            await asyncio.wait_for(self._probes()[model](), limit_s)
+            await within(limit_s, self._probes()[model]())
         except asyncio.TimeoutError as exc:
             raise BackboneUnavailable(
                 f"{model} did not answer within {limit_s:g} s: look into the log of its server"

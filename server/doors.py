@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from budgetmem.errors import ConfigError
 from budgetmem.info import Limits
+from budgetmem.keepalive import keepalive
 from budgetmem.proto.budgetmem.v1 import admin_pb2, memory_pb2
 from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import add_MemoryServiceServicer_to_server
@@ -51,13 +52,9 @@ class Patience:
     def options(self) -> Sequence[tuple[str, int]]:
         """Of gRPC's core."""
         return (
-            ("grpc.keepalive_time_ms", int(self.silence_s * 1e3)),
-            ("grpc.keepalive_timeout_ms", int(self.answer_s * 1e3)),
-            # Of any question: one that is not answered keeps the next from being asked.
-            ("grpc.http2.ping_timeout_ms", int(self.answer_s * 1e3)),
-            # Connections without calls too, as often as it takes.
+            *keepalive(self.silence_s, self.answer_s),
+            # Connections without calls too.
             ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.max_pings_without_data", 0),
             # Clients may ask as well: ours do once a minute, and are not to be sent away for it.
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.server_handshake_timeout_ms", int(self.greeting_s * 1e3)),

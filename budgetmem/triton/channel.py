@@ -18,6 +18,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.keepalive import keepalive
 from budgetmem.tracing import trace_headers
 from budgetmem.triton.reading import reading
 
@@ -79,14 +80,7 @@ class Patience:
     @property
     def options(self) -> Sequence[tuple[str, int]]:
         """Of gRPC's core."""
-        return (
-            ("grpc.keepalive_time_ms", int(self.silence_s * 1e3)),
-            # Makes TCP wait no longer for what is sent, on Linux.
-            ("grpc.keepalive_timeout_ms", int(self.answer_s * 1e3)),
-            ("grpc.http2.ping_timeout_ms", int(self.answer_s * 1e3)),
-            # As often as it takes: a model may be silent for long.
-            ("grpc.http2.max_pings_without_data", 0),
-        )
+        return keepalive(self.silence_s, self.answer_s)
 
 
 @dataclass(frozen=True)

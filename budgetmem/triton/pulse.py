@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.timeouts import within
 
 PROBE_TIMEOUT_S = 60.0
 
@@ -32,7 +33,7 @@ class Pulse:
 
     async def _ask(self) -> BackboneUnavailable | None:
         try:
-            await asyncio.wait_for(self._probe(), PROBE_TIMEOUT_S)
+            await within(PROBE_TIMEOUT_S, self._probe())
         except BackboneUnavailable as exc:
             return exc
         except (BackboneError, asyncio.TimeoutError):

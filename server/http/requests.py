@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from budgetmem.errors import InvalidInput
+from budgetmem.timeouts import within
 from budgetmem.wire.requests import AUTHORIZATION_KEY, TENANT_KEY
 from server.http.faults import JSON
 from server.http.routes import Route
@@ -71,7 +72,7 @@ async def body_of(request: Request, most: int, seconds: float) -> bytes:
     """The body. Raises HTTPException where it has more than `most` bytes, or takes longer to come
     than `seconds`."""
     try:
-        return await asyncio.wait_for(_read(request, most), seconds)
+        return await within(seconds, _read(request, most))
     except asyncio.TimeoutError as exc:
         # What is still to come would be taken for the next request.
         headers = {"connection": "close"}
