@@ -10,7 +10,7 @@ from training.reporting.arm_names import plain, routed
 from training.reporting.cells import gained, micro
 from training.reporting.compared import Compared
 from training.reporting.figures import Figures
-from training.reporting.frontier import Base, best, gain, matched
+from training.reporting.frontier import Base, Outcome, best, gain, matched
 from training.reporting.gains import AT_EQUAL_COST, against
 from training.reporting.tables import Table
 
@@ -29,12 +29,13 @@ def headline(split: Compared) -> Table:
         known = _validation(split, label)
         tried = split.figures if known is None else known
         for arm, chosen_for in _choices(split, tried, list(arms.values())).items():
+            one = split.figures.outcome(arm)
             rows.append(
                 [
                     arm,
                     f"best {' and '.join(chosen_for)} on {AFTERWARDS if known is None else BEFORE}",
-                    *_cells(split, tried, arm),
-                    *against(split, label, split.figures.outcome(arm), AT_EQUAL_COST),
+                    *_cells(split, tried, arm, one),
+                    *against(split, label, one, AT_EQUAL_COST),
                 ]
             )
     columns = (
@@ -79,9 +80,8 @@ def _choices(split: Compared, tried: Figures, arms: Sequence[str]) -> Mapping[st
     return found
 
 
-def _cells(split: Compared, tried: Figures, arm: str) -> list[str]:
+def _cells(split: Compared, tried: Figures, arm: str, one: Outcome) -> list[str]:
     figures = split.figures
-    one = figures.outcome(arm)
     cost, score = one.point
     retrieval, tokens = "", ""
     if there := tried.outcomes([each for each in plain(tried.head.arms) if each in split.plain]):
