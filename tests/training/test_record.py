@@ -15,6 +15,7 @@ from budgetmem.errors import (
     BudgetMemError,
     ConfigError,
     DeadlineExceeded,
+    InvalidInput,
     Overloaded,
 )
 from budgetmem.features import NAMES
@@ -92,8 +93,11 @@ async def test_a_question_that_fails_is_told_and_not_written_and_the_others_go_o
     assert "q0: 7 replies made, 0 known" in each.console.file.getvalue()
 
 
-@pytest.mark.parametrize("failure", [DeadlineExceeded("late"), Overloaded("full")])
-async def test_a_question_that_found_no_room_or_time_is_counted_too(tmp_path, failure):
+@pytest.mark.parametrize(
+    "failure",
+    [DeadlineExceeded("late"), Overloaded("full"), InvalidInput("query", "is too long")],
+)
+async def test_a_question_without_room_or_time_or_too_long_is_counted_too(tmp_path, failure):
     path, walker = tmp_path / "o.jsonl", FakeWalker(failing=frozenset({"q1"}), failure=failure)
     assert await recorder(path, walker).walk_all(questions(3)) == 1
     assert {found.question for found in read(path).outcomes} == {"q0", "q2"}

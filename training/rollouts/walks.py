@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from budgetmem.backbone import Models
 from budgetmem.config import Profile
-from budgetmem.errors import BackboneError, DeadlineExceeded, Overloaded
+from budgetmem.errors import BackboneError, DeadlineExceeded, InvalidInput, Overloaded
 from budgetmem.features import State, observe, state_chunks
 from budgetmem.finding import Retriever
 from budgetmem.gather import gather_or_cancel
@@ -21,9 +21,10 @@ from training.datasets.metrics import evidence_recall
 from training.rollouts.outcomes import Leaf, Node, Outcomes
 from training.rollouts.paths import DEPTHS, Path, spell, tiers_of
 
-Failure = BackboneError | DeadlineExceeded | Overloaded
-"""Why a question could not be walked: it is told and counted, and comes to no score."""
-FAILURES = (BackboneError, DeadlineExceeded, Overloaded)
+Failure = BackboneError | DeadlineExceeded | Overloaded | InvalidInput
+"""Why a question could not be walked (InvalidInput: it is longer than the answerer can read, say):
+it is told and counted, and comes to no score."""
+FAILURES = (BackboneError, DeadlineExceeded, Overloaded, InvalidInput)
 
 
 @dataclass
