@@ -70,6 +70,8 @@ recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, g
 	$(BIN)/budgetmem assets pull small
 	$(RECORD) --strategy capacity --split train --constants --questions 100 --output $(OUTCOMES)-capacity-train.jsonl.gz
 	$(RECORD) --strategy capacity --split validation --constants --questions 30 --output $(OUTCOMES)-capacity-validation.jsonl.gz
+	$(RECORD) --strategy capacity --split train --no-plan --paths $(SHORT) --questions 120 --output $(OUTCOMES)-capacity-train.jsonl.gz
+	$(RECORD) --strategy capacity --split validation --no-plan --paths $(SHORT),LMMMM,MMMMM --questions 60 --output $(OUTCOMES)-capacity-validation.jsonl.gz
 	$(RECORD) --strategy implementation --split train --constants --questions 150 --output $(OUTCOMES)-implementation-train.jsonl.gz
 	$(RECORD) --strategy implementation --split validation --constants --questions 40 --output $(OUTCOMES)-implementation-validation.jsonl.gz
 	$(RECORD) --strategy implementation --split train --no-plan --paths $(SHORT) --questions 600 --output $(OUTCOMES)-implementation-train.jsonl.gz
