@@ -116,6 +116,35 @@ async def test_ingest_at_the_same_time_loses_nothing(store, tmp_path):
     assert SECRET.encode() not in on_disk(tmp_path)
 
 
+class Gated(HashEncoder):
+    """Embeds once it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def embed(self, texts):
+        self.asked.set()
+        await self.let.wait()
+        return await super().embed(texts)
+
+
+async def test_an_ingest_that_began_before_brings_nothing_back(store):
+    kept, slow = histories(store), Gated()
+    late = Histories(store, slow, RetrievalProfile(chunking=ChunkingProfile(neighbours=1)))
+    await kept.ingest("t", "h", TALK)
+    running = asyncio.create_task(late.ingest("t", "h", [turn("a9", "Thank you for that.")]))
+    await slow.asked.wait()
+    # The session is emptied, and has as many writes behind it as before when the other comes.
+    assert (await kept.delete_turns("t", "h", ["a1", "a2", "a3"])).remaining == 0
+    await kept.ingest("t", "h", [turn("a4", "It rains.")])
+    slow.let.set()
+    await running
+    assert "password" not in await everything(kept)
+    assert store.traces("t", "h", ["a1", "a2", "a3"]) == 0
+    assert [each.id for each in store.turns("t", "h")] == ["b1", "b2", "a4", "a9"]
+
+
 async def test_all_histories_of_a_tenant_go_and_nobody_elses(store):
     kept = histories(store)
     for tenant, history in (("t", "h"), ("t", "k"), ("other", "h")):

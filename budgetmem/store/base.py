@@ -7,6 +7,7 @@ by threads and by processes.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -84,15 +85,25 @@ class Snapshot:
     sessions: Mapping[str, SessionState] = field(default_factory=dict)
 
 
+def first_version() -> int:
+    """Of a session that is made: no other's of its name.
+
+    One that was emptied and made anew would else have the versions of its former life once more,
+    and a write that was planned in that one would bring back what was erased with it.
+    """
+    return 1 + secrets.randbits(62)
+
+
 @dataclass(frozen=True)
 class SessionChange:
     """New turns of a session, and the units that are added (with float32 vectors) and taken away.
 
-    `erased` are the ids of turns that go.
+    `version` is that of the session it was planned for; None for one that nobody else can have
+    written to, as the same write makes its history. `erased` are the ids of turns that go.
     """
 
     session: str
-    version: int
+    version: int | None
     turns: tuple[Turn, ...]
     added: tuple[tuple[Unit, Vectors], ...]
     removed: frozenset[str]

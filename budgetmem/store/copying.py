@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -98,10 +98,8 @@ def _changes(contents: Contents) -> Iterator[SessionChange]:
         units[unit.session].append((unit, vector))
     for name in contents.sessions:
         yield SessionChange(name, 0, (), tuple(units[name]), frozenset())
-    versions = Counter(contents.sessions)
     for name, turns in groupby(contents.turns, key=session_of):
-        yield SessionChange(name, versions[name], tuple(turns), (), frozenset())
-        versions[name] += 1
+        yield SessionChange(name, None, tuple(turns), (), frozenset())
 
 
 def _digest(contents: Contents) -> bytes:

@@ -18,7 +18,7 @@ from budgetmem.chunking import Unit, instant, session_of
 from budgetmem.errors import ConfigError, Conflict
 from budgetmem.ranking import Ranked, nearest
 from budgetmem.store import rows
-from budgetmem.store.base import SessionChange, SessionState, Settings, Size
+from budgetmem.store.base import SessionChange, SessionState, Settings, Size, first_version
 from budgetmem.store.paging import Page, page_of
 
 
@@ -65,14 +65,14 @@ def forget_units(db: sqlite3.Connection) -> None:
 
 def apply(db: sqlite3.Connection, change: SessionChange) -> None:
     """Writes one change. Raises Conflict if the session is not as the change expects it."""
-    if session_version(db, change.session) != change.version:
+    if change.version not in (None, session_version(db, change.session)):
         raise Conflict(f"session {change.session!r} was written to meanwhile")
     times = [instant(turn.time).timestamp() for turn in change.turns if turn.time is not None]
     db.execute(
-        "INSERT INTO sessions (name, version, started) VALUES (?, 1, ?) ON CONFLICT (name) DO"
+        "INSERT INTO sessions (name, version, started) VALUES (?, ?, ?) ON CONFLICT (name) DO"
         " UPDATE SET version = version + 1, started ="
         " coalesce(min(started, excluded.started), started, excluded.started)",
-        (change.session, min(times, default=None)),
+        (change.session, first_version(), min(times, default=None)),
     )
     for turn in change.turns:
         stamp = None if turn.time is None else instant(turn.time).timestamp()

@@ -99,20 +99,32 @@ def test_creating_what_is_there_and_writing_to_what_is_gone_are_conflicts(store)
     epoch = store.snapshot("t", "h", [], []).epoch
     store.delete("t", "h")
     with pytest.raises(Conflict, match="deleted"):
-        store.write("t", "h", epoch, SETTINGS, [change("a", ["y"], version=1, start=1)])
+        store.write("t", "h", epoch, SETTINGS, [change("a", ["y"], version=None, start=1)])
     store.write("t", "h", None, SETTINGS, [change("a", ["new"])])
     with pytest.raises(Conflict, match="deleted"):
-        store.write("t", "h", epoch, SETTINGS, [change("a", ["y"], version=1, start=1)])
+        store.write("t", "h", epoch, SETTINGS, [change("a", ["y"], version=None, start=1)])
     assert [turn.text for turn in store.turns("t", "h")] == ["new"]
 
 
 def test_a_rebuild_that_does_not_know_every_session_is_a_conflict(store):
     store.write("t", "h", None, SETTINGS, [change("a", ["x"]), change("b", ["y"])])
     epoch = store.snapshot("t", "h", [], []).epoch
-    only_a = SessionChange("a", 1, (), (), frozenset())
+    only_a = SessionChange("a", None, (), (), frozenset())
     with pytest.raises(Conflict, match="session was added"):
         store.write("t", "h", epoch, SETTINGS, [only_a], rebuild=True)
     assert store.info("t", "h").units == 2
+
+
+def test_a_session_that_was_emptied_and_made_anew_is_another(store):
+    store.write("t", "h", None, SETTINGS, [change("a", ["x"]), change("b", ["y"])])
+    planned = store.snapshot("t", "h", ["a"], [])
+    old = planned.sessions["a"].version
+    emptied = SessionChange("a", old, (), (), frozenset(planned.sessions["a"].unit_ids), {"a0"})
+    store.write("t", "h", planned.epoch, SETTINGS, [emptied])
+    store.write("t", "h", planned.epoch, SETTINGS, [change("a", ["new"], start=1)])
+    with pytest.raises(Conflict, match="written to meanwhile"):
+        store.write("t", "h", planned.epoch, SETTINGS, [change("a", ["z"], version=old, start=2)])
+    assert [turn.text for turn in store.turns("t", "h")] == ["y", "new"]
 
 
 @pytest.mark.parametrize("call", ["info", "turns", "delete"])
@@ -140,9 +152,9 @@ def test_vectors_are_those_of_the_named_units_that_exist(store):
     assert found[odd.id].tolist() == west.tolist()
     assert store.vectors("t", "h", ()) == {}
     # A unit that was replaced has none any more.
-    gone = SessionChange("a", 1, (), (), frozenset({kept.id}))
-    epoch = store.snapshot("t", "h", [], []).epoch
-    store.write("t", "h", epoch, SETTINGS, [gone])
+    found = store.snapshot("t", "h", ["a"], [])
+    gone = SessionChange("a", found.sessions["a"].version, (), (), frozenset({kept.id}))
+    store.write("t", "h", found.epoch, SETTINGS, [gone])
     assert set(store.vectors("t", "h", {kept.id, other.id})) == {other.id}
 
 

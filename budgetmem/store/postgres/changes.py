@@ -13,7 +13,7 @@ from budgetmem.backbone import Vectors
 from budgetmem.chunking import Unit, session_of
 from budgetmem.errors import Conflict
 from budgetmem.store import rows
-from budgetmem.store.base import SessionChange, Settings
+from budgetmem.store.base import SessionChange, Settings, first_version
 from budgetmem.store.postgres import queries
 from budgetmem.store.postgres.database import Connection
 from budgetmem.store.postgres.queries import History
@@ -90,14 +90,15 @@ def apply_all(db: Connection, of: History, changes: Sequence[SessionChange]) -> 
 
 
 def _apply(db: Connection, of: History, change: SessionChange) -> None:
-    if queries.session_version(db, of, change.session) != change.version:
+    if change.version not in (None, queries.session_version(db, of, change.session)):
         raise Conflict(f"session {change.session!r} was written to meanwhile")
     times = [time for turn in change.turns if (time := queries.instant_of(turn)) is not None]
     db.execute(
-        "INSERT INTO sessions (tenant, history, name, version, started) VALUES (%s, %s, %s, 1, %s)"
+        "INSERT INTO sessions (tenant, history, name, version, started)"
+        " VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (history, name) DO UPDATE SET version = sessions.version + 1,"
         " started = least(sessions.started, excluded.started)",
-        (of.tenant, of.id, change.session, min(times, default=None)),
+        (of.tenant, of.id, change.session, first_version(), min(times, default=None)),
     )
     _copy(
         db,
