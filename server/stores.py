@@ -65,11 +65,12 @@ def folder_store(folder: Path) -> OpenStore:
 
 @contextmanager
 def opened_store(where: str) -> Iterator[OpenStore]:
-    """The store in a folder or database. Raises ConfigError, and StoreUnavailable."""
+    """The store in a folder or database, whose calls do not wait for who holds a history: one
+    tenant's would keep the threads from all others. Raises ConfigError, and StoreUnavailable."""
     with ExitStack() as stack:
         if not is_url(where):
             yield folder_store(Path(where).expanduser())
             return
-        store = stack.enter_context(closing(postgres_store()(where)))
+        store = stack.enter_context(closing(postgres_store()(where, waits=False)))
         threads = stack.enter_context(ThreadPoolExecutor(WAITERS, thread_name_prefix="store"))
         yield OpenStore(store, threads, erased_elsewhere(where), store)

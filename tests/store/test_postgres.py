@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -26,6 +27,7 @@ from budgetmem.history import Histories
 from budgetmem.store.base import Size
 from budgetmem.store.opening import migrated, opened
 from budgetmem.types import Turn
+from server.stores import WAITERS, opened_store
 from tests.store.making import SETTINGS, change
 
 psycopg = pytest.importorskip("psycopg")
@@ -95,6 +97,28 @@ def test_replicas_that_start_at_once_make_the_tables_once(url, sql):
         found = list(pool.map(migrated, [url] * 6))
     assert sorted(found) == [(0, VERSION)] + [(VERSION, VERSION)] * 5
     assert sql("SELECT version FROM store_version") == [(VERSION,)]
+
+
+def test_a_schema_of_its_own_is_another_store(url, new_database):
+    with opened(url) as store:
+        store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
+    [theirs] = re.findall(r"%3D(\w+),", url)
+    apart = new_database().replace(",public", f",{theirs},public")
+    assert migrated(apart) == (0, VERSION)
+    with opened(apart) as store:
+        assert list(store.histories("t")) == []
+    with opened(url) as store:
+        assert list(store.histories("t")) == ["h"]
+
+
+@pytest.mark.parametrize("path", ["memory,{own}", "memory"])
+def test_a_schema_that_is_not_there_is_not_replaced_by_the_next(url, path):
+    migrated(url)
+    [own] = re.findall(r"%3D(\w+,public)", url)
+    elsewhere = url.replace(own, path.format(own=own))
+    for call in (migrated, PostgresStore):
+        with pytest.raises(ConfigError, match="no schema memory that this role"):
+            call(elsewhere)
 
 
 def test_a_newer_version_is_refused_by_every_call(store, url, sql):
@@ -312,6 +336,25 @@ def test_a_history_that_somebody_holds_is_a_conflict_and_can_be_read(store, url)
         with pytest.raises(Conflict, match="busy"):
             hasty.write("t", "h", epoch, SETTINGS, [change("b", ["y"])])
         assert hasty.info("t", "h").turns == 1
+
+
+async def test_one_tenants_history_that_is_held_keeps_no_thread_from_others(url):
+    with psycopg.connect(url) as holder, opened_store(url) as ours:
+        kept = Histories(ours.store, HashEncoder(), RetrievalProfile(), threads=ours.threads)
+        for tenant in ("held", "free"):
+            await kept.ingest(tenant, "h", [Turn("t0", "Ana", "Hello.")])
+        holder.execute("SELECT FROM histories WHERE tenant = 'held' FOR UPDATE")
+        waiting = [
+            asyncio.create_task(kept.ingest("held", "h", [Turn(f"x{i}", "Ana", "Hi.", None, f"{i}")]))
+            for i in range(2 * WAITERS)
+        ]
+        await asyncio.sleep(0.2)
+        # Whoever waited on a thread would keep it for the 5 s of other programs.
+        await asyncio.wait_for(kept.ingest("free", "h", [Turn("t1", "Ana", "Still here.")]), 4)
+        assert not any(task.done() for task in waiting)
+        holder.rollback()
+        await asyncio.gather(*waiting)
+        assert (await kept.info("held", "h")).turns == 1 + 2 * WAITERS
 
 
 def test_names_and_ids_with_nul_are_refused_or_found_nowhere(store):

@@ -12,7 +12,8 @@ from psycopg import IsolationLevel, conninfo, errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
-from budgetmem.errors import ConfigError, Conflict, StoreUnavailable
+from budgetmem.errors import ConfigError, StoreUnavailable
+from budgetmem.store.base import Busy
 
 Connection: TypeAlias = "psycopg.Connection[DictRow]"
 
@@ -40,15 +41,20 @@ _SETTINGS = {
     "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
 }
 
+_HARDLY = "SET LOCAL lock_timeout = '10ms'"
+"""For who has a thread that others wait for."""
+
 
 class Database:
     """A pool of connections to the database at `url`, opened by `open` and closed by `close`.
 
-    The `options` of the URL come after these settings, and win.
+    The `options` of the URL come after these settings, and win. Without `waits`, those who write
+    hardly wait for somebody else's lock.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, waits: bool = True) -> None:
         self.name = shown(url)
+        self._waits = waits
         self._conninfo = with_settings(url)
         self._pool = ConnectionPool(
             self._conninfo,
@@ -92,8 +98,11 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction; what others committed while it waited for a lock, it sees."""
+        """A transaction; what others committed while it waited for a lock, it sees. Raises Busy
+        where somebody holds one for too long."""
         with self._transaction() as db:
+            if not self._waits:
+                db.execute(_HARDLY)
             yield db
 
     @contextmanager
@@ -107,7 +116,7 @@ class Database:
         try:
             yield
         except (errors.LockNotAvailable, errors.DeadlockDetected) as exc:
-            raise Conflict("the history is busy: another writer holds it") from exc
+            raise Busy("the history is busy: another writer holds it") from exc
         except (errors.UndefinedTable, errors.InsufficientPrivilege) as exc:
             raise ConfigError(f"{self.name}: {exc.diag.message_primary}") from exc
         except AWAY as exc:

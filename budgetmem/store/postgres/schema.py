@@ -87,6 +87,15 @@ VERSION = len(_MIGRATIONS)
 TABLES = ("turns", "units", "vectors", "words", "sessions")
 """What holds rows of a history, apart from its own."""
 
+_PLACE = """
+    SELECT current_schema() AS own, first,
+        CASE WHEN first IN ('$user', '"$user"') THEN true
+            ELSE to_regnamespace(first) IS NOT NULL END AS there,
+        to_regclass(quote_ident(current_schema()) || '.store_version') IS NOT NULL AS found
+    FROM (SELECT trim(split_part(current_setting('search_path'), ',', 1)) AS first) AS searched
+"""
+"""The schema that the tables are in, or would be made in, and the one that is named first."""
+
 _LOCK = 0x62756467657431
 """An advisory lock: replicas that start at once wait for the first one's migrations."""
 
@@ -114,8 +123,15 @@ def migrate(db: Connection) -> int:
 
 
 def version(db: Connection) -> int | None:
-    """None where there is no store. Raises ConfigError for a newer version."""
-    if _one(db, "SELECT to_regclass('store_version') IS NOT NULL AS found")["found"] is False:
+    """None where there is no store. Raises ConfigError for a newer version, and for a schema that
+    is not there: the tables would be made, or found, in the next one of the search path."""
+    place = _one(db, _PLACE)
+    if place["own"] is None or not place["there"]:
+        raise ConfigError(
+            f"the database has no schema {place['first'] or 'to search'} that this role may use: "
+            "CREATE SCHEMA makes it, search_path in the URL's options names it"
+        )
+    if not place["found"]:
         return None
     found = int(_one(db, "SELECT version FROM store_version")["version"])
     check_version(found)

@@ -40,12 +40,13 @@ from budgetmem.types import Turn
 class PostgresStore:
     """A `Store` (see `budgetmem.store.base`) in the database at `url`, until it is closed.
 
-    Makes the tables if need be. Raises StoreUnavailable for a database that cannot be reached,
-    ConfigError for one that cannot hold a store.
+    Makes the tables if need be. Without `waits`, a history that somebody else holds is hardly
+    waited for (10 ms) by what would change it, which raises Busy then. Raises StoreUnavailable for
+    a database that cannot be reached, ConfigError for one that cannot hold a store.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, *, waits: bool = True) -> None:
+        self._database = Database(url, waits=waits)
         _prepare(self._database)
         self._database.open()
 
