@@ -345,7 +345,9 @@ async def test_one_tenants_history_that_is_held_keeps_no_thread_from_others(url)
             await kept.ingest(tenant, "h", [Turn("t0", "Ana", "Hello.")])
         holder.execute("SELECT FROM histories WHERE tenant = 'held' FOR UPDATE")
         waiting = [
-            asyncio.create_task(kept.ingest("held", "h", [Turn(f"x{i}", "Ana", "Hi.", None, f"{i}")]))
+            asyncio.create_task(
+                kept.ingest("held", "h", [Turn(f"x{i}", "Ana", "Hi.", None, f"{i}")])
+            )
             for i in range(2 * WAITERS)
         ]
         await asyncio.sleep(0.2)
