@@ -7,6 +7,7 @@ start-up stays fast.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from budgetmem.commands.failures import exit_code, report
+from budgetmem.commands.failures import EXIT_ERROR, exit_code, report
 from budgetmem.errors import BudgetMemError, ConfigError
 
 GROUP = "budgetmem.commands"
@@ -46,7 +47,7 @@ Context = Any
 
 
 class Commands(TyperGroup):
-    """Loads commands when they are named, and reports every BudgetMemError at one edge."""
+    """Loads commands when they are named; reports their errors, and the machine's, at one edge."""
 
     def list_commands(self, ctx: Context) -> list[str]:
         known = known_commands()
@@ -66,6 +67,12 @@ class Commands(TyperGroup):
         except BudgetMemError as exc:
             report(exc, as_json=ctx.meta[GROUP])
             raise typer.Exit(exit_code(exc)) from exc
+        except OSError as exc:
+            if exc.errno == errno.EPIPE:
+                raise  # click's own: whoever read the output has had enough
+            # Not on stdout, whatever --json says: it may be what cannot be written.
+            report(ConfigError(f"this machine refuses: {exc}"), as_json=False)
+            raise typer.Exit(EXIT_ERROR) from exc
 
 
 def _command_of(entry: EntryPoint) -> Command:

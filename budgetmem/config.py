@@ -223,10 +223,13 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 def _read(name_or_path: str) -> str:
     bundled = resources.files("budgetmem") / "profiles" / f"{name_or_path}.toml"
-    source = Path(name_or_path) if name_or_path.endswith(".toml") else bundled
+    own = name_or_path.endswith(".toml")
+    source = Path(name_or_path) if own else bundled
     if not source.is_file():
         known = ", ".join(bundled_profiles())
-        raise ConfigError(
-            f"no profile {name_or_path!r}: use one of {known}, or a path ending in .toml"
-        )
-    return source.read_text(encoding="utf-8")
+        fault = "there is no such file" if own else f"use one of {known}, or a path ending in .toml"
+        raise ConfigError(f"no profile {name_or_path!r}: {fault}")
+    try:
+        return source.read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{name_or_path}: must be a text in UTF-8") from exc

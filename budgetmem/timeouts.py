@@ -8,6 +8,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+LONGEST_S = 1e9
+"""For a call, some thirty years: gRPC's clock overflows above 9.2e9 s from now, and the call fails
+at once."""
+
 
 async def within(seconds: float | None, work: Awaitable[T]) -> T:
     """What `work` returns; it has ended when this does. None waits for as long as it takes.

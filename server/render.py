@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -163,7 +163,7 @@ def render_command(
 ) -> None:
     """Write the Triton model repository of a profile."""
     chosen = load_profile(profile)
-    _make_room(out, force)
+    _make_room(out, force, _names(chosen))
     written = render(chosen, out)
     if as_json:
         rows = [{**asdict(model), "path": str(model.path)} for model in written]
@@ -176,15 +176,23 @@ def render_command(
             typer.echo(f"note: {model.name}: {model.note}")
 
 
-def _make_room(out: Path, force: bool) -> None:
-    """Empties `out` of model folders with `force`; without, refuses a folder that has anything."""
+def _names(profile: Profile) -> set[str]:
+    backbones = {entry.triton_model for entry in profile.on_triton.values()}
+    return {*backbones, profile.encoder.triton_model, profile.tagger.triton_model}
+
+
+def _make_room(out: Path, force: bool, ours: Collection[str]) -> None:
+    """Empties `out` of model folders with `force`; without, refuses a folder that has anything.
+
+    `ours` are models that are about to be written: what a run that was cut off left of them goes.
+    """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is not a folder")
     if not out.is_dir() or not any(out.iterdir()):
         return
     if not force:
         raise ConfigError(f"{out} is not empty: choose another folder, or replace it with --force")
-    foreign = [p.name for p in out.iterdir() if not (p / CONFIG).is_file()]
+    foreign = [p.name for p in out.iterdir() if p.name not in ours and not (p / CONFIG).is_file()]
     if foreign:
         raise ConfigError(
             f"{out} holds {', '.join(sorted(foreign))}, no Triton models: remove them yourself"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, version
+from pathlib import Path
 
 import pytest
 import typer
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 import budgetmem
 from budgetmem import cli
+from budgetmem.commands.terminal import printable
 from budgetmem.errors import AssetError
 
 runner = CliRunner()
@@ -29,6 +31,11 @@ def installed(monkeypatch):
 def greet(name: str, as_json: bool = typer.Option(False, "--json")) -> None:
     """Say hello."""
     raise AssetError(f"no file for {name}")
+
+
+def lost(name: str, as_json: bool = typer.Option(False, "--json")) -> None:
+    """Read a file."""
+    Path(name).read_text()
 
 
 def test_help_shows_every_command_and_examples():
@@ -66,6 +73,36 @@ def test_errors_are_objects_for_programs(installed):
     assert result.stdout == (
         '{"error": {"code": "ASSET_ERROR", "message": "no file for Ana", "field": null}}\n'
     )
+
+
+def test_what_the_machine_refuses_is_an_error_in_one_line(installed, tmp_path):
+    installed(lost="tests.test_cli:lost")
+    result = runner.invoke(cli.app, ["lost", str(tmp_path / "gone"), "--json"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "No such file" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_full_disk_is_an_error_and_no_traceback(installed):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "budgetmem.cli", "assets", "list"]
+        result = subprocess.run(
+            command, check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode != 0
+    assert "No space left" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("text", ["plain", "two\n\tlines", "naïve 東京 🙂"])
+def test_text_is_printed_as_it_is(text):
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize("control", ["\x1b]0;mine\x07", "\r", "\x00", "\x7f", "\x9b31m", "\b"])
+def test_a_terminal_is_given_no_orders(control):
+    assert printable(control)[0] == "\N{REPLACEMENT CHARACTER}"
+    assert printable(printable(control)).isprintable()
 
 
 def test_a_package_that_is_not_whole_spoils_only_its_own_command(installed):

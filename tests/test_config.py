@@ -51,7 +51,11 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["huge", "missing.toml"])
-def test_unknown_profiles(name: str):
+def test_unknown_profiles(tmp_path: Path):
     with pytest.raises(ConfigError, match="use one of gpu, small, tiny"):
-        load_profile(name)
+        load_profile("huge")
+    with pytest.raises(ConfigError, match=r"'missing\.toml': there is no such file"):
+        load_profile("missing.toml")
+    (tmp_path / "old.toml").write_bytes("about = 'naïve'".encode("latin-1"))
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_profile(str(tmp_path / "old.toml"))

@@ -68,7 +68,7 @@ class AsyncClient:
         self._timeout_s = timeout_s
         self._closed = False
         self._channel = (
-            grpc.aio.insecure_channel(server, insecure_options(self._identity))
+            grpc.aio.insecure_channel(server, insecure_options(self._identity, server))
             if credentials is None
             else grpc.aio.secure_channel(server, credentials, channel_options())
         )

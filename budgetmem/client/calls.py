@@ -13,10 +13,12 @@ from typing_extensions import TypedDict
 from budgetmem.client.identity import Identity, Metadata
 from budgetmem.errors import InvalidInput
 from budgetmem.history import IngestReport
+from budgetmem.hosts import stays_here
 from budgetmem.info import BATCH_TURNS
 from budgetmem.proto.budgetmem.v1 import admin_pb2
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.tiers import Tier
+from budgetmem.timeouts import LONGEST_S
 from budgetmem.tracing import trace_headers
 from budgetmem.types import Budget, Turn
 from budgetmem.validation import check_ids
@@ -118,10 +120,11 @@ def channel_options() -> list[tuple[str, Any]]:
     ]
 
 
-def insecure_options(identity: Identity) -> list[tuple[str, Any]]:
-    """As `channel_options`. A key that is sent in the clear goes past every proxy."""
-    direct = [] if identity.api_key is None else [("grpc.enable_http_proxy", 0)]
-    return [*channel_options(), *direct]
+def insecure_options(identity: Identity, server: str) -> list[tuple[str, Any]]:
+    """As `channel_options`. What is sent in the clear goes past every proxy if it has a key, or
+    need not leave this machine: no proxy elsewhere could reach it, and would read it."""
+    private = identity.api_key is not None or stays_here(server)
+    return [*channel_options(), *([("grpc.enable_http_proxy", 0)] if private else [])]
 
 
 def call_options(identity: Identity, *timeouts_s: float | None) -> CallOptions:
@@ -130,7 +133,7 @@ def call_options(identity: Identity, *timeouts_s: float | None) -> CallOptions:
     Within a trace of the caller's (OpenTelemetry) the server continues it. Raises what
     `Identity.metadata` raises.
     """
-    timeout = next((t for t in timeouts_s if t is not None), None)
+    timeout = next((min(LONGEST_S, t) for t in timeouts_s if t is not None), None)
     return {"timeout": timeout, "metadata": (*identity.metadata(), *trace_headers().items())}
 
 

@@ -78,7 +78,7 @@ class Client:
         self._timeout_s = timeout_s
         self._closed = False
         self._channel = (
-            grpc.insecure_channel(server, insecure_options(self._identity))
+            grpc.insecure_channel(server, insecure_options(self._identity, server))
             if credentials is None
             else grpc.secure_channel(server, credentials, channel_options())
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import typer
 
+from budgetmem.commands.terminal import printable
 from budgetmem.errors import (
     AssetError,
     BackboneUnavailable,
@@ -43,7 +44,7 @@ HINTS: tuple[Hint, ...] = (
     (BudgetTooSmall, "", "raise the ceiling, or leave it out"),
     (BackboneUnavailable, "", "a model server is away: try again, or look at the server's log"),
     (StoreDamaged, "", "`budgetmem delete` removes it all the same; the others are not concerned"),
-    (StoreUnavailable, "", "the database of histories is away: try again, or look whether it runs"),
+    (StoreUnavailable, "postgresql://", "try again, or look whether the database runs"),
     (DeadlineExceeded, "", "give it more time by --timeout, or cheaper tiers"),
     (Overloaded, "", "the server is busy: try again later"),
     (Conflict, "not copied", "delete it there, or wait until nobody writes; then run it again"),
@@ -72,6 +73,6 @@ def report(error: BudgetMemError, *, as_json: bool) -> None:
         fault = {"code": reason_of(type(error)), "message": str(error), "field": field}
         typer.echo(json.dumps({"error": fault}))
         return
-    typer.echo(f"error: {error}", err=True)
+    typer.echo(f"error: {printable(str(error))}", err=True)
     if hint := hint_for(error):
         typer.echo(f"hint: {hint}", err=True)

@@ -15,6 +15,7 @@ from budgetmem.commands.remote import (
     connect,
     print_json,
 )
+from budgetmem.commands.terminal import printable
 
 
 @grouped
@@ -40,7 +41,7 @@ def histories(
     )
     for history in found:
         if history.damaged:
-            typer.echo(f"damaged, restore or delete it: {history.history}", err=True)
+            typer.echo(f"damaged, restore or delete it: {printable(history.history)}", err=True)
 
 
 @grouped

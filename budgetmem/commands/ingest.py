@@ -16,6 +16,7 @@ from budgetmem.commands.remote import (
     connect,
     print_json,
 )
+from budgetmem.errors import InvalidInput
 
 if TYPE_CHECKING:
     from budgetmem.types import Turn
@@ -74,6 +75,8 @@ def read_turns(file: Path, format_: Format, select: str | None) -> list[Turn]:
     found = IMPORTERS[sniffed(file) if format_ == "auto" else format_](file, select)
     if len(found) == 1:
         return next(iter(found.values()))
+    if not found:
+        raise InvalidInput(file.name, "holds no history")
     names = ", ".join(list(found)[:FEW]) + (", ..." if len(found) > FEW else "")
     raise typer.BadParameter(
         f"{file.name} holds {len(found)} histories, choose one: {names}", param_hint="--select"

@@ -15,8 +15,9 @@ from budgetmem.commands.remote import (
     connect,
     print_json,
 )
+from budgetmem.commands.terminal import printable
 from budgetmem.tiers import STRATEGIES, Tier
-from budgetmem.types import Budget, Memory
+from budgetmem.types import Budget, Memory, Receipt
 
 if TYPE_CHECKING:
     from budgetmem.client import Client, QueryOptions
@@ -96,7 +97,7 @@ def extract(
     if as_json:
         print_json(memory)
     else:
-        _show_memory(memory)
+        _show_memory(memory, memory.receipt)
 
 
 @grouped
@@ -127,10 +128,8 @@ def answer(
     if as_json:
         print_json(result)
         return
-    from budgetmem.commands.tables import print_receipt
-
-    print_receipt(result.receipt)
-    typer.echo(f"\nmemory:\n{result.memory.text}\n\nanswer: {result.text}")
+    _show_memory(result.memory, result.receipt)
+    typer.echo(f"\nanswer: {printable(result.text)}")
 
 
 def parse_tiers(text: str) -> dict[str, Tier]:
@@ -163,11 +162,11 @@ def _options(
     }
 
 
-def _show_memory(memory: Memory) -> None:
+def _show_memory(memory: Memory, receipt: Receipt) -> None:
     from budgetmem.commands.tables import print_receipt
 
-    print_receipt(memory.receipt)
-    typer.echo(f"\nmemory:\n{memory.text}")
+    print_receipt(receipt)
+    typer.echo(f"\nmemory:\n{printable(memory.text)}")
 
 
 def _show_stream(
@@ -178,7 +177,7 @@ def _show_stream(
             print_json({"event": type(event).__name__, "data": event})
         elif isinstance(event, Memory):
             typer.echo()
-            _show_memory(event)
+            _show_memory(event, event.receipt)
         else:
             _show_event(event)
 
@@ -191,4 +190,4 @@ def _show_event(event: Event) -> None:
         return
     typer.echo(f"{event.step.module}: {event.step.choice.tier.label}, {event.step.rung}")
     for finding in event.findings:
-        typer.echo("  - " + finding.text.replace("\n", "\n    "))
+        typer.echo("  - " + printable(finding.text).replace("\n", "\n    "))

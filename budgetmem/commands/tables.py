@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from budgetmem.commands.terminal import printable
 from budgetmem.types import Receipt, Step, Usage
 
 STEP_COLUMNS = ("module", "tier", "rung", "tokens in", "out", "USD", "ms", "fallback")
@@ -40,7 +41,7 @@ def print_receipt(receipt: Receipt) -> None:
     rows.append(("total", "", "", *_usage(receipt.total), ""))
     print_rows(STEP_COLUMNS, rows)
     for note in receipt.notes:
-        console().print(f"note: {note}", markup=False, highlight=False)
+        console().print(f"note: {printable(note)}", markup=False, highlight=False)
 
 
 def step_row(step: Step) -> tuple[object, ...]:
@@ -54,4 +55,4 @@ def _usage(usage: Usage) -> tuple[int, int, float, int]:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else printable(str(value))

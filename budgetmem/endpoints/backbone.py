@@ -151,7 +151,8 @@ class EndpointBackbone:
                 prompt_tokens=request.prompt_tokens or self._tokens.count(request.prompt),
                 completion_tokens=self._tokens.text.count(reply.text),
             )
-        if reply.usage is None:
+        # No prompt takes none: who says so does not count.
+        if reply.usage is None or reply.usage.prompt_tokens == 0:
             raise BackboneError(
                 f"{self._server} did not say how many tokens it took, so its price is not known: "
                 "set the profile's usage to 'asked', or to 'counted' with a tokenizer"

@@ -34,7 +34,7 @@ class Logprobs(BaseModel):
 class Choice(BaseModel):
     """The one reply that is asked for."""
 
-    delta: Delta = Delta()
+    delta: Delta | None = None
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 

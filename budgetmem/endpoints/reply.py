@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from budgetmem.backbone import Completion
-from budgetmem.endpoints.chunks import Choice, Chunk, Usage
+from budgetmem.endpoints.chunks import Choice, Chunk, Delta, Usage
 
 FINISHED = frozenset({"stop", "length", "content_filter"})
 
@@ -38,7 +38,7 @@ class Reply:
         return True
 
     def _take(self, choice: Choice) -> bool:
-        delta = choice.delta
+        delta = choice.delta or Delta()  # the end may come with null
         self.pieces.append(delta.content or "")
         self.finish_reason = choice.finish_reason or self.finish_reason
         if choice.logprobs is not None:

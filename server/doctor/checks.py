@@ -106,7 +106,8 @@ def _port(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
         except OSError as exc:
             taken = exc.errno == errno.EADDRINUSE
             level = Level.WARN if taken else Level.FAIL
-            advice = "a server may be running; else take another by --port" if taken else "--host"
+            another = "a server may be running; else take another by --port"
+            advice = another if taken else "name an address of this machine by --host"
             yield Finding("port", level, f"{address}: {exc.strerror or exc}", advice)
             return
     yield Finding("port", Level.OK, f"{address} is free")

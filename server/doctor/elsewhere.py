@@ -20,9 +20,11 @@ PORTS = {"http": 80, "https": 443}
 def reached(check: str, address: str, advice: str) -> Finding:
     """Whether HOST:PORT accepts connections, and what to do if it does not. Nothing is sent."""
     host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        return Finding(check, Level.FAIL, f"{address!r} is not HOST:PORT", advice)
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
-    except (OSError, ValueError) as exc:
+    except (OSError, OverflowError) as exc:
         return Finding(check, Level.FAIL, f"{address}: {exc}", advice)
     return Finding(check, Level.OK, f"{address} accepts connections")
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from budgetmem.errors import InvalidInput
-from budgetmem.timeouts import within
+from budgetmem.timeouts import LONGEST_S, within
 from budgetmem.wire.requests import AUTHORIZATION_KEY, TENANT_KEY
 from server.http.faults import JSON
 from server.http.routes import Route
@@ -55,7 +55,7 @@ def timeout_of(headers: Headers) -> float | None:
     found = TIMEOUT.fullmatch(given)
     if found is None:
         raise InvalidInput(TIMEOUT_KEY, f"{given!r:.40} is not like 30S (seconds) or 1500m (ms)")
-    return int(found[1]) * UNITS_S[found[2]]
+    return min(LONGEST_S, int(found[1]) * UNITS_S[found[2]])
 
 
 def check_json(headers: Headers) -> None:

@@ -36,6 +36,9 @@ KeysFile = Annotated[
     Path | None,
     typer.Option("--keys-file", metavar="FILE", help="Another file of keys.", dir_okay=False),
 ]
+LONGEST_DAYS = 36_500
+"""Of a key's life."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -47,7 +50,7 @@ def create(
         typer.Option("--scope", help="What it allows; repeat it. Default: read and write."),
     ] = None,
     days: Annotated[
-        float | None, typer.Option("--days", min=0, help="How long it is valid. Default: for ever.")
+        float | None, typer.Option("--days", help="How long it is valid. Default: for ever.")
     ] = None,
     note: Annotated[str, typer.Option("--note", help="A word for the list.")] = "",
     data_dir: DataDir = None,
@@ -66,7 +69,7 @@ def create(
 
     check_tenant(tenant)
     now = utc_now()
-    expires = None if days is None else now + timedelta(days=days)
+    expires = None if days is None else now + _life(days)
     key, record = new_key(tenant, scopes or [Scope.READ, Scope.WRITE], now, expires, note)
     change_keys(key_path(data_dir, keys_file), lambda keys: (*keys, record))
     if as_json:
@@ -78,6 +81,13 @@ def create(
         "to be started anew; any other takes it within a second.",
         err=True,
     )
+
+
+def _life(days: float) -> timedelta:
+    # As it is written so that no number passes that is none (nan).
+    if not 0 <= days <= LONGEST_DAYS:
+        raise InvalidInput("--days", f"must be from 0 to {LONGEST_DAYS}; leave it out for ever")
+    return timedelta(days=days)
 
 
 @app.command("list")

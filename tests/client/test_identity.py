@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import grpc
 import pytest
 
 from budgetmem.client import AsyncClient, Client, tls
-from budgetmem.client.calls import insecure_options
+from budgetmem.client.calls import call_options, insecure_options
 from budgetmem.client.failures import error_of
 from budgetmem.client.identity import Identity, check_private
 from budgetmem.errors import (
@@ -17,6 +19,7 @@ from budgetmem.errors import (
     PermissionDenied,
     Unauthenticated,
 )
+from budgetmem.timeouts import LONGEST_S
 
 KEY = "bmk_0123_abcdef"
 
@@ -69,8 +72,14 @@ def test_on_one_machine_it_may(server):
 
 def test_a_key_in_the_clear_goes_past_proxies():
     no_proxy = ("grpc.enable_http_proxy", 0)
-    assert no_proxy in insecure_options(Identity(api_key=KEY))
-    assert no_proxy not in insecure_options(Identity("acme"))
+    assert no_proxy in insecure_options(Identity(api_key=KEY), "budgetmem.internal:50051")
+    assert no_proxy in insecure_options(Identity("acme"), "127.0.0.1:50051")
+    assert no_proxy not in insecure_options(Identity("acme"), "budgetmem.internal:50051")
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 9.3e9])
+def test_no_timeout_is_longer_than_grpc_can_tell(timeout):
+    assert call_options(Identity("acme"), timeout)["timeout"] == LONGEST_S
 
 
 def test_files_of_tls_are_checked(tmp_path):

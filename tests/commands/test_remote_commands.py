@@ -199,6 +199,23 @@ def test_exit_codes(run, server):
     assert run("answer", "trip", "When?").exit_code == 1
 
 
+def test_what_was_said_gives_a_terminal_no_orders(run, tmp_path):
+    file = tmp_path / "evil.jsonl"
+    file.write_text(json.dumps({"id": "t1", "speaker": "Ana", "text": "\x1b]0;mine\x07 hello"}))
+    assert run("ingest", "\x1b[31mred", str(file)).exit_code == 0
+    shown = run("histories").stdout
+    assert "[31mred" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_file_of_no_history_is_named(run, tmp_path):
+    file = tmp_path / "none.json"
+    file.write_text("[]")
+    result = run("ingest", "trip", str(file), "--format", "locomo")
+    assert result.exit_code == 1
+    assert "none.json: holds no history" in result.stderr
+
+
 def test_a_file_of_several_histories_asks_which(run, tmp_path):
     sample = {
         "conversation": {

@@ -37,6 +37,12 @@ def test_the_example_scrapes_the_port_of_the_documentation():
     assert job["static_configs"] == [{"targets": ["127.0.0.1:9464"]}]
 
 
+def test_servers_that_no_target_is_left_of_are_down_too():
+    [rule] = [rule for rule in RULES if rule["alert"] == "BudgetMemDown"]
+    [job] = CONFIG["scrape_configs"]
+    assert f'absent(up{{job="{job["job_name"]}"}})' in rule["expr"]
+
+
 def test_a_breaker_that_is_probed_is_not_taken_for_closed():
     """While its model stays away, a breaker is half open at every rest, which ends an `== 2`."""
     [rule] = [rule for rule in RULES if rule["alert"] == "BudgetMemBreakerOpen"]

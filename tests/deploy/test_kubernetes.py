@@ -111,6 +111,12 @@ def test_only_what_asks_kubernetes_has_a_token_for_it(pod):
     )
 
 
+@each_pod
+def test_no_service_sets_variables_of_a_pod(pod):
+    """One of the name budgetmem-http would set BUDGETMEM_HTTP_PORT, which is a flag of serve."""
+    assert pod["spec"]["enableServiceLinks"] is False
+
+
 @pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget"])
 def test_selectors_find_a_pod(kind):
     for each in [r for r in RESOURCES if r["kind"] == kind]:

@@ -90,9 +90,15 @@ async def test_comments_and_empty_events_are_nothing():
     assert (await model.generate(REQUEST)).text == "A"
 
 
-async def test_usage_that_is_not_told_is_an_error_and_says_what_to_do():
+@pytest.mark.parametrize("usage", [[], [told(prompt_tokens=0, completion_tokens=0)]])
+async def test_usage_that_is_not_told_is_an_error_and_says_what_to_do(usage):
     with pytest.raises(BackboneError, match=r"how many tokens it took.*'counted'"):
-        await answering(said("A"), ended()).generate(REQUEST)
+        await answering(said("A"), ended(), *usage).generate(REQUEST)
+
+
+async def test_the_end_may_come_without_a_delta():
+    end = {"choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]}
+    assert (await answering(said("A"), end, told()).generate(REQUEST)).finish_reason == "stop"
 
 
 async def test_usage_may_be_counted_here():

@@ -186,6 +186,13 @@ def test_a_folder_in_use_is_refused_without_force(tmp_path):
     assert not (out / "old_model").exists()
 
 
+def test_force_takes_what_a_run_that_was_cut_off_left(tmp_path):
+    out = tmp_path / "out"
+    (out / "backbone_low" / "1").mkdir(parents=True)
+    assert run("--out", out, "--force").exit_code == 0
+    assert (out / "backbone_low" / "config.pbtxt").is_file()
+
+
 def test_force_never_deletes_what_is_no_model(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert "thesis.txt" in str(run("--out", tmp_path, "--force").exception)

@@ -81,7 +81,9 @@ def test_with_a_triton_elsewhere_this_machine_may_be_poor(wanted):
 
 @pytest.mark.parametrize("url", ["triton", "triton:http", ":"])
 def test_an_address_that_is_none_is_a_finding(wanted, url):
-    assert found(replace(wanted, triton_url=url))["triton"].level is Level.FAIL
+    finding = found(replace(wanted, triton_url=url))["triton"]
+    assert finding.level is Level.FAIL
+    assert "is not HOST:PORT" in finding.found
 
 
 def test_a_taken_port_is_a_warning(wanted):
@@ -93,7 +95,9 @@ def test_a_taken_port_is_a_warning(wanted):
 
 
 def test_an_address_of_another_machine_fails(wanted):
-    assert found(replace(wanted, host="192.0.2.1"))["port"].level is Level.FAIL
+    finding = found(replace(wanted, host="192.0.2.1"))["port"]
+    assert finding.level is Level.FAIL
+    assert "an address of this machine by --host" in finding.advice
 
 
 def test_this_machine_can_be_looked_at(tmp_path):

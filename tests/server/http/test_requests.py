@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from budgetmem.errors import InvalidInput
+from budgetmem.timeouts import LONGEST_S
 from server.http.framing import LINES, SSE, framing_of, to_json
 from server.http.requests import message_of, timeout_of
 from server.http.routes import ROUTES
@@ -65,6 +66,10 @@ def test_a_frame_is_one_event_and_one_line(text):
 )
 def test_timeouts_have_units(given_timeout, seconds):
     assert timeout_of(Headers({"grpc-timeout": given_timeout})) == pytest.approx(seconds)
+
+
+def test_no_timeout_is_longer_than_grpc_can_tell():
+    assert timeout_of(Headers({"grpc-timeout": "99999999H"})) == LONGEST_S
 
 
 def test_without_a_timeout_nobody_is_hurried():

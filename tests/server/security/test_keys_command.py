@@ -77,6 +77,8 @@ def test_faults_are_told(run, tmp_path):
     assert "no key has the id 'abc'" in run("revoke", "abc", fails=NotFound)
     assert "tenant" in run("create", "--tenant", " ", fails=InvalidInput)
     assert "tenant" in run("create", "--tenant", "x" * 300, fails=InvalidInput)
+    for days in ("-1", "4000000", "inf", "nan"):
+        assert "--days" in run("create", "--tenant", "a", "--days", days, fails=InvalidInput)
     assert CliRunner().invoke(app, ["create", "--tenant", "a", "--scope", "root"]).exit_code == 2
     (tmp_path / "keys.json").write_text("{")
     assert "not a file of API keys" in run("list", fails=ConfigError)
