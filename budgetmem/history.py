@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from budgetmem import validation
@@ -236,11 +236,16 @@ class Histories:
                 yield turn
 
     async def delete_turns(
-        self, tenant: str, history: str, turn_ids: Collection[str]
+        self,
+        tenant: str,
+        history: str,
+        turn_ids: Collection[str],
+        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
     ) -> DeletionProof:
         """Removes these turns, and makes anew what was made from them and their neighbours.
 
-        Those that are not there are no fault: the proof counts what was removed. Raises
+        Those that are not there are no fault: the proof counts what was removed. `on_deleted` is
+        told of that before a scan looks what is left, which may be what is raised about. Raises
         InvalidInput for one text instead of ids, NotFound for an unknown history, ConfigError if it
         was made with other settings, Conflict if concurrent writers keep winning.
         """
@@ -248,7 +253,7 @@ class Histories:
         wanted = frozenset(turn_ids)
         planner = self._planner(tenant, None)
 
-        async def attempt() -> DeletionProof:
+        async def erase() -> DeletionProof:
             before = await self._aside(self._store.snapshot, tenant, history, (), wanted)
             if before.settings is None:
                 raise not_found(history)
@@ -267,10 +272,15 @@ class Histories:
                     self._store.write, tenant, history, snapshot.epoch, self._settings, changes
                 )
             units = sum(len(change.removed) for change in changes)
-            remaining = await self._aside.in_turn(self._store.traces, tenant, history, wanted)
-            return DeletionProof(len(there), units, units, remaining)
+            return DeletionProof(len(there), units, units, 0)
 
-        return await retried(attempt)
+        async def scan() -> int:
+            return await self._aside.in_turn(self._store.traces, tenant, history, wanted)
+
+        removed = await retried(erase)
+        on_deleted(removed)
+        # By itself: an erasure that is made again after it was done finds nothing, and says so.
+        return replace(removed, remaining=await retried(scan))
 
     async def delete_tenant(
         self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None

@@ -17,7 +17,9 @@ class Limits:
     """What a request, and a history, may not exceed. Texts are measured in bytes of UTF-8.
 
     `message_turns` keep a single message from holding the server up: 16 MiB have room for 400,000
-    turns, which take seconds to read.
+    turns, which take seconds to read. So do `retrieval_tokens` a single query: what is found is
+    put together, and becomes prompts, in time that grows with the square of its length, which no
+    deadline cuts short.
 
     `history_turns` and `history_bytes` are far above any conversation. They keep a single history
     from holding the server up: a search reads all of its vectors, 300 MB at 200,000 turns of 384
@@ -31,6 +33,7 @@ class Limits:
     history_turns: int = 200_000
     history_bytes: int = 256 * 1024 * 1024
     message_turns: int = 10_000
+    retrieval_tokens: int = 16_384
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,26 @@ def _plain(word: str) -> str:
     return _POSSESSIVE.sub("", word.lower())
 
 
-@functools.lru_cache(maxsize=65536)
+_LONGEST_KEPT = 32
+"""Characters of a word whose stem is remembered: few words are longer, and none is said twice."""
+
+
 def _keyword(word: str) -> str:
     """The stem of a content word, "" of any other."""
+    return _remembered(word) if len(word) <= _LONGEST_KEPT else _stemmed(word)
+
+
+@functools.lru_cache(maxsize=65536)
+def _remembered(word: str) -> str:
+    return _stemmed(word)
+
+
+def forget_words() -> None:
+    """Remembers no word any more: some are of texts that were erased."""
+    _remembered.cache_clear()
+
+
+def _stemmed(word: str) -> str:
     # A stemmer holds the word it works on, so a shared one would not be safe across threads.
     stemmer = snowballstemmer.stemmer("english")
     return str(stemmer.stemWord(_plain(word))) if is_content(word) else ""

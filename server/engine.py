@@ -35,7 +35,15 @@ class Histories(Protocol):
 
 
 class DeletingHistories(Histories, Protocol):
-    """Those that tell of every history that they delete, before they go on to the next."""
+    """Those that tell what they have deleted, before they go on to the next, or to a scan."""
+
+    async def delete_turns(
+        self,
+        tenant: str,
+        history: str,
+        turn_ids: Collection[str],
+        on_deleted: Callable[[DeletionProof], None] = ...,
+    ) -> DeletionProof: ...
 
     async def delete_tenant(
         self, tenant: str, on_deleted: Callable[[DeletionProof], None] = ...

@@ -141,7 +141,7 @@ class ErasingHistories:
     ) -> DeletionProof:
         return await self._erase(
             "turns",
-            lambda _: self.inner.delete_turns(tenant, history, turn_ids),
+            lambda on_deleted: self.inner.delete_turns(tenant, history, turn_ids, on_deleted),
             tenant,
             history=history,
         )

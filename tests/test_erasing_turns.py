@@ -1,6 +1,9 @@
 """Turns that are deleted are gone: from the answers, the units, the index and the disk."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import count
 
 import pytest
@@ -11,6 +14,7 @@ from budgetmem.backbone import HashEncoder
 from budgetmem.config import ChunkingProfile, RetrievalProfile
 from budgetmem.errors import Conflict, InvalidInput, NotFound
 from budgetmem.history import Histories
+from budgetmem.store.base import Busy
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 
@@ -143,6 +147,56 @@ async def test_an_ingest_that_began_before_brings_nothing_back(store):
     assert "password" not in await everything(kept)
     assert store.traces("t", "h", ["a1", "a2", "a3"]) == 0
     assert [each.id for each in store.turns("t", "h")] == ["b1", "b2", "a4", "a9"]
+
+
+class Held(SqliteStore):
+    """Somebody holds the history as it is scanned, for longer than is waited for."""
+
+    def __init__(self, root, clock):
+        super().__init__(root, waits=False)
+        self.clock, self.times = clock, 2
+
+    def traces(self, *of):
+        if self.times > 0:
+            self.times -= 1
+            self.clock.now += 31
+            raise Busy("somebody reads it")
+        return super().traces(*of)
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("ids", [["a2", "b2"], [each.id for each in TALK]])
+async def test_a_scan_that_has_to_wait_does_not_unsay_what_was_erased(tmp_path, ids):
+    clock = Clock()
+    kept = Histories(Held(tmp_path, clock), HashEncoder(), RetrievalProfile(), clock=clock)
+    await kept.ingest("t", "h", TALK)
+    told = []
+    proof = await kept.delete_turns("t", "h", ids, told.append)
+    assert (proof.turns, proof.remaining) == (len(ids), 0)
+    assert [each.turns for each in told] == [len(ids)]
+
+
+async def test_the_last_turns_go_from_the_log_too_while_somebody_reads(tmp_path):
+    kept = histories(SqliteStore(tmp_path))
+    await kept.ingest("t", "h", TALK[:1])
+    [file] = tmp_path.rglob("*.db")
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM turns").fetchone()
+        await kept.ingest("t", "h", TALK[1:2])
+        with file.with_name(f"{file.name}-wal").open("rb") as log:
+            assert SECRET.encode() in log.read()
+            await kept.delete_turns("t", "h", ["a1", "a2"])
+            # Its name is gone; its blocks are what a disk may keep.
+            log.seek(0)
+            assert SECRET.encode() not in log.read()
 
 
 async def test_all_histories_of_a_tenant_go_and_nobody_elses(store):

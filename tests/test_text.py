@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgetmem import text
 from budgetmem.text import (
     escape,
+    forget_words,
     is_content,
     keyphrases,
     keywords,
@@ -105,3 +107,12 @@ def test_keyphrases_occur_in_any_text(texts: list[str]) -> None:
 def test_content_words() -> None:
     assert is_content("pottery")
     assert not is_content("The")
+
+
+def test_no_word_of_what_was_erased_is_remembered() -> None:
+    keywords(f"pottery {'x' * 33}")
+    assert text._remembered.cache_info().currsize > 0
+    forget_words()
+    assert text._remembered.cache_info().currsize == 0
+    keywords(f"pottery {'x' * 33}")
+    assert text._remembered.cache_info().currsize == 1, "long ones are not"

@@ -28,6 +28,7 @@ from budgetmem.scheduling.interface import MAX_TOKENS
 from budgetmem.scheduling.recent import Recent
 from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
 from budgetmem.stages import INGEST
+from budgetmem.text import forget_words
 
 REMEMBERED = 4096
 """Texts whose embedding, and whose annotation, is remembered by default."""
@@ -89,11 +90,13 @@ class ScheduledModels:
         """Forgets the recent texts of a tenant, for example after a history was deleted."""
         self._vectors.recent.forget(tenant)
         self._annotations.recent.forget(tenant)
+        forget_words()
 
     def forget_all(self) -> None:
         """Forgets the recent texts of everybody."""
         self._vectors.recent.forget_all()
         self._annotations.recent.forget_all()
+        forget_words()
 
     @property
     def backbones(self) -> Mapping[str, Backbone]:

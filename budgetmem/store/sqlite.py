@@ -134,10 +134,11 @@ class SqliteStore:
                         check_size(history, queries.size(db), most)
                     if erases:
                         queries.forget_words(db)
-                if erases:
-                    empty_log(db)
+                emptied = not erases or empty_log(db)
                 empty = erases and not queries.holds_turns(db)
             if empty:
+                if not emptied:
+                    wipe(self._paths.files(path))
                 self._paths.remove(path)
 
     def search(

@@ -77,7 +77,7 @@ def decode_query(
         query=_decode_query_text(message.query, f"{prefix}query", limits),
         strategy=_decode_strategy(message.strategy, f"{prefix}strategy"),
         budget=_decode_budget(message.budget, modules, f"{prefix}budget"),
-        max_tokens=_decode_max_tokens(message.retrieval, f"{prefix}retrieval.max_tokens"),
+        max_tokens=_decode_max_tokens(message.retrieval, f"{prefix}retrieval.max_tokens", limits),
         asked_at=decode_time(message.asked_at, f"{prefix}asked_at"),
     )
 
@@ -169,9 +169,12 @@ def _decode_amount(message: pb.Budget, name: str, field: str) -> float | None:
     return amount
 
 
-def _decode_max_tokens(message: pb.Retrieval, field: str) -> int | None:
+def _decode_max_tokens(message: pb.Retrieval, field: str, limits: Limits) -> int | None:
     if not message.HasField("max_tokens"):
         return None
     if message.max_tokens <= 0:
         raise InvalidInput(field, f"is {message.max_tokens}, must be > 0")
+    if message.max_tokens > limits.retrieval_tokens:
+        most = f"{limits.retrieval_tokens} are the most (serve --max-retrieval-tokens)"
+        raise InvalidInput(field, f"is {message.max_tokens}, {most}")
     return message.max_tokens

@@ -41,6 +41,9 @@ class LimitOptions:
         int,
         typer.Option(metavar="TURNS", min=BATCH_TURNS, help="Most turns of one message."),
     ] = Limits.message_turns
+    max_retrieval_tokens: Annotated[
+        int, typer.Option(metavar="TOKENS", min=1, help="Most that a query may retrieve.")
+    ] = Limits.retrieval_tokens
 
     max_calls: Annotated[
         int, typer.Option(metavar="CALLS", min=1, help="Most calls at a time, waiting ones too.")
@@ -74,4 +77,5 @@ class LimitOptions:
             history_turns=self.max_history_turns,
             history_bytes=self.max_history_bytes,
             message_turns=self.max_message_turns,
+            retrieval_tokens=self.max_retrieval_tokens,
         )

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from budgetmem import text
 from budgetmem.backbone import (
     Annotation,
     Caller,
@@ -22,6 +23,7 @@ from budgetmem.errors import BackboneError, InvalidInput, Overloaded, ServerUnav
 from budgetmem.scheduling.models import ScheduledModels
 from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
 from budgetmem.stages import INGEST
+from budgetmem.text import keywords
 from tests.scheduling.running import SCHEDULERS, running, until
 
 ANA = Caller("ana", "extract", born=3.0, deadline=9.0)
@@ -143,8 +145,8 @@ async def test_texts_of_different_callers_share_a_batch(start):
         encoder.open.set()
         results = await asyncio.gather(first, *others)
     assert [sorted(batch) for batch in encoder.asked] == [["first"], ["second", "third"]]
-    for result, text in zip(results, ("first", "second", "third"), strict=True):
-        np.testing.assert_array_equal(result, await HashEncoder().embed([text]))
+    for result, said in zip(results, ("first", "second", "third"), strict=True):
+        np.testing.assert_array_equal(result, await HashEncoder().embed([said]))
 
 
 def waiting(scheduler: TierScheduler) -> int:
@@ -163,7 +165,9 @@ async def test_recent_texts_are_not_sent_again_until_they_are_forgotten():
     np.testing.assert_array_equal(await again.encoder.embed(["y", "x"]), first[[2, 0]])
     assert await again.tagger.annotate(["x"]) == (Annotation(),)
     assert len(recorder.works) == 3
+    keywords("pottery")
     shared.forget(ANA.tenant)
+    assert text._remembered.cache_info().currsize == 0
     assert (ana.encoder.remembered(["x"]), ana.tagger.remembered(["x"])) == (0, 0)
     await ana.encoder.embed(["x"])
     assert len(recorder.works) == 4

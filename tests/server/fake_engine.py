@@ -148,11 +148,13 @@ class FakeHistories:
         del self.kept[tenant, history]
         return DeletionProof(count, count, count, 0)
 
-    async def delete_turns(self, tenant, history, turn_ids):
+    async def delete_turns(self, tenant, history, turn_ids, on_deleted=lambda proof: None):
         kept = [turn for turn in self._turns(tenant, history) if turn.id not in turn_ids]
         count = len(self._turns(tenant, history)) - len(kept)
         self.kept[tenant, history] = kept
-        return DeletionProof(count, count, count, 0, record="r1")
+        proof = DeletionProof(count, count, count, 0, record="r1")
+        on_deleted(proof)
+        return proof
 
     async def delete_tenant(self, tenant, on_deleted=lambda proof: None):
         proof = DeletionProof(0, 0, 0, 0)

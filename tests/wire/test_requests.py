@@ -37,6 +37,7 @@ def query(**fields) -> pb.ExtractRequest:
         (query(budget=pb.Budget(tiers={"filter": 0})), 'budget.tiers["filter"]', "0 is not"),
         (query(budget=pb.Budget(tiers={"dates": 1})), "budget.tiers", "'dates' is not one of"),
         (query(retrieval=pb.Retrieval(max_tokens=0)), "retrieval.max_tokens", "must be > 0"),
+        (query(retrieval=pb.Retrieval(max_tokens=16385)), "retrieval.max_tokens", "are the most"),
         (query(asked_at="yesterday"), "asked_at", "'yesterday' is not an ISO 8601 time"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

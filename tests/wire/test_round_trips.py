@@ -100,7 +100,7 @@ def test_events(event):
     assert events.decode_event(events.encode_event(event)) == event
 
 
-@given(budgets, times, st.none() | st.integers(1, 2**31 - 1))
+@given(budgets, times, st.none() | st.integers(1, Limits.retrieval_tokens))
 def test_queries(budget, asked_at, max_tokens):
     message = requests.encode_query(
         "h", "q", budget=budget, asked_at=asked_at, max_tokens=max_tokens

@@ -1825,6 +1825,7 @@ class Limits(_message.Message):
     HISTORY_TURNS_FIELD_NUMBER: _builtins.int
     HISTORY_BYTES_FIELD_NUMBER: _builtins.int
     MESSAGE_TURNS_FIELD_NUMBER: _builtins.int
+    RETRIEVAL_TOKENS_FIELD_NUMBER: _builtins.int
     message_bytes: _builtins.int
     """Largest message in bytes, both ways."""
     query_bytes: _builtins.int
@@ -1839,6 +1840,8 @@ class Limits(_message.Message):
     """Most text of a history in bytes of UTF-8, names and labels of its turns included."""
     message_turns: _builtins.int
     """Most turns of one message: send more in several."""
+    retrieval_tokens: _builtins.int
+    """Most that a query may ask of retrieval, in tokens of the encoder."""
     def __init__(
         self,
         *,
@@ -1849,10 +1852,11 @@ class Limits(_message.Message):
         history_turns: _builtins.int = ...,
         history_bytes: _builtins.int = ...,
         message_turns: _builtins.int = ...,
+        retrieval_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["history_bytes", b"history_bytes", "history_turns", b"history_turns", "message_bytes", b"message_bytes", "message_turns", b"message_turns", "name_bytes", b"name_bytes", "query_bytes", b"query_bytes", "turn_bytes", b"turn_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history_bytes", b"history_bytes", "history_turns", b"history_turns", "message_bytes", b"message_bytes", "message_turns", b"message_turns", "name_bytes", b"name_bytes", "query_bytes", b"query_bytes", "retrieval_tokens", b"retrieval_tokens", "turn_bytes", b"turn_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
