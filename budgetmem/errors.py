@@ -82,7 +82,8 @@ class BackboneUnavailable(BackboneError):
     """A model server cannot be reached, is not ready, or went away in the middle of a call.
 
     `retry_after_s` is what the server asked for, in seconds; None if it did not say. `reached` is
-    False if it is known that the call never came to the model, and so cost nothing.
+    False if it is known that the call never came to the model, and so cost nothing. `again` is set
+    where the same call is worth making once more, by whoever can pay for it twice.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class BackboneUnavailable(BackboneError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.reached = reached
+        self.again = False
 
 
 class StoreUnavailable(BudgetMemError):

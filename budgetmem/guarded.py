@@ -1,7 +1,8 @@
 """A profile's models behind circuit breakers: calls that fail for a moment are made again.
 
 Repeating is safe: no model keeps anything of a call. But one whose reply has begun may be paid for,
-and is not made again. Time limits are the caller's, by cancellation.
+and is not made again; one of a backbone that came to it may be, too, and is left to its caller, who
+has set aside what it costs once. Time limits are the caller's, by cancellation.
 """
 
 from __future__ import annotations
@@ -99,12 +100,17 @@ class Guard:
     probes: bool = False
 
     async def call(
-        self, work: Callable[[], Awaitable[T]], begun: Callable[[], bool] = lambda: False
+        self,
+        work: Callable[[], Awaitable[T]],
+        begun: Callable[[], bool] = lambda: False,
+        *,
+        billed: bool = False,
     ) -> T:
         """The result of `work`, which is called again while the model is unavailable.
 
         Raises BackboneUnavailable after the last attempt, or at once if the breaker is open or the
-        reply had `begun`, and whatever else `work` raises.
+        reply had `begun`, and whatever else `work` raises. If calls are `billed`, one that reached
+        its model is not made again here: the error says whether it is worth that (`again`).
         """
         for failed in range(1, self.retries.attempts):
             await self.outage.wait()
@@ -115,6 +121,9 @@ class Guard:
                 if begun() or self.breaker.refuses or not self.retries.allow(exc):
                     raise
                 await self.retries.wait(failed, exc.retry_after_s or 0.0)
+                if billed and exc.reached:
+                    exc.again = True
+                    raise
         await self.outage.wait()
         with self.breaker.call(probes=self.probes):
             return await work()
@@ -183,8 +192,11 @@ class _GuardedBackbone:
             if on_first_token is not None:
                 on_first_token()
 
+        # Probes are on nobody's account.
         return await self.guard.call(
-            lambda: self.inner.generate(request, first_token), begun.is_set
+            lambda: self.inner.generate(request, first_token),
+            begun.is_set,
+            billed=not self.guard.probes,
         )
 
 

@@ -23,6 +23,7 @@ from budgetmem.errors import (
     InvalidInput,
     ReplyError,
 )
+from budgetmem.guarded import Retries
 from budgetmem.ledger import Bound, Ledger
 from budgetmem.loop_turns import LoopTurns
 from budgetmem.modules.base import Module, Tools
@@ -42,6 +43,9 @@ SPECIALIST_PASSES = 8
 """How often a specialist rung may embed its chunks, for its bound: once as lines, and again within
 findings, which repeat a few times. An estimate: a rung that reads more has to find it affordable
 as it goes, and is given up if it is not."""
+
+ATTEMPTS = Retries().attempts
+"""At most, at one LLM call."""
 
 LLM_TOKENS = 2
 """LLM tokens per token of the encoder's tokenizer, or per word of a memory, at most: escaping and
@@ -243,6 +247,17 @@ class Rungs:
                 )
 
     async def _ask(self, call: Call, ledger: Ledger, tally: _Tally) -> Completion:
+        """One LLM call; one that was lost is made again, under a reservation of its own. Raises
+        what `_ask_once` raises."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._ask_once(call, ledger, tally)
+            except BackboneUnavailable as exc:
+                if not exc.again:
+                    raise
+        return await self._ask_once(call, ledger, tally)
+
+    async def _ask_once(self, call: Call, ledger: Ledger, tally: _Tally) -> Completion:
         """One LLM call. Raises DeadlineExceeded when time is up, BudgetTooSmall if the call does
         not fit what is left."""
         models = self._models.bound(self._caller(call.stage, ledger))

@@ -17,6 +17,7 @@ from budgetmem.errors import (
     BudgetTooSmall,
     DeadlineExceeded,
 )
+from budgetmem.guarded import GuardedModels, Outage, Retries, breakers_of
 from budgetmem.history import Histories
 from budgetmem.pipeline import ExtractRequest
 from budgetmem.store.sqlite import SqliteStore
@@ -74,6 +75,50 @@ async def test_what_a_call_that_broke_may_have_cost_is_on_ledger_and_receipt(mon
     assert (total.cost_usd == paid.cost_usd) == (error is refused)
     assert total.cost_usd >= paid.cost_usd
     assert (total.calls, total.failed_calls) == (paid.calls + 5, 5)
+
+
+@dataclass
+class Lost(ScriptedBackbone):
+    """Its first calls come to it, and are lost."""
+
+    times: int = 2
+
+    async def generate(self, request, on_first_token=None):
+        if self.times > 0:
+            self.times -= 1
+            raise BackboneUnavailable("went away")
+        return await super().generate(request, on_first_token)
+
+
+def losing(times, breakers):
+    async def at_once(_seconds):
+        return None
+
+    backbones = {**scripted(), "high": Lost(perfect, name="high", times=times)}
+    task_models = HashEncoder(name="minilm-l6-v2"), ScriptedTagger(name="en-core-web-sm")
+    retries = Retries(sleep=at_once)
+    models = GuardedModels(ModelSet(backbones, *task_models), breakers, Outage(), retries)
+    return pipeline(models=models, breakers=breakers)
+
+
+async def test_calls_that_were_lost_are_made_again_and_may_have_cost_too(monkeypatch):
+    ledgers = kept_ledgers(monkeypatch)
+    memory = await losing(2, breakers_of(scripted())).extract(asked())
+    paid = (await losing(0, breakers_of(scripted())).extract(asked())).receipt
+    first, once = memory.receipt.steps[0].usage, paid.steps[0].usage
+    assert (first.calls, first.failed_calls) == (once.calls + 2, 2)
+    assert first.cost_usd >= 3 * once.cost_usd
+    assert memory.receipt.total.cost_usd == pytest.approx(ledgers[0].spent_usd)
+    assert all(not step.fallbacks for step in memory.receipt.steps)
+
+
+async def test_a_call_that_cannot_be_paid_twice_is_not_made_twice():
+    whole = (await losing(0, breakers_of(scripted())).extract(asked())).receipt.total.cost_usd
+    for share in (0.5, 1.0, 1.5, 3.0):
+        request = asked()
+        ceiling = replace(request.budget, max_cost_usd=share * whole)
+        found = await losing(2, breakers_of(scripted())).extract(replace(request, budget=ceiling))
+        assert found.receipt.total.cost_usd <= share * whole
 
 
 async def test_a_model_whose_breaker_is_open_is_not_asked_and_its_tier_is_masked():

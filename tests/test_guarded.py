@@ -1,7 +1,7 @@
 """Calls to guarded models: made again while it may help, and never past an open breaker."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -48,8 +48,8 @@ class Waits:
         assert seconds == 0.0
 
 
-def gone(count):
-    return [BackboneUnavailable("gone") for _ in range(count)]
+def gone(count, *, reached=False):
+    return [BackboneUnavailable("gone", reached=reached) for _ in range(count)]
 
 
 def guarded(backbone, outage=None, limits=None):
@@ -76,7 +76,7 @@ async def test_a_server_is_waited_for_as_long_as_it_asks():
     async def sleep(seconds):
         waited.append(seconds)
 
-    backbone = Flaky(lambda _: "yes", failures=[BackboneUnavailable("busy", retry_after_s=2.0)])
+    backbone = Flaky(lambda _: "yes", failures=[BackboneUnavailable("busy", 2.0, reached=False)])
     models = ModelSet({"high": backbone}, HashEncoder(), ScriptedTagger())
     retries = Retries(draw=lambda low, high: high, sleep=sleep)
     made = GuardedModels(models, breakers_of(models.backbones), Outage(), retries)
@@ -98,6 +98,18 @@ async def test_after_the_last_attempt_it_is_an_error():
     with pytest.raises(BackboneUnavailable, match="gone"):
         await models.backbones["high"].generate(ASKED)
     assert len(backbone.requests) == 3
+
+
+async def test_a_call_that_may_be_paid_is_left_to_who_pays():
+    backbone = Flaky(lambda _: "yes", failures=gone(1, reached=True))
+    models, _, waits = guarded(backbone)
+    with pytest.raises(BackboneUnavailable, match="gone") as lost:
+        await models.backbones["high"].generate(ASKED)
+    assert lost.value.again
+    assert (len(backbone.requests), waits.bounds) == (1, [0.2])
+    backbone.failures = gone(1, reached=True)
+    probing = replace(models, probes=True)
+    assert (await probing.backbones["high"].generate(ASKED)).text == "yes"
 
 
 async def test_an_error_that_would_come_again_is_not_asked_for_again():
