@@ -242,7 +242,7 @@ async def test_what_is_to_be_forgotten_must_be_plain(session, server, which):
         (errors.BudgetTooSmall("needs USD 1"), "higher ceiling"),
         (errors.BackboneUnavailable("backbone_high is gone"), 'tier "low"'),
         (errors.Overloaded("busy", 250.0), "after 250 ms"),
-        (errors.InvalidInput("query", "is bad"), "correct this field"),
+        (errors.InvalidInput("turns", "are bad"), "correct this field"),
         (errors.BackboneError("it broke"), "tell the user"),
         (errors.StoreUnavailable("no database"), "whether the database runs"),
         (errors.StoreDamaged("history 'x' is damaged"), "backup"),
@@ -281,7 +281,9 @@ async def test_no_server_is_said_to_the_model(session):
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [
-        ("extract", {"history": "trip", "question": " "}, "query: must not be empty"),
+        ("extract", {"history": "trip", "question": " "}, "question: must not be empty"),
+        ("answer", {"history": "trip", "question": " "}, "answer: question: must not be empty"),
+        ("answer", {"history": " ", "question": "When?"}, "answer: history: must not be empty"),
         ("extract", {**ASKED, "budget": {"tier": "best"}}, "budget.tier"),
         ("extract", {**ASKED, "budget": {"max_cost": 1}}, "budget.max_cost"),
         ("extract", {**ASKED, "budget": {"max_cost_usd": -1}}, "budget.max_cost_usd"),

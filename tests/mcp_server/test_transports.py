@@ -64,7 +64,7 @@ async def test_over_stdio_with_the_options_of_the_command_line(server, tmp_path)
         stderr.seek(0)
         assert stderr.read() == ""
     assert result.structured_content["memory"] == "Ana booked in May."
-    assert "query: is a secret" in failed.content[0].text
+    assert "question: is a secret" in failed.content[0].text
     assert {request.tenant for request in server.pipeline.requests} == {"acme"}
     assert server.pipeline.requests[0].budget == Budget(max_cost_usd=1e-4)
 
