@@ -116,7 +116,8 @@ class BudgetMemStore(BaseStore):
         if isinstance(op, PutOp):
             await self._put(op, calls)
             return None
-        if op.query is None:
+        # LangGraph's own stores take an empty query for none, too.
+        if not op.query:
             return await self._find(op, calls)
         return await self._extract(op, op.query, calls)
 

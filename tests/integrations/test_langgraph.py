@@ -173,6 +173,7 @@ def test_without_a_query_items_below_a_prefix_are_filtered_and_paged(store):
     found = store.search(("users",), filter={"n": {"$gte": 1}})
     assert [item.value["text"] for item in found] == ["bo", "cy"]
     assert [item.value["n"] for item in store.search((), limit=2, offset=1)] == [0, 1]
+    assert store.search(("users",), query="") == store.search(("users",))
 
 
 class Going(Client):
