@@ -11,6 +11,11 @@ export class ApiError extends Error {
   }
 }
 
+// A proxy may end a reply in good order before the server has.
+export class CutOff extends Error {
+  constructor() { super("The reply was cut off before its end. Ask again."); }
+}
+
 export class Api {
   #closed = new AbortController();
 
@@ -49,7 +54,7 @@ export class Api {
     let number = 0;
     for await (const line of lines(response.body)) {
       if ((number += 1) <= from) continue;
-      const message = JSON.parse(line);
+      const message = parsed(line);
       if (message.error) throw new ApiError(message.error.code, message.error);
       yield message;
     }
@@ -63,6 +68,14 @@ export class Api {
     if (response.ok) return response;
     const told = await response.json().catch(() => ({}));
     throw new ApiError(response.status, told.error);
+  }
+}
+
+function parsed(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new CutOff();
   }
 }
 
