@@ -93,7 +93,25 @@ def test_nothing_is_shown_without_a_key_and_metrics_not_without_admin(browser, t
         )
 
 
-def test_nothing_of_a_tenant_is_left_when_the_next_key_is_refused(browser, tmp_path):
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"key": "ключ"}, "UNAUTHENTICATED: the API key or token has a character that none has"),
+        ({"key": "clé"}, "UNAUTHENTICATED: the API key or token has a character that none has"),
+        ({"tenant": "Ünï"}, "INVALID_ARGUMENT: the tenant has a character that none has"),
+    ],
+)
+def test_what_no_header_can_carry_is_told_by_its_field(page, given, told):
+    add_example(page)
+    give(page, **given)
+    expect(page.get_by_role("alert")).to_contain_text(told)
+    assert page.locator("#histories button").count() == 0
+    give(page)
+    expect(page.locator("#histories button")).to_have_text(["example 83 turns"])
+
+
+@pytest.mark.parametrize("bad", ["bad", "ключ"])
+def test_nothing_of_a_tenant_is_left_when_the_next_key_is_refused(browser, tmp_path, bad):
     key, record = new_key("acme", list(Scope), datetime.now(timezone.utc))
     change_keys(tmp_path / "keys.json", lambda _: (record,))
     with (
@@ -101,14 +119,14 @@ def test_nothing_of_a_tenant_is_left_when_the_next_key_is_refused(browser, tmp_p
         visited(browser, console.url) as page,
     ):
         page.get_by_role("heading", name="Live metrics").click()
-        refused = text_after(page, "bad")
+        refused = text_after(page, bad)
         give(page, key)
         add_example(page)
         ask(page)
         expect(page.locator(".tile").first).to_be_visible()
         page.get_by_role("button", name="Delete history").click()
         page.get_by_role("button", name="Keep it").click()
-        assert text_after(page, "bad") == refused
+        assert text_after(page, bad) == refused
 
 
 def test_an_ingest_does_not_go_on_into_the_next_tenant(page, console):
