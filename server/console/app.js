@@ -128,7 +128,11 @@ async function ask(action) {
     await ACTIONS[action](asked, { query: $("question").value, strategy: $("strategy").value, budget });
     say("Done");
   } finally {
-    if (state.running === running) $("stop").disabled = true;
+    if (state.running === running) {
+      const loses = document.activeElement === $("stop");
+      $("stop").disabled = true;
+      if (loses) $("question").focus();
+    }
   }
 }
 

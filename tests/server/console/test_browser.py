@@ -211,12 +211,12 @@ def test_metrics_outlive_a_fault_and_the_last_reading_is_called_old(page):
 def test_a_long_history_is_read_page_by_page(page):
     lines = [{"id": f"t{n}", "speaker": "Ana", "text": f"word {n}"} for n in range(230)]
     add(page, "long", "\n".join(map(json.dumps, lines)))
-    expect(page.get_by_text("1 – 100 of 230")).to_be_visible()
+    expect(page.get_by_text("1 – 100 of 230", exact=True)).to_be_visible()
     assert page.get_by_role("button", name="Page before").is_disabled()
     page.get_by_role("button", name="Page after").click()
-    expect(page.get_by_text("101 – 200 of 230")).to_be_visible()
+    expect(page.get_by_text("101 – 200 of 230", exact=True)).to_be_visible()
     page.get_by_role("button", name="Page after").click()
-    expect(page.get_by_text("201 – 230 of 230")).to_be_visible()
+    expect(page.get_by_text("201 – 230 of 230", exact=True)).to_be_visible()
     assert page.locator("#turns blockquote").all_text_contents() == [
         f"word {n}" for n in range(200, 230)
     ]
