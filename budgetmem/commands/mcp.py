@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from typing import Annotated
 
 import typer
@@ -12,6 +13,8 @@ from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import Remote, connect_async
 from budgetmem.errors import ConfigError
 from budgetmem.types import Budget
+
+LOOPBACK = "127.0.0.1"
 
 
 @grouped
@@ -60,15 +63,30 @@ def mcp(
     budgetmem mcp --http 8765
     """
     ceilings = Budget(max_cost_usd=max_cost_usd, max_latency_ms=max_latency_ms)
+    if http is None:
+        asyncio.run(_serve(remote, ceilings))
+        return
     token = http_token or secrets.token_urlsafe()
-    if http is not None:
-        typer.echo(f"MCP at http://127.0.0.1:{http}/mcp", err=True)
+    # Before anything is told of it: the port may be another program's.
+    with _listening(http) as listener:
+        typer.echo(f"MCP at http://{LOOPBACK}:{http}/mcp", err=True)
         if not http_token:
             typer.echo(f"for those who send the header\nAuthorization: Bearer {token}", err=True)
-    asyncio.run(_serve(remote, ceilings, http, token))
+        asyncio.run(_serve(remote, ceilings, listener, token))
 
 
-async def _serve(remote: Remote, ceilings: Budget, http_port: int | None, token: str) -> None:
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot listen on {LOOPBACK}:{port} ({exc}): name another port by --http"
+        ) from exc
+
+
+async def _serve(
+    remote: Remote, ceilings: Budget, listener: socket.socket | None = None, token: str = ""
+) -> None:
     try:
         from budgetmem.mcp_server.server import HttpDoor, serve
     except ImportError as exc:
@@ -77,5 +95,5 @@ async def _serve(remote: Remote, ceilings: Budget, http_port: int | None, token:
             "pip install 'budgetmem[mcp]'"
         ) from exc
     async with connect_async(remote) as client:
-        door = None if http_port is None else HttpDoor(http_port, token)
+        door = None if listener is None else HttpDoor(listener, token)
         await serve(client, ceilings, door)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import eq, ge, gt, le, lt, ne
-from typing import Any
+from typing import Any, cast
 
 from budgetmem.errors import InvalidInput
 from budgetmem.types import Turn
@@ -27,6 +27,8 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "$lt": lt,
     "$lte": le,
 }
+EXACT = ("$eq", "$ne")
+"""For these operators the text of a number is none."""
 
 
 def turn_of(key: str, value: Mapping[str, Any], time: datetime) -> Turn:
@@ -60,26 +62,41 @@ def same_value(one: Turn, other: Turn) -> bool:
 
 
 def matches(value: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
-    """Whether all fields are as wanted: equal, or as `{"$gt": 3}` says.
+    """Whether all fields are as wanted, as LangGraph's own InMemoryStore has it: equal, or as
+    `{"$gt": 3}` says. Of an object those fields count that are named, of an array all places.
 
     Raises InvalidInput for an unknown operator. Values that cannot be compared do not match.
     """
-    return all(_field_matches(value.get(name), each) for name, each in (wanted or {}).items())
+    return all(_fits(value.get(name), each) for name, each in (wanted or {}).items())
 
 
-def _field_matches(found: object, wanted: object) -> bool:
-    if not (isinstance(wanted, Mapping) and any(str(key).startswith("$") for key in wanted)):
-        return found == wanted
-    return all(_compares(found, name, each) for name, each in wanted.items())
+def _fits(found: object, wanted: object) -> bool:
+    if isinstance(wanted, Mapping):
+        if any(str(name).startswith("$") for name in wanted):
+            return all(_compares(found, name, each) for name, each in wanted.items())
+        return isinstance(found, Mapping) and matches(found, wanted)
+    if isinstance(wanted, list | tuple):
+        alike = isinstance(found, list | tuple) and len(found) == len(wanted)
+        return alike and all(map(_fits, cast(Sequence[object], found), wanted))
+    return found == wanted
 
 
 def _compares(found: object, name: str, wanted: object) -> bool:
     if name not in OPERATORS:
         raise InvalidInput("filter", f"{name!r} is not one of {', '.join(OPERATORS)}")
+    both = (found, wanted) if name in EXACT else _numbers(found, wanted)
     try:
-        return OPERATORS[name](found, wanted)
+        return OPERATORS[name](*both)
     except TypeError:
         return False
+
+
+def _numbers(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - what a store holds
+    """The numbers that they are, or that their texts say; they themselves if one is none."""
+    try:
+        return tuple(map(float, values))
+    except (TypeError, ValueError, OverflowError):
+        return values
 
 
 def _words(value: object) -> str | None:

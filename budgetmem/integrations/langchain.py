@@ -19,6 +19,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict
 from typing_extensions import Unpack
 
 from budgetmem.client import AsyncClient, Client, QueryOptions
@@ -37,6 +38,9 @@ class BudgetMemRetriever(BaseRetriever):
     them is enough for the latter. The other fields are the options of `QueryOptions`; `invoke`,
     `ainvoke` and `bind` take them too, for one call. Raises what `Client.extract` raises.
     """
+
+    # LangChain ignores what it does not know: a misspelled ceiling would be none.
+    model_config = ConfigDict(extra="forbid")
 
     history: str
     client: Client | None = None

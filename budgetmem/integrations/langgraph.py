@@ -31,7 +31,7 @@ from langgraph.store.base import (
 from typing_extensions import Unpack
 
 from budgetmem.client import AsyncClient, Client, QueryOptions
-from budgetmem.errors import DuplicateTurn, InvalidInput, NotFound
+from budgetmem.errors import Conflict, DuplicateTurn, InvalidInput, NotFound
 from budgetmem.integrations.clients import Calls, Clients
 from budgetmem.integrations.extraction import metadata_of, overlaid
 from budgetmem.integrations.items import matches, same_value, turn_of, value_of
@@ -45,6 +45,9 @@ SEPARATOR = "."
 MEMORY_KEY = "memory"
 CREATED = "budgetmem.created"
 """The label of a turn that took the place of another: when the first of them was put."""
+
+PUT_ATTEMPTS = 50
+"""Of sixteen that put one key at once, without a pause, none needed 30."""
 
 UNKNOWN_TIME = datetime.fromtimestamp(0, timezone.utc)
 
@@ -60,7 +63,8 @@ class BudgetMemStore(BaseStore):
     - `("users", "ana")` is the history `users.ana`; an item's key is the turn's id.
     - `put` ingests. What is searched is the value's field `text`, or else the value as JSON;
       `index` is ignored, there is no `ttl`. Putting a key again with another value deletes the
-      old turn first: a reader may miss the item between the two.
+      old turn first: a reader may miss the item between the two. Of several that put a key at
+      once, the last one wins.
     - `search(namespace, query=...)` extracts from that one history, not from those below it, and
       returns one item that is not stored: its value has `text`, `turn_ids`,
       `evidence` and `receipt`.
@@ -112,7 +116,8 @@ class BudgetMemStore(BaseStore):
         if isinstance(op, PutOp):
             await self._put(op, calls)
             return None
-        if op.query is None:
+        # LangGraph's own stores take an empty query for none, too.
+        if not op.query:
             return await self._find(op, calls)
         return await self._extract(op, op.query, calls)
 
@@ -127,14 +132,24 @@ class BudgetMemStore(BaseStore):
                 await calls.delete_turns(history, [op.key])
             return
         turn = turn_of(op.key, op.value, self._clock())
-        try:
-            await calls.ingest(history, [turn])
-        except DuplicateTurn:
-            old = await _turn(history, op.key, calls)
-            if old is not None and same_value(old, turn):
-                return
-            await calls.delete_turns(history, [op.key])
-            await calls.ingest(history, [turn if old is None else successor(old, turn)])
+        for _ in range(PUT_ATTEMPTS):
+            # Others may put or delete the key between any two of these calls.
+            with suppress(Conflict, NotFound):
+                try:
+                    await calls.ingest(history, [turn])
+                    return
+                except DuplicateTurn:
+                    old = await _turn(history, op.key, calls)
+                if old is None:
+                    continue
+                if same_value(old, turn):
+                    return
+                turn = successor(old, turn)
+                await calls.delete_turns(history, [op.key])
+        raise Conflict(
+            f"{PUT_ATTEMPTS} times others were first to write the item {op.key!r} of "
+            f"{op.namespace}: put it again"
+        )
 
     async def _list(self, op: ListNamespacesOp, calls: Calls) -> list[Namespace]:
         found = {

@@ -62,6 +62,12 @@ HINTS: tuple[Hint, ...] = (
 )
 """For a model that calls tools; the first that fits counts. In braces: attributes of the error."""
 
+ANSWERS = "extract."
+"""What the paths of an AnswerRequest begin with; the tools have no such part."""
+
+RENAMED = {"query": "question"}
+"""Fields of the service that the tools call otherwise."""
+
 
 @contextmanager
 def told() -> Iterator[None]:
@@ -71,4 +77,12 @@ def told() -> Iterator[None]:
     except BudgetMemError as exc:
         hint = hint_for(exc, HINTS)
         advice = "" if hint is None else f". What to do: {hint.format(**vars(exc))}"
-        raise ToolError(f"{exc}{advice}") from exc
+        raise ToolError(f"{_said(exc)}{advice}") from exc
+
+
+def _said(error: BudgetMemError) -> str:
+    """Its message; it names a field as the tools do."""
+    if not isinstance(error, InvalidInput):
+        return str(error)
+    field = error.field.removeprefix(ANSWERS)
+    return f"{RENAMED.get(field, field)}: {str(error).removeprefix(f'{error.field}: ')}"

@@ -7,12 +7,30 @@ import json
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from budgetmem.errors import InvalidInput
 from budgetmem.tiers import Tier, TierName
 from budgetmem.types import Budget, Turn
+from budgetmem.wire.values import decode_time
 
 ID_DIGITS = 32
+
+
+def _read_time(given: object) -> datetime:
+    """Of ISO 8601 text alone: left to itself, pydantic takes "2024" for seconds since 1970."""
+    try:
+        time = decode_time(given, "given") if isinstance(given, str) else None
+    except InvalidInput as exc:
+        raise ValueError(str(exc)) from exc
+    if time is None:
+        raise ValueError("must be the text of an ISO 8601 time, such as 2023-05-08T13:56:00")
+    return time
+
+
+# Its own schema would have the format date-time, which is that of times with an offset: models
+# would make one up.
+Time = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string"})]
 
 History = Annotated[
     str,
@@ -23,7 +41,7 @@ Question = Annotated[
     Field(description="The question in full words, as the user asks it; no keywords, no pronouns."),
 ]
 AskedAt = Annotated[
-    datetime | None,
+    Time | None,
     Field(description='When the question is asked (ISO 8601); "last week" counts from it.'),
 ]
 
@@ -35,7 +53,7 @@ class TurnInput(BaseModel):
 
     speaker: str = Field(description="Who said it.")
     text: str = Field(description="What was said, word for word; do not summarise.")
-    time: datetime | None = Field(
+    time: Time | None = Field(
         default=None, description='When it was said (ISO 8601); "yesterday" counts from it.'
     )
     session: str = Field(

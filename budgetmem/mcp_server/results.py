@@ -1,9 +1,12 @@
-"""What the tools return. A model pays for every word it reads: receipts are short."""
+"""What the tools return. A model pays for every word it reads: receipts are short.
+
+Times are text: the schema of a datetime has the format date-time, which is that of times with an
+offset, and clients refuse a result of a form that its tool's schema does not allow.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from pydantic import BaseModel, Field
 
@@ -47,7 +50,7 @@ class Evidence(BaseModel):
     )
     speaker: str
     text: str
-    time: datetime | None
+    time: str | None = Field(description="When it was said (ISO 8601).")
     quoted: bool = Field(
         description="Whether the memory has words of it; else it was only read beside them."
     )
@@ -120,8 +123,8 @@ class HistoryResult(BaseModel):
     history: str
     turns: int
     sessions: int
-    first: datetime | None
-    last: datetime | None
+    first: str | None = Field(description="Earliest time of its turns (ISO 8601).")
+    last: str | None = Field(description="Latest.")
     damaged: bool = Field(description="It cannot be read, so nothing of it was counted.")
 
     @classmethod
@@ -131,8 +134,8 @@ class HistoryResult(BaseModel):
             history=info.history,
             turns=info.turns,
             sessions=info.sessions,
-            first=info.first,
-            last=info.last,
+            first=plain(info.first),
+            last=plain(info.last),
             damaged=info.damaged,
         )
 

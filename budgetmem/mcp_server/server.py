@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import socket
 from dataclasses import dataclass, field
 
+import uvicorn
 from mcp.server import MCPServer
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
@@ -22,9 +24,10 @@ AUTH = AuthSettings(issuer_url=AnyHttpUrl(f"http://{LOOPBACK}"), resource_server
 
 @dataclass(frozen=True)
 class HttpDoor:
-    """A port of this machine, which others on it reach too, and the token that they lack."""
+    """What listens on a port of this machine, which others on it reach too, and the token that
+    they lack."""
 
-    port: int
+    listener: socket.socket
     token: str = field(repr=False)
 
 
@@ -68,4 +71,7 @@ async def serve(client: AsyncClient, ceilings: Budget, door: HttpDoor | None) ->
         await memory_server(client, ceilings).run_stdio_async()
     else:
         server = memory_server(client, ceilings, door.token)
-        await server.run_streamable_http_async(host=LOOPBACK, port=door.port)
+        # By the host it knows which `Host` and `Origin` are of this machine.
+        app = server.streamable_http_app(host=LOOPBACK)
+        config = uvicorn.Config(app, log_level=server.settings.log_level.lower())
+        await uvicorn.Server(config).serve(sockets=[door.listener])

@@ -1,6 +1,8 @@
 // The HTTP API: every call here is a route of docs/http.md.
 
 const HISTORIES = "/v1/histories";
+// What a header may carry; of anything else a browser complains before it asks.
+const PRINTABLE = /^[\x20-\x7e]*$/;
 const path = (history, rest) => `${HISTORIES}/${encodeURIComponent(history)}${rest}`;
 
 // The fault that a server told, or the status where it told none.
@@ -11,6 +13,11 @@ export class ApiError extends Error {
   }
 }
 
+// A proxy may end a reply in good order before the server has.
+export class CutOff extends Error {
+  constructor() { super("The reply was cut off before its end. Ask again."); }
+}
+
 export class Api {
   #closed = new AbortController();
 
@@ -18,6 +25,8 @@ export class Api {
     this.headers = {};
     if (key) this.headers.authorization = `Bearer ${key}`;
     if (tenant) this.headers["budgetmem-tenant"] = tenant;
+    if (!PRINTABLE.test(key)) this.fault = new ApiError(401, { status: "UNAUTHENTICATED", message: "the API key or token has a character that none has: copy it again" });
+    else if (!PRINTABLE.test(tenant)) this.fault = new ApiError(400, { status: "INVALID_ARGUMENT", message: "the tenant has a character that none has: write it in ASCII" });
   }
 
   // Ends its calls, and refuses what follows them: no work of one tenant goes on as another's.
@@ -49,13 +58,14 @@ export class Api {
     let number = 0;
     for await (const line of lines(response.body)) {
       if ((number += 1) <= from) continue;
-      const message = JSON.parse(line);
+      const message = parsed(line);
       if (message.error) throw new ApiError(message.error.code, message.error);
       yield message;
     }
   }
 
   async #fetch(url, { body, signal, accept, method = body === undefined ? "GET" : "POST" }) {
+    if (this.fault) throw this.fault;
     const headers = { ...this.headers, accept };
     if (body !== undefined) headers["content-type"] = "application/json";
     const either = AbortSignal.any([this.#closed.signal, signal].filter(Boolean));
@@ -63,6 +73,14 @@ export class Api {
     if (response.ok) return response;
     const told = await response.json().catch(() => ({}));
     throw new ApiError(response.status, told.error);
+  }
+}
+
+function parsed(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new CutOff();
   }
 }
 

@@ -1,6 +1,6 @@
 // Wires the page to the API. It keeps nothing: a key is forgotten when the page is closed.
 
-import { Api } from "./api.js";
+import { Api, CutOff } from "./api.js";
 import { budgetOf, threeBudgets } from "./budgets.js";
 import { element } from "./dom.js";
 import { frontierFigure } from "./frontier.js";
@@ -88,12 +88,15 @@ async function run(shownRun, work) {
 // `events` are asked for when they are read.
 async function extract(shownRun, events) {
   await run(shownRun, async () => {
+    let ended = false;
     for await (const event of events) {
       const [[kind, value]] = Object.entries(event);
+      ended ||= kind === "memory";
       // A newer server may tell of more than this page knows.
       shownRun[kind]?.(value);
       if (kind === "moduleDone") say(`${shownRun.name}: ${value.step.module} is done`);
     }
+    if (!ended) throw new CutOff();
   });
 }
 
@@ -125,7 +128,11 @@ async function ask(action) {
     await ACTIONS[action](asked, { query: $("question").value, strategy: $("strategy").value, budget });
     say("Done");
   } finally {
-    if (state.running === running) $("stop").disabled = true;
+    if (state.running === running) {
+      const loses = document.activeElement === $("stop");
+      $("stop").disabled = true;
+      if (loses) $("question").focus();
+    }
   }
 }
 

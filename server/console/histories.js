@@ -17,8 +17,8 @@ export class Histories {
       happened.preventDefault();
       telling(work);
     });
-    on("previous", "click", () => this.#page(this.from - PAGE));
-    on("next", "click", () => this.#page(this.from + PAGE));
+    on("previous", "click", () => this.#turnTo(this.from - PAGE));
+    on("next", "click", () => this.#turnTo(this.from + PAGE));
     on("add-form", "submit", () => this.#added());
     on("example", "click", () => this.#example());
     on("delete", "click", async () => {
@@ -30,7 +30,7 @@ export class Histories {
     on("delete-yes", "click", () => this.#delete());
     on("delete-no", "click", async () => $("confirm").close());
     this.button = (history) => element("li", {}, element(
-      "button", { type: "button", "aria-pressed": String(history.name === this.chosen), onclick: () => telling(() => this.choose(history.name)) },
+      "button", { type: "button", onclick: () => telling(() => this.choose(history.name)) },
       element("span", {}, history.name), " ", element("span", { class: "turns-count" }, history.damaged ? "damaged" : `${count(history.turns)} turns`),
     ));
   }
@@ -39,14 +39,14 @@ export class Histories {
   async load() {
     this.all = (await this.api().histories()).histories;
     if (!this.all.some(({ name }) => name === this.chosen)) this.chosen = null;
-    this.#show();
+    this.#list();
     if (this.all.length === 1 && this.chosen === null) await this.choose(this.all[0].name);
   }
 
   forget() {
     this.reading?.abort();
     Object.assign(this, { chosen: null, all: [] });
-    this.#show();
+    this.#list();
   }
 
   async choose(name) {
@@ -56,9 +56,15 @@ export class Histories {
     this.say(`${name} is chosen`);
   }
 
+  #list() {
+    this.$("histories").replaceChildren(...this.all.map(this.button));
+    this.#show();
+  }
+
+  // The buttons stay as they are: one that is made anew has lost the focus.
   #show() {
     const { $ } = this;
-    $("histories").replaceChildren(...this.all.map(this.button));
+    for (const [place, { name }] of this.all.entries()) this.#button(place).setAttribute("aria-pressed", String(name === this.chosen));
     $("no-histories").hidden = this.all.length > 0;
     $("turns-box").hidden = this.chosen === null;
     $("chosen").textContent = this.chosen === null ? "" : `Turns of ${this.chosen}`;
@@ -67,6 +73,13 @@ export class Histories {
     $("pages").textContent = "";
     $("previous").disabled = $("next").disabled = true;
     $("of").textContent = this.chosen === null ? "Add a history, or choose one, to ask about it." : `About ${this.chosen}.`;
+  }
+
+  #button(place) { return this.$("histories").children[place].querySelector("button"); }
+
+  async #turnTo(from) {
+    await this.#page(from);
+    this.say(`Turns ${this.$("pages").textContent}`);
   }
 
   // The server gives all turns in one stream; of that, one page is kept, and the rest is not sent.
@@ -87,8 +100,11 @@ export class Histories {
     $("turns").setAttribute("start", String(from + 1));
     $("turns-scroll").scrollTop = 0;
     $("pages").textContent = `${count(from + 1)} – ${count(from + page.length)} of ${count(total)}`;
+    const focused = document.activeElement;
     $("previous").disabled = from === 0;
     $("next").disabled = from + page.length >= total;
+    // A button that is disabled has lost the focus.
+    if (focused.disabled) ([$("previous"), $("next")].find((each) => !each.disabled) ?? $("turns-scroll")).focus();
   }
 
   async #added() {
@@ -122,11 +138,14 @@ export class Histories {
   }
 
   async #delete() {
-    this.$("confirm").close();
-    const name = this.$("confirm").dataset.history;
+    const { $ } = this;
+    $("confirm").close();
+    const name = $("confirm").dataset.history;
     const { turns } = await this.api().remove(name);
+    const loses = ["histories", "turns-box"].some((id) => $(id).contains(document.activeElement));
     this.forget();
     await this.load();
+    if (loses) ($("histories").querySelector("button") ?? $("example")).focus();
     this.say(`${name} is deleted: ${count(turns)} turns`);
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from budgetmem.errors import ConfigError
 
 ANY = "*"
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:[0-9]+)?")
+OWN_PORT = re.compile(r"http:.*:80|https:.*:443")
 CONSOLE_PORT = 8080
 
 
@@ -58,9 +61,17 @@ class HttpOptions:
         return tuple(self.http_cors_origin or ())
 
     def check_origins(self, *, authenticates: bool) -> None:
-        """Raises ConfigError for a server that any page in a browser of its owner could use."""
+        """Raises ConfigError for a server that any page in a browser of its owner could use, and
+        for an origin that no browser sends: they are compared letter by letter."""
         if ANY in self.cors_origins and not authenticates:
             raise ConfigError(
                 "--http-cors-origin '*' lets every page read what a server keeps that asks for no "
                 "credentials: name the origins, or make keys (budgetmem keys create)"
             )
+        for origin in self.cors_origins:
+            if origin != ANY and (not ORIGIN.fullmatch(origin) or OWN_PORT.fullmatch(origin)):
+                raise ConfigError(
+                    f"--http-cors-origin {origin!r} is no origin as browsers send it: scheme, host "
+                    "and, if it is not the scheme's own, port; in small letters and without a "
+                    "slash at the end, such as https://example.com"
+                )

@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetmem.errors import InvalidInput
-from budgetmem.integrations.items import matches, same_value, turn_of, value_of
+from budgetmem.integrations.items import OPERATORS, matches, same_value, turn_of, value_of
 from budgetmem.types import Turn
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
@@ -70,14 +70,79 @@ def test_what_is_not_json_is_refused(value):
         ({"n": {"$gt": 2, "$lte": 3}}, True),
         ({"n": {"$lt": 3}}, False),
         ({"n": {"$ne": 3}}, False),
-        ({"n": {"$gte": "3"}}, False),
+        ({"n": {"$gte": "3"}}, True),
+        ({"n": {"$gte": "three"}}, False),
         ({"missing": {"$eq": None}}, True),
         ({"place": {"town": "Ardvane"}}, True),
+        ({"place": {"town": "Ardvane", "street": "Quay"}}, False),
+        ({"place": {}}, True),
+        ({"kind": {}}, False),
+        ({"place": {"people": {"$gt": 200, "$lt": 400}}}, True),
+        ({"place": {"people": {"$gt": 400}}}, False),
+        ({"pair": [1, {"a": 1}]}, True),
+        ({"pair": (1, {"a": {"$ne": 1}})}, False),
+        ({"pair": [1]}, False),
+        ({"year": {"$gt": 900, "$lte": "2024"}}, True),
+        ({"day": {"$gt": "2024-05-01"}}, True),
+        ({"kind": {"$gt": 1}}, False),
     ],
 )
 def test_filters(wanted, fits):
-    value = {"kind": "fact", "n": 3, "place": {"town": "Ardvane"}}
+    value = {
+        "kind": "fact",
+        "n": 3,
+        "place": {"town": "Ardvane", "people": 300},
+        "pair": [1, {"a": 1, "b": 2}],
+        "year": "2024",
+        "day": "2024-05-08",
+    }
     assert matches(value, wanted) is fits
+
+
+FEW = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "2", "b"])
+NESTED = st.recursive(
+    FEW,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abn"), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+ITEMS = st.dictionaries(st.sampled_from(["text", "kind", "n"]), NESTED, min_size=1)
+
+
+def wanted_of(value):
+    """Filters that may fit the value: it, parts of it, comparisons, or anything."""
+    compared = st.just(value) | FEW
+    near = [
+        st.just(value),
+        st.dictionaries(st.sampled_from(list(OPERATORS)), compared, min_size=1, max_size=2),
+        NESTED,
+    ]
+    if isinstance(value, dict):
+        near.append(fields_of(value))
+    if isinstance(value, list):
+        near.append(st.tuples(*map(wanted_of, value)))
+    return st.one_of(near)
+
+
+def fields_of(value):
+    """Filters of some fields of the value, and of one that it may lack."""
+    there = {name: wanted_of(each) for name, each in value.items()}
+    return st.fixed_dictionaries({}, optional={"n": wanted_of(None), **there})
+
+
+@settings(max_examples=400)
+@given(ITEMS.flatmap(lambda value: st.tuples(st.just(value), fields_of(value))))
+def test_filters_find_what_the_store_of_langgraph_finds(case):
+    value, wanted = case
+    store = pytest.importorskip("langgraph.store.memory").InMemoryStore()
+    store.put(("u",), "k", value)
+    found = matches(value_of(turn_of("k", value, NOON)), wanted)
+    try:
+        theirs = bool(store.search(("u",), filter=wanted))
+    except (TypeError, ValueError, OverflowError):
+        return  # It cannot compare them; here such values do not match.
+    assert found is theirs
 
 
 def test_an_unknown_operator_is_refused():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from budgetmem.client import AsyncClient, Client
-from budgetmem.errors import InvalidInput, StoreDamaged
+from budgetmem.errors import Conflict, InvalidInput, StoreDamaged
 from budgetmem.store.base import HistoryInfo, Settings
 from budgetmem.types import Budget, Turn
 from tests.served import served
@@ -82,6 +83,49 @@ def test_putting_the_same_again_deletes_nothing(store, client, monkeypatch, valu
     assert store.get(ANA, "m1").updated_at == NOON
 
 
+@pytest.mark.parametrize("others", [{}, {"m2": LIKES}])
+def test_of_many_that_put_a_key_at_once_the_last_one_wins(store, others):
+    for key, value in others.items():
+        store.put(ANA, key, value)
+
+    def write(writer):
+        for n in range(5):
+            store.put(ANA, "m1", {"text": f"said by {writer}", "n": n})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    found = {item.key: item.value for item in store.search(ANA)}
+    assert found.pop("m1")["n"] == 4
+    assert found == others
+
+
+class Overtaken(Client):
+    """Another puts the key before each of the first puts, and deletes all before each deletion."""
+
+    times = 0
+
+    def ingest(self, history, turns):
+        if self.times > 0:
+            self.times -= 1
+            super().ingest(history, [Turn("m1", "Bo", f"{self.times} more")])
+        return super().ingest(history, turns)
+
+    def delete_turns(self, history, turn_ids):
+        self.delete(history)
+        return super().delete_turns(history, turn_ids)
+
+
+def test_whoever_is_overtaken_puts_again_and_not_for_ever(address, client):
+    with Overtaken(address, tenant="t", timeout_s=60) as overtaken:
+        store = langgraph.BudgetMemStore(client=overtaken)
+        overtaken.times = 3
+        store.put(ANA, "m1", MOVED)
+        assert store.get(ANA, "m1").value == MOVED
+        overtaken.times = langgraph.PUT_ATTEMPTS
+        with pytest.raises(Conflict, match=r"'m1' of \('users', 'ana'\): put it again"):
+            store.put(ANA, "m1", LIKES)
+
+
 def test_a_turn_that_was_ingested_otherwise_can_be_replaced(store, client):
     client.ingest("users.ana", [Turn("t1", "Ana", "hello")])
     store.put(ANA, "t1", {"text": "hello"})
@@ -129,6 +173,7 @@ def test_without_a_query_items_below_a_prefix_are_filtered_and_paged(store):
     found = store.search(("users",), filter={"n": {"$gte": 1}})
     assert [item.value["text"] for item in found] == ["bo", "cy"]
     assert [item.value["n"] for item in store.search((), limit=2, offset=1)] == [0, 1]
+    assert store.search(("users",), query="") == store.search(("users",))
 
 
 class Going(Client):

@@ -85,6 +85,21 @@ async def test_langchain_takes_a_budget_per_call(langchain, client, server):
         retriever.invoke("When?", max_cost_usd=1)
 
 
+@pytest.mark.parametrize("option", ["max_token", "max_cost_usd", "teir"])
+def test_langchain_refuses_an_option_that_there_is_not(langchain, client, option):
+    with pytest.raises(ValueError, match=rf"{option}\n.*not permitted"):
+        langchain(history="trip", client=client, **{option: 1})
+
+
+def test_langchain_fields_may_be_configured(langchain, client, server):
+    from langchain_core.runnables import ConfigurableField
+
+    budget = ConfigurableField(id="budget")
+    retriever = langchain(history="trip", client=client).configurable_fields(budget=budget)
+    retriever.with_config(configurable={"budget": CHEAP}).invoke("When?")
+    assert ceilings(server) == [1e-5]
+
+
 def test_errors_are_those_of_the_client(langchain, llama_index, client, server):
     server.pipeline.failure = errors.NotFound("no history 'trip'")
     with pytest.raises(errors.NotFound):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from budgetmem import errors
 from budgetmem.client import AsyncClient
@@ -74,6 +75,42 @@ async def test_what_is_ingested_is_listed_and_kept_once(session, server):
     assert (ana.speaker, ana.text, ana.time) == ("Ana", "I booked", datetime(2023, 5, 8, 13, 56))
     assert (bo.caption, bo.time, bo.session) == ("a ticket", None, "")
     assert ana.id != bo.id
+
+
+async def test_results_are_of_their_schema_for_clients_that_check_formats_too(session):
+    calls = {
+        "ingest": {"history": "trip", "turns": TURNS},
+        "histories": {},
+        "extract": ASKED,
+        "answer": ASKED,
+        "forget": {"history": "trip", "whole_history": True},
+    }
+    async with session() as client:
+        schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+        results = {
+            name: (await client.call_tool(name, arguments)).structured_content
+            for name, arguments in calls.items()
+        }
+    assert SAID in json.dumps(results["histories"])
+    assert SAID in json.dumps(results["extract"])
+    assert results.keys() == schemas.keys()
+    for name, result in results.items():
+        checks = Draft202012Validator.FORMAT_CHECKER
+        Draft202012Validator(schemas[name], format_checker=checks).validate(result)
+    # jsonschema checks this format only where another package is there too.
+    assert "date-time" not in json.dumps(schemas)
+
+
+@pytest.mark.parametrize(("given", "offset"), [("", None), ("Z", 0), ("+02:00", 2)])
+async def test_times_may_have_an_offset_and_need_none(session, server, given, offset):
+    turns = [{**TURNS[0], "time": SAID + given}]
+    async with session() as client:
+        tools = (await client.list_tools()).tools
+        await client.call_tool("ingest", {"history": "trip", "turns": turns})
+    [turn] = server.histories.kept["default", "trip"]
+    zone = None if offset is None else timezone(timedelta(hours=offset))
+    assert turn.time == datetime(2023, 5, 8, 13, 56, tzinfo=zone)
+    assert "date-time" not in json.dumps([tool.input_schema for tool in tools])
 
 
 async def test_a_damaged_history_is_listed_as_such(session, server):
@@ -205,7 +242,7 @@ async def test_what_is_to_be_forgotten_must_be_plain(session, server, which):
         (errors.BudgetTooSmall("needs USD 1"), "higher ceiling"),
         (errors.BackboneUnavailable("backbone_high is gone"), 'tier "low"'),
         (errors.Overloaded("busy", 250.0), "after 250 ms"),
-        (errors.InvalidInput("query", "is bad"), "correct this field"),
+        (errors.InvalidInput("turns", "are bad"), "correct this field"),
         (errors.BackboneError("it broke"), "tell the user"),
         (errors.StoreUnavailable("no database"), "whether the database runs"),
         (errors.StoreDamaged("history 'x' is damaged"), "backup"),
@@ -244,7 +281,9 @@ async def test_no_server_is_said_to_the_model(session):
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [
-        ("extract", {"history": "trip", "question": " "}, "query: must not be empty"),
+        ("extract", {"history": "trip", "question": " "}, "question: must not be empty"),
+        ("answer", {"history": "trip", "question": " "}, "answer: question: must not be empty"),
+        ("answer", {"history": " ", "question": "When?"}, "answer: history: must not be empty"),
         ("extract", {**ASKED, "budget": {"tier": "best"}}, "budget.tier"),
         ("extract", {**ASKED, "budget": {"max_cost": 1}}, "budget.max_cost"),
         ("extract", {**ASKED, "budget": {"max_cost_usd": -1}}, "budget.max_cost_usd"),
@@ -252,6 +291,9 @@ async def test_no_server_is_said_to_the_model(session):
         ("ingest", {"history": "trip", "turns": []}, "turns"),
         ("ingest", {"history": "trip", "turns": [{**TURNS[0], "text": ""}]}, "turns[0].text"),
         ("ingest", {"history": "trip", "turns": [{**TURNS[0], "when": "now"}]}, "when"),
+        ("ingest", {"history": "trip", "turns": [{**TURNS[0], "time": "May"}]}, "'May' is not"),
+        ("extract", {**ASKED, "asked_at": "2024"}, "'2024' is not an ISO 8601 time"),
+        ("extract", {**ASKED, "asked_at": 1704153600}, "must be the text of an ISO 8601 time"),
     ],
 )
 async def test_bad_arguments_are_named(session, server, tool, arguments, said):

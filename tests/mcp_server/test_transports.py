@@ -64,7 +64,7 @@ async def test_over_stdio_with_the_options_of_the_command_line(server, tmp_path)
         stderr.seek(0)
         assert stderr.read() == ""
     assert result.structured_content["memory"] == "Ana booked in May."
-    assert "query: is a secret" in failed.content[0].text
+    assert "question: is a secret" in failed.content[0].text
     assert {request.tenant for request in server.pipeline.requests} == {"acme"}
     assert server.pipeline.requests[0].budget == Budget(max_cost_usd=1e-4)
 
@@ -93,11 +93,10 @@ REFUSED = {
 
 
 async def test_over_http_on_this_machine_with_a_token(server):
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/mcp"
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
     async with AsyncClient(server.address) as memory:
-        serving = asyncio.create_task(serve(memory, Budget(), HttpDoor(port, TOKEN)))
-        await answering(port)
+        serving = asyncio.create_task(serve(memory, Budget(), HttpDoor(listener, TOKEN)))
         transport = streamable_http_client(url, http_client=create_mcp_http_client(KNOWN))
         async with McpClient(transport) as client:
             result = await client.call_tool("answer", {"history": "trip", "question": "When?"})
@@ -118,14 +117,16 @@ async def test_over_http_on_this_machine_with_a_token(server):
 def test_a_token_that_was_not_given_is_made_and_told(monkeypatch, given):
     served = []
 
-    async def serve(remote, ceilings, http_port, token):
-        served.append((http_port, token))
+    async def serve(remote, ceilings, listener, token):
+        served.append((listener.getsockname()[1], token))
 
     monkeypatch.setattr(mcp_command, "_serve", serve)
     runner = CliRunner(env={"BUDGETMEM_MCP_TOKEN": given})
-    told = [runner.invoke(cli.app, ["mcp", "--http", "8765"]).stderr for _ in range(2)]
-    (port, first), (_, second) = served
-    assert port == 8765
+    port = free_port()
+    told = [runner.invoke(cli.app, ["mcp", "--http", str(port)]).stderr for _ in range(2)]
+    (taken, first), (_, second) = served
+    assert taken == port
+    assert f"http://127.0.0.1:{port}/mcp\n" in told[0]
     if given:
         assert first == second == given
         assert given not in "".join(told)
@@ -150,19 +151,17 @@ def test_a_port_must_be_one(port):
     assert CliRunner().invoke(cli.app, ["mcp", "--http", port]).exit_code == 2
 
 
+def test_a_taken_port_is_told_instead_of_an_address_and_a_token():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(cli.app, ["mcp", "--http", str(port)])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: cannot listen on 127.0.0.1:{port} (")
+    assert "name another port by --http" in result.stderr
+    assert "Bearer" not in result.stderr
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-async def answering(port):
-    """Waits until the port accepts connections."""
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return

@@ -16,6 +16,7 @@ from tests.server.console.browser import add_example, ask, held, needs_chromium
 from tests.server.console.scripted import QUESTION
 
 BUSY = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "busy"}
+CUT_OFF = "The reply was cut off before its end. Ask again."
 SPANS = """performance.getEntriesByType("resource")
   .filter(({ name }) => name.endsWith(":extractStream"))
   .map(({ name, startTime, responseEnd }) => [startTime, responseEnd, name])"""
@@ -83,6 +84,26 @@ def test_a_run_can_be_stopped(page, console):
     expect(page.locator("article")).to_contain_text("Stopped.")
     assert page.get_by_role("button", name="Stop").is_disabled()
     console.release()
+
+
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.55])
+def test_a_stream_that_is_cut_off_is_not_called_done(page, left):
+    def cut(route):
+        lines = route.fetch().text().splitlines(keepends=True)
+        whole, part = divmod(len(lines) * left, 1)
+        kept = [*lines[: int(whole)], lines[int(whole)][: int(200 * part)]]
+        route.fulfill(content_type="application/x-ndjson", body="".join(kept))
+
+    add_example(page)
+    page.route("**/*:extractStream", cut, times=1)
+    page.get_by_role("button", name="Compare three budgets").click()
+    expect(page.get_by_role("alert")).to_have_text(CUT_OFF)
+    notes = page.locator("article > .quiet").all_text_contents()
+    assert notes[0] == CUT_OFF
+    assert all(note.startswith("Router ") for note in notes[1:])
+    assert page.get_by_role("status").inner_text() == ""
+    expect(page.locator("tr.waiting", has_text="waits")).to_have_count(0)
+    expect(page.locator(".memory")).to_have_count(2)
 
 
 def test_a_finding_leads_to_the_chunk_it_came_from(page):
@@ -190,12 +211,12 @@ def test_metrics_outlive_a_fault_and_the_last_reading_is_called_old(page):
 def test_a_long_history_is_read_page_by_page(page):
     lines = [{"id": f"t{n}", "speaker": "Ana", "text": f"word {n}"} for n in range(230)]
     add(page, "long", "\n".join(map(json.dumps, lines)))
-    expect(page.get_by_text("1 – 100 of 230")).to_be_visible()
+    expect(page.get_by_text("1 – 100 of 230", exact=True)).to_be_visible()
     assert page.get_by_role("button", name="Page before").is_disabled()
     page.get_by_role("button", name="Page after").click()
-    expect(page.get_by_text("101 – 200 of 230")).to_be_visible()
+    expect(page.get_by_text("101 – 200 of 230", exact=True)).to_be_visible()
     page.get_by_role("button", name="Page after").click()
-    expect(page.get_by_text("201 – 230 of 230")).to_be_visible()
+    expect(page.get_by_text("201 – 230 of 230", exact=True)).to_be_visible()
     assert page.locator("#turns blockquote").all_text_contents() == [
         f"word {n}" for n in range(200, 230)
     ]

@@ -64,6 +64,55 @@ def test_all_can_be_done_by_keyboard_alone(page):
     expect(page.locator(".memory")).to_be_visible()
 
 
+def test_a_choice_keeps_the_focus_and_is_told(page, console):
+    put(console, a=1, b=1)
+    page.reload()
+    button = page.get_by_role("button", name="b 1 turns")
+    button.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("b is chosen")
+    expect(button).to_be_focused()
+    pressed = [
+        each.get_attribute("aria-pressed") for each in page.locator("#histories button").all()
+    ]
+    assert pressed == ["false", "true"]
+
+
+def test_pages_are_told_and_their_end_keeps_the_focus_near(page, console):
+    put(console, long=150)
+    page.reload()
+    expect(page.get_by_text("1 – 100 of 150")).to_be_visible()
+    page.get_by_role("button", name="Page after").press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Turns 101 – 150 of 150")
+    expect(page.get_by_role("button", name="Page before")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Turns 1 – 100 of 150")
+    expect(page.get_by_role("button", name="Page after")).to_be_focused()
+
+
+def test_a_deletion_leaves_the_focus_at_what_there_is_to_choose(page, console):
+    put(console, a=1, b=1, c=1)
+    page.reload()
+    page.get_by_role("button", name="b 1 turns").focus()
+    for name, next_one in (("b", "a 1 turns"), ("a", "c 1 turns"), ("c", "Add the example")):
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=f"Turns of {name}")).to_be_visible()
+        page.get_by_role("button", name="Delete history").press("Enter")
+        page.get_by_role("button", name="Delete it").press("Enter")
+        expect(page.get_by_role("status")).to_have_text(f"{name} is deleted: 1 turns")
+        expect(page.get_by_role("button", name=next_one)).to_be_focused()
+
+
+def test_a_run_that_is_stopped_leaves_the_focus_at_the_question(page, console):
+    add_example(page)
+    console.pace.held = True
+    page.get_by_role("button", name="Extract").press("Enter")
+    expect(page.locator(".chunk").first).to_be_visible()
+    page.get_by_role("button", name="Stop").press("Enter")
+    expect(page.locator("article")).to_contain_text("Stopped.")
+    expect(page.get_by_role("textbox", name="Question")).to_be_focused()
+    console.release()
+
+
 def test_a_narrow_screen_scrolls_in_one_direction_alone(browser, console):
     with visited(browser, console.url, viewport={"width": 360, "height": 740}) as page:
         add_example(page)
@@ -93,7 +142,25 @@ def test_nothing_is_shown_without_a_key_and_metrics_not_without_admin(browser, t
         )
 
 
-def test_nothing_of_a_tenant_is_left_when_the_next_key_is_refused(browser, tmp_path):
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"key": "ключ"}, "UNAUTHENTICATED: the API key or token has a character that none has"),
+        ({"key": "clé"}, "UNAUTHENTICATED: the API key or token has a character that none has"),
+        ({"tenant": "Ünï"}, "INVALID_ARGUMENT: the tenant has a character that none has"),
+    ],
+)
+def test_what_no_header_can_carry_is_told_by_its_field(page, given, told):
+    add_example(page)
+    give(page, **given)
+    expect(page.get_by_role("alert")).to_contain_text(told)
+    assert page.locator("#histories button").count() == 0
+    give(page)
+    expect(page.locator("#histories button")).to_have_text(["example 83 turns"])
+
+
+@pytest.mark.parametrize("bad", ["bad", "ключ"])
+def test_nothing_of_a_tenant_is_left_when_the_next_key_is_refused(browser, tmp_path, bad):
     key, record = new_key("acme", list(Scope), datetime.now(timezone.utc))
     change_keys(tmp_path / "keys.json", lambda _: (record,))
     with (
@@ -101,14 +168,14 @@ def test_nothing_of_a_tenant_is_left_when_the_next_key_is_refused(browser, tmp_p
         visited(browser, console.url) as page,
     ):
         page.get_by_role("heading", name="Live metrics").click()
-        refused = text_after(page, "bad")
+        refused = text_after(page, bad)
         give(page, key)
         add_example(page)
         ask(page)
         expect(page.locator(".tile").first).to_be_visible()
         page.get_by_role("button", name="Delete history").click()
         page.get_by_role("button", name="Keep it").click()
-        assert text_after(page, "bad") == refused
+        assert text_after(page, bad) == refused
 
 
 def test_an_ingest_does_not_go_on_into_the_next_tenant(page, console):
@@ -135,6 +202,13 @@ def test_a_late_list_of_a_tenants_is_not_shown_to_the_next(page, console):
         give(page, tenant="another")
     expect(page.get_by_role("status")).to_have_text("0 histories")
     assert page.locator("#histories button").count() == 0
+
+
+def put(console, **counts):
+    """Histories of so many turns each, put there by another than the page."""
+    for name, count in counts.items():
+        turns = [{"id": f"t{n}", "speaker": "Ana", "text": f"word {n}"} for n in range(count)]
+        console.house.http.post(f"/v1/histories/{name}:ingest", json={"turns": turns})
 
 
 def text_after(page, bad_key):

@@ -75,3 +75,33 @@ def test_every_site_may_only_where_credentials_are_asked_for():
     with pytest.raises(ConfigError, match="name the origins"):
         every.check_origins(authenticates=False)
     HttpOptions(http_cors_origin=[SITE]).check_origins(authenticates=False)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost:3000", "https://[::1]:8443", "http://127.0.0.1", "https://xn--bcher-kva.de"],
+)
+def test_origins_as_browsers_send_them(origin):
+    HttpOptions(http_cors_origin=[SITE, origin]).check_origins(authenticates=False)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        f"{SITE}/",
+        f"{SITE}/app",
+        f"{SITE}:443",
+        "http://app.example.com:80",
+        "https://App.example.com",
+        "https://bücher.de",
+        "https://a@app.example.com",
+        "https://*.example.com",
+        "app.example.com",
+        "null",
+        "",
+    ],
+)
+def test_what_no_browser_sends_is_refused_instead_of_never_let_in(origin):
+    given = HttpOptions(http_cors_origin=[SITE, origin])
+    with pytest.raises(ConfigError, match=r"is no origin .* such as https://example\.com"):
+        given.check_origins(authenticates=True)
