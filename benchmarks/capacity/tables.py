@@ -83,7 +83,8 @@ def models_table() -> str:
              read, alone, side_by_side, written)
         )  # fmt: skip
     header = ("model", "GPUs", "weights", "KV bytes a token", "read, tokens/s a GPU",
-              "written, alone", "side by side", "written, tokens/s a GPU")  # fmt: skip
+              "written, alone", "sequences written side by side",
+              "written, tokens/s a GPU")  # fmt: skip
     return markdown(header, rows)
 
 
