@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -39,6 +39,9 @@ from budgetmem.store.base import (
 from budgetmem.store.paging import page_of
 from budgetmem.timeouts import within
 from budgetmem.types import Chunk, Turn
+
+Room = Callable[[str, Size], AbstractContextManager[None]]
+"""Gives a tenant a place for so much."""
 
 _REINDEX = (
     "make it anew by `budgetmem store reindex` beside the store, or delete it and ingest it again"
@@ -77,8 +80,10 @@ class Histories:
 
     `encoder_of(caller)` is the same encoder, working on a caller's account (the stages are INGEST
     and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
-    No ingest makes a history larger than `most`. Calls of the store block `threads`, by default
-    those of asyncio. Any number of these may work on one store, in any number of processes.
+    No ingest makes a history larger than `most`. `room` is asked for a place by who reads sessions
+    to write to them, for as long as that takes; it may raise Overloaded. Calls of the store block
+    `threads`, by default those of asyncio. Any number of these may work on one store, in any number
+    of processes.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Histories:
         *,
         threads: Executor | None = None,
         clock: Callable[[], float] = time.monotonic,
+        room: Room = lambda tenant, size: nullcontext(),
     ) -> None:
         self._store = store
         self._encoder = encoder
@@ -99,6 +105,7 @@ class Histories:
         self._most = most
         self._aside = Aside(threads, clock)
         self._clock = clock
+        self._room = room
         self._tokens = BoundedTokens(encoder.tokens)
         self._search = Search(store, self._tokens, retrieval.rrf_constant)
 
@@ -116,6 +123,10 @@ class Histories:
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
+            async with self._place(tenant, history, list(by_session(distinct))):
+                return await write()
+
+        async def write() -> IngestReport:
             snapshot = await self._aside(
                 self._store.snapshot,
                 tenant,
@@ -253,11 +264,15 @@ class Histories:
         wanted = frozenset(turn_ids)
         planner = self._planner(tenant, None)
 
-        async def erase() -> DeletionProof:
+        async def attempt() -> DeletionProof:
             before = await self._aside(self._store.snapshot, tenant, history, (), wanted)
             if before.settings is None:
                 raise not_found(history)
             names = list(by_session(before.known.values()))
+            async with self._place(tenant, history, names):
+                return await erase(names)
+
+        async def erase(names: Sequence[str]) -> DeletionProof:
             snapshot = await self._aside(self._store.snapshot, tenant, history, names, list(wanted))
             self._check_settings(history, snapshot.settings, for_writing=True)
             there = frozenset(snapshot.known)
@@ -277,7 +292,7 @@ class Histories:
         async def scan() -> int:
             return await self._aside.in_turn(self._store.traces, tenant, history, wanted)
 
-        removed = await retried(erase)
+        removed = await retried(attempt)
         on_deleted(removed)
         # By itself: an erasure that is made again after it was done finds nothing, and says so.
         return replace(removed, remaining=await retried(scan))
@@ -309,6 +324,15 @@ class Histories:
         """Removes the history and everything made from it. Raises NotFound, and Conflict if
         somebody else holds it for long."""
         return await self._aside.in_turn(self._store.delete, tenant, history)
+
+    @asynccontextmanager
+    async def _place(
+        self, tenant: str, history: str, sessions: Sequence[str]
+    ) -> AsyncIterator[None]:
+        """A place for what these sessions take as they are read."""
+        size = await self._aside(self._store.sessions_size, tenant, history, sessions)
+        with self._room(tenant, size):
+            yield
 
     async def _embedded(self, query: str, caller: Caller) -> Vectors:
         left_s = caller.deadline - self._clock()

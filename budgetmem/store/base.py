@@ -191,6 +191,10 @@ class Store(Protocol):
         """The named sessions and turns; an empty snapshot if the history does not exist."""
         ...
 
+    def sessions_size(self, tenant: str, history: str, sessions: Collection[str]) -> Size:
+        """How much the named sessions hold, without reading it: nothing where there are none."""
+        ...
+
     def write(
         self,
         tenant: str,

@@ -230,6 +230,16 @@ def size(db: sqlite3.Connection) -> Size:
         return Size(int(meta(db, "turns")), int(meta(db, "bytes")))
 
 
+def sessions_size(db: sqlite3.Connection, names: Collection[str]) -> Size:
+    """How much the turns of these sessions take."""
+    turns, bytes_ = db.execute(
+        f"SELECT count(*), coalesce(sum({rows.TURN_BYTES}), 0) FROM turns"
+        " WHERE grouped IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(names)),),
+    ).fetchone()
+    return Size(turns, bytes_)
+
+
 def keep_totals(db: sqlite3.Connection) -> None:
     """From now on the file keeps count of its turns itself, whoever writes to it."""
     for statement in rows.TOTALS:

@@ -53,6 +53,10 @@ def _bytes(row: str = "") -> str:
     return " + ".join(f"coalesce(length(CAST({row}{name} AS BLOB)), 0)" for name in columns)
 
 
+TURN_BYTES = _bytes()
+"""SQL of that."""
+
+
 def _kept(name: str, event: str, sign: str, row: str) -> str:
     return (
         f"CREATE TRIGGER {name} AFTER {event} ON turns BEGIN"
@@ -63,7 +67,7 @@ def _kept(name: str, event: str, sign: str, row: str) -> str:
 
 TOTALS = (
     f"INSERT INTO meta SELECT 'turns', count(*) FROM turns"
-    f" UNION ALL SELECT 'bytes', coalesce(sum({_bytes()}), 0) FROM turns",
+    f" UNION ALL SELECT 'bytes', coalesce(sum({TURN_BYTES}), 0) FROM turns",
     _kept("turn_added", "INSERT", "+", "new."),
     _kept("turn_removed", "DELETE", "-", "old."),
 )

@@ -99,6 +99,10 @@ class SqliteStore:
                 sessions={name: queries.session(db, name) for name in sessions},
             )
 
+    def sessions_size(self, tenant: str, history: str, sessions: Collection[str]) -> Size:
+        with self._reading(tenant, history) as db:
+            return Size(0, 0) if db is None else queries.sessions_size(db, sessions)
+
     def write(
         self,
         tenant: str,

@@ -13,10 +13,11 @@ from google.protobuf.message import DecodeError
 from budgetmem.errors import InvalidInput, Overloaded
 from budgetmem.info import Limits
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.store.base import Size
 from server import weighing
 from server.room import Room, Share
 from server.security.tenants import NamedTenants
-from server.weighing import INLINE_BYTES, TURN_BYTES, Weighing, ingest_room
+from server.weighing import INLINE_BYTES, TURN_BYTES, Weighing, ingest_room, session_room
 from tests.server.fake_engine import running
 
 SERVICE = "/budgetmem.v1.MemoryService/"
@@ -88,6 +89,18 @@ def test_the_largest_message_always_fits_twice():
     limits = Limits()
     room = ingest_room(limits)
     with room.place("ana", limits.message_bytes), room.place("ana", limits.message_bytes):
+        pass
+
+
+def test_a_session_of_any_size_can_be_written_to_and_takes_nothing_from_others():
+    limits = Limits()
+    place, huge = session_room(limits), Size(200_000, 16 * limits.message_bytes)
+    with place("ana", huge):
+        with pytest.raises(Overloaded, match="bytes of sessions"), place("ana", Size(20, 2_000)):
+            pass
+        with place("ben", Size(20, 2_000)), place("cem", huge):
+            pass
+    with place("ana", Size(20, 2_000)), place("ana", Size(20, 2_000)):
         pass
 
 

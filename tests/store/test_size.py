@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
 from budgetmem.backbone import HashEncoder
 from budgetmem.config import RetrievalProfile
-from budgetmem.errors import HistoryFull
+from budgetmem.errors import HistoryFull, Overloaded
 from budgetmem.history import Histories
 from budgetmem.store import connection
 from budgetmem.store.base import Size
@@ -39,6 +39,41 @@ def histories(store):
 
 async def kept(histories):
     return [turn.id async for turn in histories.export("acme", "trip")]
+
+
+async def test_sessions_are_weighed_before_they_are_read(store):
+    asked, taken = [], []
+
+    @contextmanager
+    def room(tenant, size):
+        asked.append((tenant, size))
+        taken.append(size)
+        yield
+        taken.pop()
+
+    bounded = Histories(store, HashEncoder(), RetrievalProfile(), room=room)
+    turns = [turn(0, "naïve", "a"), turn(1, "two", "a"), turn(2, "other", "b")]
+    await bounded.ingest("acme", "trip", turns)
+    await bounded.ingest("acme", "trip", [turn(3, session="a")])
+    await bounded.delete_turns("acme", "trip", ["t002", "t001"])
+    both = Size(4, held(*turns, turn(3, session="a")))
+    assert asked == [("acme", Size(0, 0)), ("acme", Size(2, held(*turns[:2]))), ("acme", both)]
+    assert taken == []
+
+
+async def test_without_room_nothing_is_done(store):
+    def full(tenant, size):
+        raise Overloaded("no room")
+
+    await Histories(store, HashEncoder(), RetrievalProfile()).ingest("acme", "trip", [turn(0)])
+    bounded = Histories(store, HashEncoder(), RetrievalProfile(), room=full)
+    for call in (
+        bounded.ingest("acme", "trip", [turn(1)]),
+        bounded.delete_turns("acme", "trip", ["t000"]),
+    ):
+        with pytest.raises(Overloaded):
+            await call
+    assert await kept(bounded) == ["t000"]
 
 
 @pytest.mark.parametrize("before", [0, 2])
@@ -160,7 +195,7 @@ async def test_a_file_without_totals_gets_them_and_is_not_scanned_again(tmp_path
     for number, scans in ((1, 1), (2, 0)):
         statements.clear()
         await kept.ingest("acme", "trip", [turn(number)])
-        assert sum("sum(" in each for each in statements) == scans
+        assert sum("INSERT INTO meta SELECT" in each for each in statements) == scans
     assert size_of(file) == (3, held(turn(0), turn(1), turn(2)))
     with pytest.raises(HistoryFull, match="would hold 4 turns"):
         await kept.ingest("acme", "trip", [turn(3)])

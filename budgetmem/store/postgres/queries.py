@@ -227,6 +227,20 @@ def size(db: Connection, of: History) -> Size:
     return Size(found["turns"], found["bytes"])
 
 
+def sessions_size(db: Connection, of: History, names: Collection[str]) -> Size:
+    """How much the turns of these sessions take."""
+    bytes_ = " + ".join(
+        f"coalesce(octet_length({column}), 0)" for column in rows.TURN_COLUMNS.split(", ")
+    )
+    query = (
+        f"SELECT count(*) AS turns, coalesce(sum({bytes_}), 0) AS bytes FROM turns"
+        " WHERE history = %s AND grouped = ANY(%s)"
+    )
+    keepable = [name for name in names if "\0" not in name]
+    found = db.execute(query, (of.id, keepable)).fetchone() or {}
+    return Size(int(found["turns"]), int(found["bytes"]))
+
+
 def one(db: Connection, query: str, *values: object) -> Any:  # noqa: ANN401 - whatever is there
     """The first column of the first row, None if there is no row."""
     row = db.execute(query, values).fetchone()

@@ -105,6 +105,10 @@ class PostgresStore:
                 sessions={name: queries.session(db, of, name) for name in sessions},
             )
 
+    def sessions_size(self, tenant: str, history: str, sessions: Collection[str]) -> Size:
+        with self._reading(tenant, history) as (db, of):
+            return Size(0, 0) if of is None else queries.sessions_size(db, of, sessions)
+
     def write(
         self,
         tenant: str,
