@@ -328,10 +328,21 @@ def test_advantages_are_normalised_over_the_decisions_that_had_a_choice():
     assert learned[0].advantages[0].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-def one_step(change: float, advantage: float, old: float, due: float) -> dict[str, float]:
+@pytest.fixture(scope="module")
+def environment() -> RecordedEnvironment:
+    return toy(4)
+
+
+def one_step(
+    environment: RecordedEnvironment,
+    *,
+    change: float = 1.0,
+    advantage: float = 0.0,
+    old: float = 0.0,
+    due: float = 0.0,
+) -> dict[str, float]:
     """The metrics of one gradient step. All ratios are `change`; values were estimated by `old`
     above what they are, and should be `due` above it."""
-    environment = toy(4)
     policy = a_policy(environment, dropout=0)
     walked, _ = a_walk(environment, policy, 0)
     log_probs, values = behaviour(policy, walked)
@@ -359,9 +370,9 @@ def one_step(change: float, advantage: float, old: float, due: float) -> dict[st
     ],
 )
 def test_a_ratio_that_went_too_far_counts_as_the_worse_of_it_and_its_limit(
-    change: float, advantage: float, loss: float
+    environment: RecordedEnvironment, change: float, advantage: float, loss: float
 ):
-    found = one_step(change, advantage, old=0.0, due=0.0)
+    found = one_step(environment, change=change, advantage=advantage)
     assert found["policy_loss"] == pytest.approx(loss, abs=1e-5)
     assert found["clip_fraction"] == 1
 
@@ -376,9 +387,9 @@ def test_a_ratio_that_went_too_far_counts_as_the_worse_of_it_and_its_limit(
     ],
 )
 def test_a_value_that_went_too_far_counts_as_the_worse_of_it_and_its_limit(
-    old: float, due: float, loss: float
+    environment: RecordedEnvironment, old: float, due: float, loss: float
 ):
-    found = one_step(1.0, 0.0, old, due)
+    found = one_step(environment, old=old, due=due)
     assert found["value_loss"] == pytest.approx(loss, abs=1e-5)
 
 
