@@ -77,6 +77,12 @@ def test_overlapping_and_adjacent_windows_become_one_chunk_with_each_turn_once()
     assert chunk.score == 0.9
 
 
+def test_a_chunk_keeps_the_greatest_score_of_what_it_was_merged_from():
+    found = session("s", [1] * 6)
+    (chunk,) = fill([(found[1], 0.9), (found[4], 0.5)], ["s"], 100, Words())
+    assert (len(chunk.turn_ids), chunk.score) == (6, 0.9)
+
+
 def test_windows_apart_stay_apart_in_order_of_position_and_session():
     first, second = session("s", [1] * 9), session("r", [1] * 3)
     ranked = [(first[7], 0.9), (second[1], 0.8), (first[1], 0.7)]
@@ -94,6 +100,21 @@ def test_a_unit_that_does_not_fit_gives_its_focus_or_makes_room_for_smaller_ones
 def test_the_best_focus_is_there_however_small_the_budget():
     (chunk,) = fill([(session("b", [30, 2])[0], 0.9)], ["b"], 5, Words())
     assert chunk.turn_ids == ("b0",)
+
+
+def test_the_budget_counts_as_filled_after_misses_in_a_row_alone():
+    """Forty units that are too big, twenty, then a small one that fits, then twenty."""
+    big = [session(f"b{i}", [50])[0] for i in range(40)]
+    first, last = (session(name, [1])[0] for name in ("first", "last"))
+    sessions = [unit.session for unit in (*big, first, last)]
+
+    def taken(units_):
+        ranked = [(unit, 1 / (place + 1)) for place, unit in enumerate(units_)]
+        return [chunk.session for chunk in fill(ranked, sessions, 10, Words())]
+
+    assert taken([*big[:20], first, *big[20:], last]) == ["first", "last"]
+    assert taken([first, *big[:31], last]) == ["first", "last"]
+    assert taken([first, *big[:32], last]) == ["first"]
 
 
 def test_nothing_ranked_gives_no_chunks():

@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from budgetmem.modules import MODULES
-from tests.training.toy_outcomes import PATHS, environment, leaf
+from tests.training.toy_outcomes import PATHS, environment, leaf, outcome_file, vectors
 from training.evaluation import (
     best_constant,
     constant,
@@ -95,9 +95,16 @@ def test_nothing_beats_the_oracle_question_by_question(toys, scales, weight):
     assert all((each.rewards <= best.rewards + 1e-12).all() for each in others)
 
 
-def test_of_equal_rewards_the_oracle_takes_the_cheapest(toys, scales):
-    easy = oracle(toys, 0.0, scales)
-    assert easy.costs[1] == pytest.approx(leaf("LLLLL", hard=False).cost_usd)
+def test_of_equal_rewards_the_oracle_takes_the_cheapest(scales):
+    """Which is not the first: the path all on Low is made the dearest."""
+    file = outcome_file(2)
+    hard, easy = file.outcomes
+    dear = replace(easy.leaves["LLLLL"], costs_usd=(1.0,) * 7)
+    easy = replace(easy, leaves={**easy.leaves, "LLLLL": dear})
+    file = replace(file, outcomes=(hard, easy))
+    found = oracle(RecordedEnvironment(file, vectors(file)), 0.0, scales)
+    assert found.costs[1] == pytest.approx(min(each.cost_usd for each in easy.leaves.values()))
+    assert found.scores[1] == 0.9
 
 
 def test_a_random_path_is_the_mean_of_all(toys, scales):
@@ -106,6 +113,17 @@ def test_a_random_path_is_the_mean_of_all(toys, scales):
     assert found.scores[0] == pytest.approx(np.mean(scores), abs=1e-3)
     assert found.ratios == pytest.approx(np.full((len(MODULES), 3), 1 / 3))
     assert found.recorded == pytest.approx(len(PATHS) / 243)
+
+
+def test_a_random_path_s_reward_is_the_mean_of_rewards(toys, scales):
+    """And not the reward of the means: costs are weighed by their roots."""
+    found = random_path(toys, 0.9, scales)
+    weights = np.full(243, 0.9)
+    for place, reward in enumerate(found.rewards):
+        each = scales.evaluate(toys.score[place], toys.cost[place], weights)
+        assert reward == pytest.approx(each.mean())
+    of_means = scales.evaluate(found.scores, found.costs, np.full(6, 0.9))
+    assert abs(found.rewards - of_means).min() > 0.01
 
 
 def test_a_yardstick_has_the_scales_of_the_records(toys):

@@ -1,5 +1,7 @@
 """Nearest neighbours: what did well on similar questions, and nothing of the others."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from tests.training import toy_outcomes as toys
 from training import neighbours
 from training.evaluation import evaluate, yardstick
 from training.neighbours import fitted
+from training.ppo import greedy
 from training.rollouts.effects import Effects
 from training.rollouts.environment import Embedded, RecordedEnvironment
 from training.rollouts.paths import EVERY_PATH, place_of
@@ -45,6 +48,25 @@ def test_a_greater_lambda_spends_less(environment):
         fitted(environment, scales), environment, [0.0, 0.5, 5.0], scales
     )]  # fmt: skip
     assert costs[0] > costs[1] >= costs[2]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4, 2.0])
+def test_logits_are_what_a_tier_adds_to_the_reward_at_lambda(environment, weight):
+    """Exactly: of all neighbours, the rewards of paths with the tier less those of all paths."""
+    scales = yardstick(environment)
+    shape = environment.score.shape
+    rewards = scales.evaluate(
+        environment.score.ravel(), environment.cost.ravel(), np.full(shape[0] * shape[1], weight)
+    ).reshape(shape)
+    centred = (rewards - rewards.mean(axis=1, keepdims=True)).mean(axis=0)
+    policy = fitted(environment, scales, count=len(environment.questions))
+    weights = np.full(1, weight)
+    walked = environment.walk(
+        np.zeros(1, int), weights, partial(greedy, policy), np.random.default_rng(0)
+    )
+    for module, logits in enumerate(policy.evaluate(walked.seen)[0].tolist()):
+        expected = [centred[EVERY_PATH[:, module] == tier].mean() for tier in Tier]
+        assert logits == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_module_that_does_nothing_has_no_effect_however_paths_were_chosen():

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetmem.errors import ConfigError, InvalidInput
+from training.batch import Batch
 from training.config import PolicyConfig
 from training.policies import ConditionedPolicy, PolicyShape
 from training.ppo import PAPER, PPO, PPOConfig, Sampler, behaviour, greedy
@@ -310,6 +311,86 @@ def test_means_are_over_the_decisions_that_had_a_choice():
     shifted[0] -= np.log(2)
     assert metrics(shifted)["clip_fraction"] == 1
     assert metrics(shifted)["approx_kl"] == pytest.approx(1 - np.log(2), abs=1e-5)
+
+
+def test_advantages_are_normalised_over_the_decisions_that_had_a_choice():
+    environment = toy(4)
+    policy = a_policy(environment, dropout=0)
+    walked, rewards = a_walk(environment, policy, 0)
+    walked = forced(walked, slice(1, None))
+    values = torch.zeros(5, 32)
+    values[1:] = 7.0  # of forced decisions: they must not move the filter's mean or deviation
+    ppo = PPO(policy, tuned(), torch.Generator())
+    learned = []
+    ppo.learn = lambda batch: learned.append(batch) or {}
+    ppo.update(walked, behaviour(policy, walked)[0], values, rewards)
+    expected = (rewards - rewards.mean()) / rewards.std()
+    assert learned[0].advantages[0].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def environment() -> RecordedEnvironment:
+    return toy(4)
+
+
+def one_step(
+    environment: RecordedEnvironment,
+    *,
+    change: float = 1.0,
+    advantage: float = 0.0,
+    old: float = 0.0,
+    due: float = 0.0,
+) -> dict[str, float]:
+    """The metrics of one gradient step. All ratios are `change`; values were estimated by `old`
+    above what they are, and should be `due` above it."""
+    policy = a_policy(environment, dropout=0)
+    walked, _ = a_walk(environment, policy, 0)
+    log_probs, values = behaviour(policy, walked)
+    batch = Batch(
+        seen=walked.seen,
+        masked=walked.masked,
+        tiers=walked.tiers,
+        log_probs=log_probs - np.log(change),
+        values=values + old,
+        returns=values + due,
+        advantages=torch.full_like(values, advantage),
+    )
+    config = tuned(epochs=1, minibatch=None, clip=0.2, value_clip=0.2)
+    return PPO(policy, config, torch.Generator()).learn(batch)
+
+
+@pytest.mark.parametrize(
+    ("change", "advantage", "loss"),
+    [
+        (2.0, 1.0, -1.2),
+        (0.5, -1.0, 0.8),
+        # What went the wrong way counts in full, or nothing would bring it back.
+        (2.0, -1.0, 2.0),
+        (0.5, 1.0, -0.5),
+    ],
+)
+def test_a_ratio_that_went_too_far_counts_as_the_worse_of_it_and_its_limit(
+    environment: RecordedEnvironment, change: float, advantage: float, loss: float
+):
+    found = one_step(environment, change=change, advantage=advantage)
+    assert found["policy_loss"] == pytest.approx(loss, abs=1e-5)
+    assert found["clip_fraction"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "due", "loss"),
+    [
+        (0.5, 0.0, 0.3**2),  # it is right, but went 0.5 where 0.2 is allowed
+        (-0.5, 0.0, 0.3**2),
+        (0.5, 0.5, 0.5**2),  # it went away from what is due, and counts in full
+        (0.1, 0.3, 0.3**2),  # it went no further than it may
+    ],
+)
+def test_a_value_that_went_too_far_counts_as_the_worse_of_it_and_its_limit(
+    environment: RecordedEnvironment, old: float, due: float, loss: float
+):
+    found = one_step(environment, old=old, due=due)
+    assert found["value_loss"] == pytest.approx(loss, abs=1e-5)
 
 
 def test_where_nothing_could_be_chosen_only_values_are_learned():

@@ -12,7 +12,7 @@ from tests.toys import Words
 from tests.training.datasets.records import talk, written
 from training.datasets import DatasetWarning
 from training.datasets.base import Question
-from training.datasets.locomo import OFFICIAL_SHA256, LoCoMo, evidence_ids
+from training.datasets.locomo import CATEGORIES, OFFICIAL_SHA256, LoCoMo, evidence_ids
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "locomo" / "locomo10.json"
 VECTORS = DATA.parents[2] / "vectors" / "chunks.json"
@@ -124,6 +124,18 @@ def test_numbers_are_answers_and_adversarial_questions_are_not_looked_at(tmp_pat
     record["qa"].append({"category": 5})
     (question,) = LoCoMo(written(tmp_path / "l.json", [record])).questions("train")
     assert (question.gold, question.category) == ("2022", "temporal")
+
+
+@pytest.mark.filterwarnings("ignore::training.datasets.DatasetWarning")
+def test_only_an_open_domain_answer_is_cut_at_its_semicolon(tmp_path):
+    record = talk()
+    asked = record["qa"][0]
+    record["qa"] = [{**asked, "category": each, "answer": "yes; a lot"} for each in CATEGORIES]
+    found = LoCoMo(written(tmp_path / "l.json", [record])).questions("train")
+    gold = {each.category: each.gold for each in found}
+    assert gold.pop("open-domain") == "yes"
+    assert set(gold) == {"multi-hop", "temporal", "single-hop"}
+    assert set(gold.values()) == {"yes; a lot"}
 
 
 @pytest.mark.filterwarnings("ignore::training.datasets.DatasetWarning")

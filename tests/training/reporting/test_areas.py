@@ -47,6 +47,16 @@ def test_what_is_better_than_mixtures_has_more():
     assert float(found["constants"]["area"]) == pytest.approx(area, abs=1e-3)
 
 
+def test_a_frontier_ends_at_the_cheapest_and_the_dearest_of_all_ways():
+    """Had it its own ends, a way of one cost had no area, and a narrow one too much."""
+    arms = {"one@0": (0.5, 5e-6, ""), "narrow@0": (0.4, 4e-6, ""), "narrow@1": (0.5, 6e-6, "")}
+    found = ratios(arms)
+    one = hypervolume([(5.0, 0.4625)], 2.0, 10.0)
+    narrow = hypervolume([(4.0, 0.3625), (6.0, 0.4625)], 2.0, 10.0)
+    assert float(found["one"]["area"]) == pytest.approx(one, abs=1e-3)
+    assert float(found["narrow"]["area"]) == pytest.approx(narrow, abs=1e-3)
+
+
 def test_an_interval_is_over_questions():
     figures = toy_figures(arms={**ENDS, **mixed("one", (0, 1))})
     lucky = [
@@ -70,6 +80,17 @@ def test_one_router_is_compared_with_several_trained_apart():
     assert found["mine"]["of that of seven, trained apart"] == "1.000 [1.000, 1.000]"
     assert found["seven"]["of that of seven, trained apart"] == ""
     assert found["constants"]["of that of seven, trained apart"] == ""
+
+
+def test_lambdas_that_only_the_routers_trained_apart_have_do_not_count():
+    routers = {
+        "seven": [Trained("v1", (0, 0.5)), Trained("v2", (1, 1))],
+        "mine": [Trained("v3", (0, 1))],
+    }
+    arms = {**mixed("seven", (0, 0.5, 1), better=0.1), **mixed("mine", (0, 1))}
+    found = ratios(arms, routers)
+    assert found["mine"]["of that of seven, trained apart"] == "1.000 [1.000, 1.000]"
+    assert found["mine"]["area"] < found["seven"]["area"]
 
 
 def test_without_constants_there_are_areas_alone():

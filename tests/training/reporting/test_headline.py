@@ -45,6 +45,14 @@ def test_the_best_score_and_the_best_gain_may_be_at_two_lambdas():
     }
 
 
+def test_gains_on_validation_are_on_what_constants_came_to_there():
+    # Here the cheapest constant is as good as any, and router@0.5 would gain nothing on it.
+    known = {**KNOWN, "router@0": (0.45, 5e-6, ""), "router@0.5": (0.4, 3e-6, "")}
+    here = {**MORE, "LLLLL": (0.4, 3e-6, "LLLLL")}
+    split = compared(toy_figures(arms=here), toy_figures("validation", known))
+    assert rows(headline(split))["router@0.5"][CHOSEN] == "best gain on validation"
+
+
 @pytest.mark.parametrize(
     "validation",
     [

@@ -25,9 +25,13 @@ def known(whole: np.ndarray, *paths: str) -> np.ndarray:
 
 
 def test_what_was_recorded_is_as_it_was():
+    """The last two have every tier but the summary's in common, and other costs of all parts: the
+    mean of a cell is not what either of them came to."""
+    paths = ("LMHLM", "HHHHH", "HHHHL")
     whole = parts_of(1.0)
-    found = estimated(known(whole, "LMHLM", "HHHHH")[None], whole[None])
-    for path in ("LMHLM", "HHHHH"):
+    whole[place_of("HHHHL")] *= 3
+    found = estimated(known(whole, *paths)[None], whole[None])
+    for path in paths:
         assert found[0, place_of(path)] == pytest.approx(whole[place_of(path)].sum())
 
 
@@ -46,6 +50,16 @@ def test_another_filter_is_taken_in_proportion_to_the_examples():
     # The filter's own part is not known of this question.
     expected = whole[place_of("HMHMH")].sum() - 3.0 * 2 + 1.0 * 2
     assert found[0, place_of("HMHMH")] == pytest.approx(expected)
+
+
+def test_the_proportion_is_that_of_the_same_tier():
+    """Of the module behind the filter, Mid costs this question twice what it costs the example, and
+    High five times."""
+    whole = parts_of(1.0)
+    whole[:, 2] *= np.choose(EVERY_PATH[:, 1], (1, 2, 5))
+    found = estimated(known(whole, "LMMMM", "LHMMM")[None], parts_of(1.0)[None])
+    for path in ("MMMMM", "MHMMM", "HMMMM", "HHMMM"):
+        assert found[0, place_of(path)] == pytest.approx(whole[place_of(path)].sum())
 
 
 def test_a_tier_that_the_question_never_had_costs_what_it_costs_others():
