@@ -8,17 +8,17 @@ from contextlib import aclosing
 from typing import Any, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from budgetmem.errors import DeadlineExceeded, InvalidInput
 from budgetmem.timeouts import within
-from server.errors import Context, Handler, Stream, Unary, abort
+from server.errors import Context, Handler, Stream, Unary, abort, malformed
 from server.security.permissions import is_open
 
 
 class Arrival(grpc.aio.ServerInterceptor):
     """Ends a call whose message does not come within `message_s` seconds, and one that needs no
-    credential within `check_s`: it has a place by then. To be the first of all.
+    credential within `check_s`: it has a place by then. Only what watches calls may come before.
 
     gRPC itself waits until the caller leaves, also for a message that the caller has done without.
     """
@@ -68,6 +68,8 @@ async def _message(context: Context, seconds: float) -> Message:
         message = await within(seconds, context.read())
     except asyncio.TimeoutError:
         await abort(context, DeadlineExceeded(f"the message took longer than {seconds:g} s"))
+    except DecodeError:
+        await abort(context, malformed())
     if message is grpc.aio.EOF:
         await abort(context, InvalidInput("request", "is missing"))
     return cast(Message, message)

@@ -64,9 +64,10 @@ class Patience:
 class Doors:
     """Listens from `open` on, is NOT_SERVING until `serve` got an engine, and ends by `close`.
 
-    After the wait for the message, of which `patience` tells, come the `interceptors`, the first of
-    them first; then errors are translated, then `security` lets in whom it knows, then there is
-    room for so many `calls`, and last for so many bytes of turns.
+    The `interceptors` come first, the first of them first: what watches calls sees those too whose
+    message never comes. Then the message is waited for, of which `patience` tells, then errors are
+    translated, then `security` lets in whom it knows, then there is room for so many `calls`, and
+    last for so many bytes of turns.
     """
 
     def __init__(
@@ -84,8 +85,8 @@ class Doors:
         self._health = Health(HEALTH_NAMES)
         self._server = grpc.aio.server(
             interceptors=[
-                Arrival(patience.message_s, patience.check_s),
                 *interceptors,
+                Arrival(patience.message_s, patience.check_s),
                 ErrorEdge(),
                 *self._security.interceptors,
                 Turnstile(Rooms(calls), self._security.tenants),

@@ -69,6 +69,11 @@ async def abort(context: Context, error: BudgetMemError) -> NoReturn:
     await context.abort(code, fault.message, trailing_metadata=tuple(metadata))
 
 
+def malformed() -> InvalidInput:
+    """The error for a message that protobuf cannot read: its own says nothing of use."""
+    return InvalidInput("request", "is no message of this method: it cannot be decoded")
+
+
 def refusal(error: BudgetMemError) -> Handler:
     """A handler that ends a call of any kind with an error, before its message is read."""
 
@@ -77,7 +82,7 @@ def refusal(error: BudgetMemError) -> Handler:
         await abort(context, error)
 
     behaviour: Any = refuse
-    return grpc.stream_stream_rpc_method_handler(behaviour)
+    return grpc.stream_unary_rpc_method_handler(behaviour)
 
 
 class ErrorEdge(grpc.aio.ServerInterceptor):

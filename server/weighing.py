@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from budgetmem.info import Limits
 from budgetmem.proto.budgetmem.v1.memory_pb2 import DESCRIPTOR
 from budgetmem.store.base import Size
 from budgetmem.wire.parts import check_turn_ids, count_turns
-from server.errors import Context, Handler, Unary
+from server.errors import Context, Handler, Unary, malformed
 from server.room import Room, Share
 from server.security.tenants import Tenants
 
@@ -85,7 +85,11 @@ class Weighing(grpc.aio.ServerInterceptor):
 
         async def weighed(raw: bytes, context: Context) -> Message:
             with await hold(raw, context):
-                return await behaviour(decode(raw), context)
+                try:
+                    message = decode(raw)
+                except DecodeError as exc:
+                    raise malformed() from exc
+                return await behaviour(message, context)
 
         undecoded: Any = weighed
         return grpc.unary_unary_rpc_method_handler(

@@ -13,7 +13,7 @@ from httpx_sse import EventSource, SSEError
 from budgetmem.backbone import Completion, GenerationRequest, TokenCounter
 from budgetmem.config import EndpointProfile
 from budgetmem.endpoints.chunks import Usage, chunk_of
-from budgetmem.endpoints.failures import Telling
+from budgetmem.endpoints.failures import Telling, reading
 from budgetmem.endpoints.reply import FINISHED, Reply
 from budgetmem.endpoints.request import body_of
 from budgetmem.errors import BackboneError, BackboneUnavailable
@@ -106,10 +106,14 @@ class EndpointBackbone:
                     body = response.aiter_bytes(LONGEST_ERROR)
                     told = (await anext(body, b"")).decode(errors="replace")
                     raise telling.failed_status(response.status_code, response.headers, told)
-                async with contextlib.aclosing(EventSource(response).aiter_sse()) as events:
-                    async for event in events:
-                        if event.data and event.data != DONE:
-                            yield event.data
+                # As such streams always are: some of the names that it may have for another text
+                # encoding are of none that httpx can read.
+                response.encoding = "utf-8"
+                with reading(self._server):
+                    async with contextlib.aclosing(EventSource(response).aiter_sse()) as events:
+                        async for event in events:
+                            if event.data and event.data != DONE:
+                                yield event.data
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from budgetmem.errors import BackboneError
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""More than any model takes: nothing overflows that is worked out from it."""
 
 
 class Delta(BaseModel):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -23,6 +24,9 @@ ADVICE: Mapping[int, str] = {
     422: "it may not know a field of the request: see docs/backbones.md",
     400: "it may not take a field of the request: see docs/backbones.md",
 }
+
+MALFORMED = (LookupError, ValueError, TypeError, OverflowError, RecursionError)
+"""What reading raises where something is not what it should be."""
 
 LONGEST = 200
 QUOTED = 16
@@ -69,12 +73,24 @@ class Telling:
         return told if keeps_key and not _quotes(told, one_line(self.prompt)) else ""
 
 
+@contextlib.contextmanager
+def reading(server: str) -> Iterator[None]:
+    """Around the reading of a reply. Raises BackboneError for what does not fit in the block; it
+    quotes nothing."""
+    try:
+        yield
+    except MALFORMED as exc:
+        raise BackboneError(f"{server} sent what cannot be read ({type(exc).__name__})") from exc
+
+
 def retry_after_s(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
     """What the server asks to wait, in seconds; None if it does not, or nonsense."""
     value = headers.get("retry-after", "").strip()
     with contextlib.suppress(ValueError):
-        return max(float(value), 0.0)
-    with contextlib.suppress(ValueError):
+        seconds = float(value)
+        return max(seconds, 0.0) if math.isfinite(seconds) else None
+    # Dates with numbers that fit into no date overflow.
+    with contextlib.suppress(ValueError, OverflowError):
         return max(parsedate_to_datetime(value).timestamp() - now(), 0.0)
     return None
 

@@ -51,7 +51,8 @@ class Reply:
 
     def completion(self, usage: Usage) -> Completion:
         """The whole reply; without `finish_reason` it is none."""
-        logprob = math.fsum(self.logprobs) if self.logprobs else math.nan
+        # Not math.fsum, which raises where the sum is infinite, or no number.
+        logprob = sum(self.logprobs) if self.logprobs else math.nan
         now = self.clock()
         first_token = now if self.first_token is None else self.first_token
         return Completion(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,14 @@ from server.http.entrance import Admit
 from server.http.faults import JSON, fault_of
 from server.http.framing import Framing, framing_of, to_json
 from server.http.middleware import request_id
-from server.http.requests import body_of, check_json, message_of, metadata_of, timeout_of
+from server.http.requests import (
+    INLINE_BYTES,
+    body_of,
+    check_json,
+    message_of,
+    metadata_of,
+    timeout_of,
+)
 from server.http.routes import Route
 
 HEARTBEAT_S = 15.0
@@ -56,6 +64,8 @@ class Endpoint:
         self._route = route
         self._admit = admit
         self._bounds = bounds
+        # Of large bodies one at a time is there as objects: the worker takes them by pieces.
+        self._turn = asyncio.Lock()
         self._streams: bool = route.method.server_streaming
         response: Any = GetMessageClass(route.method.output_type)
         rpc: Any = channel.unary_stream if self._streams else channel.unary_unary
@@ -88,9 +98,10 @@ class Endpoint:
             check_json(request.headers)
             body = await body_of(request, self._bounds.limits.message_bytes, self._bounds.body_s)
         most = self._bounds.limits.message_turns
-        message = await message_of(self._route, request.path_params, body, most)
-        # Not kept as objects while the call works: they can take many times as much.
-        return message.SerializeToString()
+        async with self._turn if len(body) > INLINE_BYTES else nullcontext():
+            message = await message_of(self._route, request.path_params, body, most)
+            # Not kept as objects while the call works: they can take many times as much.
+            return message.SerializeToString()
 
     async def _stream(self, call: Call, framing: Framing, send: Send) -> None:
         message = await call.read()

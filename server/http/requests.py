@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -16,6 +18,7 @@ from starlette.requests import Request
 
 from budgetmem.errors import InvalidInput
 from budgetmem.timeouts import LONGEST_S, within
+from budgetmem.wire.parts import TURN_PARTS
 from budgetmem.wire.requests import AUTHORIZATION_KEY, TENANT_KEY
 from server.http.faults import JSON
 from server.http.routes import Route
@@ -32,6 +35,21 @@ FORWARDED = (AUTHORIZATION_KEY, TENANT_KEY, "traceparent", "tracestate")
 
 INLINE_BYTES = 64 * 1024
 """Bodies up to this size are read in the event loop, others in a worker: 16 MiB take 2 s."""
+
+PIECE = 100
+"""Items of a list that are converted at a time: with as many labels as they may have, they take a
+few tenths of a second."""
+
+MALFORMED = (
+    ParseError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading raises where something is not what it should be."""
 
 
 def metadata_of(headers: Headers, request_id: str) -> tuple[tuple[str, str], ...]:
@@ -92,14 +110,12 @@ async def message_of(route: Route, params: Mapping[str, Any], body: bytes, most:
     """The request of the RPC.
 
     Raises InvalidInput for a body that is not the canonical JSON of its message, for a list of more
-    than `most` items, and for a body that says other than the path.
+    than `most` items, for an item of more parts than a turn may have, and for a body that says
+    other than the path.
     """
     whole, part = route.new_request()
     if route.body is not None:
-        if len(body) > INLINE_BYTES:
-            await asyncio.to_thread(_parse, body, part, most)
-        else:
-            _parse(body, part, most)
+        await _fill(part, body, most)
     for name, value in params.items():
         if getattr(part, name) not in {"", value}:
             raise InvalidInput(name, "the body names another than the path")
@@ -107,19 +123,78 @@ async def message_of(route: Route, params: Mapping[str, Any], body: bytes, most:
     return whole
 
 
-def _parse(body: bytes, message: Message, most: int) -> None:
-    try:
+async def _fill(message: Message, body: bytes, most: int) -> None:
+    if len(body) <= INLINE_BYTES:
+        for begin, piece in _pieces(_loaded(body, message, most)):
+            _convert(piece, message, begin)
+        return
+    # The worker has others' work to do between two pieces.
+    for begin, piece in _pieces(await asyncio.to_thread(_loaded, body, message, most)):
+        await asyncio.to_thread(_convert, piece, message, begin)
+
+
+def _loaded(body: bytes, message: Message, most: int) -> Mapping[str, Any]:
+    """The object that a body is, which is small enough to be converted."""
+    with _reading(message):
         # The library takes an empty array for an empty object.
         if not body.lstrip().startswith(b"{"):
             raise ParseError("an object begins with {")
-        _check_lists(body, most)
-        Parse(body, message)
-    except (ParseError, ValueError, RecursionError) as exc:
-        raise InvalidInput("body", f"is not the JSON of {message.DESCRIPTOR.name}: {exc}") from exc
+        content: Mapping[str, Any] = json.loads(body.decode(), object_pairs_hook=_unique)
+        for name, value in content.items():
+            _check(name, value, most)
+    return content
 
 
-def _check_lists(body: bytes, most: int) -> None:
-    """Before protobuf's library works on them: it takes seconds for what fits into a body."""
-    for name, value in json.loads(body.decode()).items():
-        if isinstance(value, list) and len(value) > most:
-            raise InvalidInput(name, f"are {len(value)}, {most} are the most: send several")
+def _unique(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        raise ParseError(f"an object has {names.most_common(1)[0][0]!r:.40} twice")
+    return found
+
+
+def _check(name: str, value: object, most: int) -> None:
+    """Before protobuf's library works on it: it takes tens of seconds for what fits into a body."""
+    if not isinstance(value, list):
+        _check_parts(name, value)
+        return
+    if len(value) > most:
+        raise InvalidInput(name, f"are {len(value)}, {most} are the most: send several")
+    for at, item in enumerate(value):
+        _check_parts(f"{name}[{at}]", item)
+
+
+def _check_parts(name: str, value: object) -> None:
+    waiting, count = [value], 0
+    while waiting:
+        inside = waiting.pop()
+        if isinstance(inside, (dict, list)):
+            count += len(inside)
+            if count > TURN_PARTS:
+                raise InvalidInput(name, f"has more than {TURN_PARTS} values, nested ones too")
+            waiting += inside.values() if isinstance(inside, dict) else inside
+
+
+def _pieces(content: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """All of it with the first items of each list, then further ones, and where these begin."""
+    lists = {name: value for name, value in content.items() if isinstance(value, list)}
+    yield 0, {**content, **{name: value[:PIECE] for name, value in lists.items()}}
+    for name, value in lists.items():
+        for begin in range(PIECE, len(value), PIECE):
+            yield begin, {name: value[begin : begin + PIECE]}
+
+
+def _convert(piece: dict[str, Any], message: Message, begin: int) -> None:
+    with _reading(message, f" (counted from {begin} on)" if begin else ""):
+        # Of lists the library keeps nothing that is there.
+        message.MergeFrom(ParseDict(piece, type(message)()))
+
+
+@contextmanager
+def _reading(message: Message, where: str = "") -> Iterator[None]:
+    """Raises InvalidInput for what is not the JSON of a message."""
+    try:
+        yield
+    except MALFORMED as exc:
+        name = message.DESCRIPTOR.name
+        raise InvalidInput("body", f"is not the JSON of {name}: {exc}{where}") from exc

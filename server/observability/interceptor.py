@@ -83,15 +83,13 @@ class CallWatch(grpc.aio.ServerInterceptor):
         metadata = tuple(handler_call_details.invocation_metadata or ())
         codec = (handler.request_deserializer, handler.response_serializer)
         # The stubs describe the handlers of threaded servers; ours are coroutines.
-        if handler.request_streaming:
-            # A refusal (`server.errors.refusal`): it fits calls of every kind, and sends nothing.
-            refuse: Any = self._watched(path, metadata, cast(Unary, handler.stream_stream))
-            return grpc.stream_stream_rpc_method_handler(refuse, *codec)
+        # All of them are to read their message themselves (`server.arrival`), or are refusals
+        # (`server.errors.refusal`), which read none: they are watched while it comes.
         if handler.response_streaming:
-            stream: Any = self._watched_stream(path, metadata, cast(Stream, handler.unary_stream))
-            return grpc.unary_stream_rpc_method_handler(stream, *codec)
-        unary: Any = self._watched(path, metadata, cast(Unary, handler.unary_unary))
-        return grpc.unary_unary_rpc_method_handler(unary, *codec)
+            stream: Any = self._watched_stream(path, metadata, cast(Stream, handler.stream_stream))
+            return grpc.stream_stream_rpc_method_handler(stream, *codec)
+        unary: Any = self._watched(path, metadata, cast(Unary, handler.stream_unary))
+        return grpc.stream_unary_rpc_method_handler(unary, *codec)
 
     def refused(
         self, path: str, metadata: Iterable[tuple[str, str | bytes]], code: grpc.StatusCode
@@ -130,7 +128,9 @@ class CallWatch(grpc.aio.ServerInterceptor):
         try:
             yield
             code = _code_of(context)
-        except (asyncio.CancelledError, GeneratorExit):
+        # The last is gRPC's, for a status that cannot be sent any more: of a message that is too
+        # large, for example, gRPC's core has told the caller before.
+        except (asyncio.CancelledError, GeneratorExit, grpc.aio.InternalError):
             code = _why_cancelled(context)
             raise
         except grpc.aio.AbortError:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import logging
+import math
 
 import httpx
 import pytest
+from httpx_sse import EventSource
 
 from budgetmem.backbone import GenerationRequest
 from budgetmem.endpoints.backbone import LONGEST_ERROR
@@ -43,6 +45,14 @@ async def test_log_probabilities_add_up():
     ]
     completion = await answering(*pieces, ended(), told()).generate(REQUEST)
     assert completion.cumulative_logprob == -1.75
+
+
+@pytest.mark.parametrize("told_logprobs", [(math.inf, -math.inf), (-1e308, -1e308), (math.nan,)])
+async def test_log_probabilities_that_add_up_to_nothing_are_none(told_logprobs):
+    content = [{"logprob": each} for each in told_logprobs]
+    piece = said("An", logprobs={"content": content})
+    completion = await answering(piece, ended(), told()).generate(REQUEST)
+    assert completion.cumulative_logprob is None
 
 
 async def test_cached_tokens_are_told():
@@ -88,6 +98,24 @@ async def test_comments_and_empty_events_are_nothing():
     headers = {"content-type": "text/event-stream; charset=utf-8"}
     model = backbone(lambda request: httpx.Response(200, headers=headers, content=content))
     assert (await model.generate(REQUEST)).text == "A"
+
+
+@pytest.mark.parametrize("charset", ["rot13", "hex", "undefined", "utf-16"])
+async def test_streams_of_events_are_utf_8_whatever_they_say(charset):
+    headers = {"content-type": f"text/event-stream; charset={charset}"}
+    content = stream(said("Ana"), ended(), told()).content
+    model = backbone(lambda request: httpx.Response(200, headers=headers, content=content))
+    assert (await model.generate(REQUEST)).text == "Ana"
+
+
+async def test_what_cannot_be_read_is_an_error(monkeypatch):
+    async def broken(events):
+        raise UnicodeError("Lisbon")
+        yield
+
+    monkeypatch.setattr(EventSource, "aiter_sse", broken)
+    with pytest.raises(BackboneError, match=r"cannot be read \(UnicodeError\)$"):
+        await answering(said("A")).generate(REQUEST)
 
 
 @pytest.mark.parametrize("usage", [[], [told(prompt_tokens=0, completion_tokens=0)]])
@@ -139,7 +167,15 @@ async def test_an_error_within_a_stream_is_worth_a_retry(error):
 
 
 @pytest.mark.parametrize(
-    "chunk", ["Lisbon", "[1]", '{"choices": "Lisbon"}', json.dumps(told(prompt_tokens=-1))]
+    "chunk",
+    [
+        "Lisbon",
+        "[1]",
+        '{"choices": "Lisbon"}',
+        json.dumps(told(prompt_tokens=-1)),
+        json.dumps(told(completion_tokens=10**310)),
+        json.dumps(told(prompt_tokens_details={"cached_tokens": 10**310})),
+    ],
 )
 async def test_what_is_no_chunk_is_an_error_that_quotes_nothing(chunk):
     with pytest.raises(BackboneError, match="no chunk") as caught:

@@ -1,6 +1,7 @@
 """Statuses as errors: which are worth a retry, how long to wait, and what is told."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -99,11 +100,21 @@ def test_a_prompt_that_says_nothing_keeps_no_message_back():
         ("Tue, 14 Nov 2023 22:13:30 GMT", 10.0),
         ("Tue, 14 Nov 2023 22:13:10 GMT", 0.0),
         ("soon", None),
+        ("nan", None),
+        ("1e999", None),
+        ("Tue, 14 Nov 2023 22:13:30 +99999999999999", None),
+        ("Tue, 99999999999999999999 Nov 2023 22:13:30", None),
         ("", None),
     ],
 )
 def test_the_wait_that_a_server_asks_for(value, seconds):
     assert retry_after_s({"retry-after": value}, lambda: NOON) == seconds
+
+
+@given(st.text())
+def test_no_wait_is_more_than_nonsense(value):
+    seconds = retry_after_s({"retry-after": value}, lambda: NOON)
+    assert seconds is None or 0 <= seconds < math.inf
 
 
 def test_the_wait_comes_with_the_error():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
 
@@ -73,6 +74,17 @@ def test_a_call_without_a_message_is_told_so(channel):
         channel.stream_unary(f"{SERVICE}Extract")(iter(()), timeout=WAIT_S)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == "request: is missing"
+
+
+@pytest.mark.parametrize("raw", [b"\x0a\xff\xff", b"\x0a\x02\xff\xfe"])
+@pytest.mark.parametrize("path", [CHECK, f"{SERVICE}Extract", f"{SERVICE}ExportHistory"])
+def test_what_is_no_message_is_refused_as_bad_input(channel, caplog, path, raw):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(path)(raw, timeout=WAIT_S)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert dict(caught.value.trailing_metadata())["budgetmem-field"] == "request"
+    # Whoever sends such messages, and needs no credential for checks, does not fill the log.
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_who_has_sent_the_message_waits_as_long_as_it_takes(server, channel):

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import grpc
 import pytest
-from google.protobuf.message import DecodeError
 
 from budgetmem.errors import InvalidInput, Overloaded
 from budgetmem.info import Limits
@@ -120,11 +119,11 @@ async def test_many_small_things_are_refused_before_they_are_made(request_type, 
     assert scale.decoded == []
 
 
-async def test_what_is_malformed_is_protobufs_to_refuse_and_takes_no_place():
+async def test_what_is_malformed_is_bad_input_and_takes_no_place():
     size = TURN_BYTES + 10
     scale = Scale(room=Room(Share(size, size), "bytes of turns"))
     for _ in range(2):
-        with pytest.raises(DecodeError):
+        with pytest.raises(InvalidInput, match="cannot be decoded"):
             await scale(b"\x12\x00\x12\x05")
 
 

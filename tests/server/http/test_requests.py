@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -13,8 +16,11 @@ from starlette.datastructures import Headers
 
 from budgetmem.errors import InvalidInput
 from budgetmem.timeouts import LONGEST_S
+from budgetmem.validation import MAX_METADATA
+from budgetmem.wire.parts import TURN_PARTS
+from server.http import requests
 from server.http.framing import LINES, SSE, framing_of, to_json
-from server.http.requests import message_of, timeout_of
+from server.http.requests import INLINE_BYTES, PIECE, message_of, timeout_of
 from server.http.routes import ROUTES
 
 BY_RPC = {route.rpc: route for route in ROUTES}
@@ -47,6 +53,75 @@ async def test_a_message_survives_its_own_json(name, query, weight, tier):
         part.history, part.query = name, query
         part.budget.cost_weight, part.budget.tiers["filter"] = weight, tier
         assert await parsed(rpc, MessageToJson(part).encode(), history=name) == whole
+
+
+LABELS = {f"l{n}": "" for n in range(MAX_METADATA)}
+TURN = {"id": "1", "speaker": "Ana", "text": "x", "metadata": LABELS}
+MANY = {f"l{n}": "" for n in range(TURN_PARTS)}
+
+
+@pytest.mark.parametrize("padded", [False, True])
+async def test_all_items_of_long_lists_are_there_in_their_order(monkeypatch, padded):
+    monkeypatch.setattr(requests, "PIECE", 3)
+    turns = [{**TURN, "id": f"{n}"} for n in range(10)]
+    body = json.dumps({"turns": turns}).encode() + b" " * (INLINE_BYTES if padded else 0)
+    request = await parsed("Ingest", body, history="h")
+    assert request.history == "h"
+    assert [turn.id for turn in request.turns] == [turn["id"] for turn in turns]
+    assert all(dict(turn.metadata) == LABELS for turn in request.turns)
+
+
+@pytest.mark.parametrize(
+    ("rpc", "content", "field"),
+    [
+        ("Ingest", {"turns": [TURN, {**TURN, "metadata": MANY}]}, "turns"),
+        ("Ingest", {"turns": [{}] * 11}, "turns"),
+        ("Ingest", {"turns": [TURN, {"metadata": [[[]]] * 80}]}, "turns"),
+        ("DeleteTurns", {"turnIds": ["1"] * 11}, "turnIds"),
+        ("Extract", {"budget": {"tiers": dict.fromkeys(MANY, "TIER_LOW")}}, "budget"),
+        ("Answer", {"budget": {"x": [list(LABELS), list(LABELS)]}}, "budget"),
+    ],
+)
+async def test_what_has_too_many_parts_is_refused_before_it_is_converted(
+    monkeypatch, rpc, content, field
+):
+    monkeypatch.setattr(requests, "ParseDict", None)
+    with pytest.raises(InvalidInput) as caught:
+        await parsed(rpc, json.dumps(content).encode(), history="h")
+    assert caught.value.field.partition("[")[0] == field
+
+
+@pytest.mark.timeout(30)
+async def test_a_body_full_of_labels_is_refused_soon():
+    labels = b",".join(b'"%x":""' % n for n in range(1_000_000))
+    body = b'{"turns":[{"id":"1","speaker":"a","text":"b","metadata":{' + labels + b"}}]}"
+    begin = time.monotonic()
+    with pytest.raises(InvalidInput, match=r"^turns\[0\]: has more than 71 values"):
+        await parsed("Ingest", body, history="h")
+    assert time.monotonic() - begin < 10
+
+
+async def test_the_worker_does_other_work_between_the_pieces_of_a_large_body():
+    turns = [{"id": f"{n}", "speaker": "Ana", "text": "x" * 100} for n in range(10 * PIECE)]
+    body, threads = json.dumps({"turns": turns}).encode(), []
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    task = asyncio.ensure_future(message_of(BY_RPC["Ingest"], {"history": "h"}, body, 10_000))
+    while not task.done():
+        await asyncio.to_thread(threads.append, True)
+    assert len((await task).turns) == 10 * PIECE
+    assert len(threads) > 5
+
+
+async def test_a_name_that_is_there_twice_is_told():
+    with pytest.raises(InvalidInput, match="'query' twice"):
+        await parsed("Extract", b'{"query": "a", "query": "b"}', history="h")
+
+
+async def test_which_item_is_wrong_is_told(monkeypatch):
+    monkeypatch.setattr(requests, "PIECE", 3)
+    turns = [TURN, TURN, TURN, TURN, {"x": 1}]
+    with pytest.raises(InvalidInput, match=r"(?s)turns\[1\].*\(counted from 3 on\)$"):
+        await parsed("Ingest", json.dumps({"turns": turns}).encode(), history="h")
 
 
 @given(texts)

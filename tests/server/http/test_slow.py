@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from server.http import requests
 from server.http.endpoint import Bounds
 from server.room import CallLimits, Share
 from tests.server.half_open import seconds_until_closed
@@ -93,6 +94,29 @@ async def test_bodies_need_a_place_before_they_are_read(house):
             writer.close()
             while (await client.post(**ask)).status_code != 200:
                 await asyncio.sleep(0.01)
+
+
+async def test_one_large_body_at_a_time_is_there_as_objects(house, monkeypatch):
+    there, most, pieces = [], [], requests._pieces
+
+    def noted(content):
+        there.append(content)
+        most.append(len(there))
+        yield from pieces(content)
+        there.pop()
+
+    monkeypatch.setattr(requests, "_pieces", noted)
+    turns = [{"id": f"{n}", "speaker": "Ana", "text": "x" * 100} for n in range(1000)]
+    async with httpx.AsyncClient(base_url=house.url, timeout=60, trust_env=False) as client:
+        sent = [
+            client.post(
+                "/v1/histories/h:ingest", json={"turns": turns}, headers={"budgetmem-tenant": name}
+            )
+            for name in ("ana", "ben", "cyn", "dan")
+        ]
+        assert {reply.status_code for reply in await asyncio.gather(*sent)} == {200}
+    assert most == [1, 1, 1, 1]
+    house.grpc.histories.kept.clear()
 
 
 def test_a_list_that_is_too_long_is_refused_by_its_name(house):

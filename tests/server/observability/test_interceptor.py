@@ -14,8 +14,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from budgetmem.errors import NotFound, Overloaded
+from budgetmem.info import Limits
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
+from server.doors import Patience
 from server.http.entrance import entrance
 from server.logs import CallNames
 from server.observability.calls import REQUEST_ID_KEY, current_call
@@ -29,6 +31,8 @@ from tests.server.security.test_gate import CALLERS
 
 QUERY = pb.ExtractRequest(history="trip", query="When did Ana move?")
 TURN = pb.Turn(id="1", speaker="Ana", text="hi")
+SERVICE = "/budgetmem.v1.MemoryService/"
+EXTRACT = f"{SERVICE}Extract"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -90,6 +94,11 @@ def failing(code):
 def codes(seen):
     samples = exposed(seen.registry).get("budgetmem_requests_total", {})
     return {(of["method"], of["code"]): count for of, count in _labelled(samples)}
+
+
+def in_flight(seen):
+    samples = exposed(seen.registry).get("budgetmem_requests_in_flight", {})
+    return sum(samples.values())
 
 
 def _labelled(samples):
@@ -159,19 +168,78 @@ class Left:
         (0, "DEADLINE_EXCEEDED"),
     ],
 )
-@pytest.mark.parametrize("ending", [asyncio.CancelledError, GeneratorExit])
+@pytest.mark.parametrize("ending", [asyncio.CancelledError, GeneratorExit, grpc.aio.InternalError])
 async def test_a_call_that_was_left_at_its_deadline_was_late(seen, remaining, code, ending):
     async def leave(request, context):
         raise ending
 
     async def handler(details):
-        return grpc.unary_unary_rpc_method_handler(leave)
+        return grpc.stream_unary_rpc_method_handler(leave)
 
     details = SimpleNamespace(method="/budgetmem.v1.MemoryService/Extract", invocation_metadata=())
     watched = await seen.interceptor.intercept_service(handler, details)
     with pytest.raises(ending):
-        await watched.unary_unary(QUERY, Left(remaining))
+        await watched.stream_unary(QUERY, Left(remaining))
     assert codes(seen) == {("Extract", code): 1}
+
+
+def test_calls_whose_message_does_not_come_are_watched_too(seen, lines):
+    over = threading.Event()
+
+    def withheld():
+        over.wait(20)
+        yield from ()
+
+    with (
+        running(seen=seen, patience=Patience(message_s=0.3)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        late = channel.stream_unary(EXTRACT).future(withheld())
+        assert wait_for(lambda: in_flight(seen) == 1)
+        assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert len(dict(late.trailing_metadata())[REQUEST_ID_KEY]) == 32
+        stream = channel.stream_stream(f"{EXTRACT}Stream")(withheld())
+        with failing(grpc.StatusCode.DEADLINE_EXCEEDED):
+            next(stream)
+        lines.wait(2)
+        left = channel.stream_unary(EXTRACT).future(withheld())
+        assert wait_for(lambda: in_flight(seen) == 1)
+        left.cancel()
+        lines.wait(3)
+        over.set()
+    assert codes(seen) == {
+        ("Extract", "DEADLINE_EXCEEDED"): 1,
+        ("ExtractStream", "DEADLINE_EXCEEDED"): 1,
+        ("Extract", "CANCELLED"): 1,
+    }
+    assert in_flight(seen) == 0
+
+
+@pytest.mark.parametrize("again", range(5))
+def test_a_message_that_is_too_large_is_counted_too(seen, lines, again):
+    """gRPC's core refuses it, at one moment or another of the wait for it."""
+    limits = Limits(message_bytes=1000)
+    with (
+        running(seen=seen, limits=limits) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        with failing(grpc.StatusCode.RESOURCE_EXHAUSTED):
+            channel.unary_unary(EXTRACT)(bytes(2000), timeout=20)
+        lines.wait(1)
+    assert codes(seen) == {("Extract", "CANCELLED"): 1}
+
+
+@pytest.mark.parametrize("method", ["Extract", "ExtractStream", "Answer", "Ingest", "DeleteTurns"])
+@pytest.mark.parametrize("raw", [b"\x0a\xff\xff", b"\x0a\x02\xff\xfe"])
+def test_what_is_no_message_is_watched_as_bad_input(server, seen, lines, method, raw):
+    with (
+        grpc.insecure_channel(server.address) as channel,
+        failing(grpc.StatusCode.INVALID_ARGUMENT) as caught,
+    ):
+        channel.unary_unary(f"{SERVICE}{method}")(raw, timeout=20)
+    assert len(dict(caught.value.trailing_metadata())[REQUEST_ID_KEY]) == 32
+    lines.wait(1)
+    assert codes(seen) == {(method, "INVALID_ARGUMENT"): 1}
 
 
 def test_what_is_not_ours_is_not_watched(server, seen):
