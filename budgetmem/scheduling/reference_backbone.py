@@ -17,6 +17,8 @@ class Tenant:
     id: int
     deficit: int = 0
     had_quantum: bool = False  # in this turn
+    has_seeded: bool = False  # in this turn
+    saving: bool = False  # since a turn that covered no item, until one does
     line: dict[int, LazyHeap[Item]] = field(default_factory=dict)
 
     def most_urgent(self, bucket: int | None) -> Item | None:
@@ -91,9 +93,11 @@ class Backbone:
                 self._ring.popleft()
                 del self._tenants[tenant.id]
             elif self._affords(tenant, item):
+                tenant.has_seeded, tenant.saving = True, False
                 return self._take(tenant, item)
             else:
-                tenant.had_quantum = False
+                tenant.saving = not tenant.has_seeded
+                tenant.had_quantum = tenant.has_seeded = False
                 self._ring.rotate(-1)
         return None
 
@@ -135,7 +139,8 @@ class Backbone:
 
     def _take(self, tenant: Tenant, item: Item) -> Item:
         tenant.line[item.bucket].pop()
-        tenant.deficit -= item.tokens
+        if not tenant.saving:
+            tenant.deficit -= item.tokens
         item.place = Place.IN_FLIGHT
         self.groups.dispatched(item)
         return item

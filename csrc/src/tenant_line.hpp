@@ -20,6 +20,7 @@ class TenantLine {
     deficit = 0;
     next = kNone;
     in_ring = false;
+    saving = false;
     waiting_ = 0;
     in_line_ = 0;
     waiting_of_queue_.assign(queues, 0);
@@ -83,6 +84,7 @@ class TenantLine {
   std::int64_t deficit = 0;  // tokens
   std::uint32_t next = kNone;
   bool in_ring = false;
+  bool saving = false;  // since a turn that covered no item, until one does
 
  private:
   struct Bucket {

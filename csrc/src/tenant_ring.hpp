@@ -16,6 +16,7 @@ class TenantRing {
     TenantLine& joining = lines[line];
     joining.deficit = 0;
     joining.in_ring = true;
+    joining.saving = false;
     joining.next = kNone;
     if (size_ == 0) {
       front_ = line;
@@ -36,11 +37,17 @@ class TenantRing {
   }
 
   void end_turn(Pool<TenantLine>& lines) {  // the front goes to the back
+    lines[front_].saving = !seeded_;
     lines[back_].next = front_;
     back_ = front_;
     front_ = lines[back_].next;
     lines[back_].next = kNone;
     begin_turn();
+  }
+
+  void seed(Pool<TenantLine>& lines) {  // the front does
+    lines[front_].saving = false;
+    seeded_ = true;
   }
 
   // Whether this turn has not had its quantum; from now on it has.
@@ -54,12 +61,13 @@ class TenantRing {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
-  void begin_turn() noexcept { granted_ = false; }
+  void begin_turn() noexcept { granted_ = seeded_ = false; }
 
   std::uint32_t front_ = kNone;
   std::uint32_t back_ = kNone;
   std::size_t size_ = 0;
-  bool granted_ = false;
+  bool granted_ = false;  // in this turn
+  bool seeded_ = false;   // in this turn
 };
 
 }  // namespace budgetmem

@@ -127,5 +127,43 @@ TEST_CASE("tenants with a backlog are served alike in tokens, however long their
   }
 }
 
+// Two tenants keep a backlog of one length bucket, and join each other's batches; then the second
+// has an item of another bucket. In how many batches it goes.
+std::uint64_t batches_until_seeded(std::uint32_t first, std::uint32_t second) {
+  constexpr std::uint64_t kEnough = 500;
+  Core core(one_queue({.batch_items = 32, .batch_tokens = 4096, .pads = true}, 1024));
+  const auto submit = [&](const Item& item, std::size_t count) {
+    std::vector<ItemId> ids(count);
+    std::vector<Admission> answers(count);
+    core.submit(std::vector<Item>(count, item), 0, ids, answers);
+    return ids.back();
+  };
+  ItemId lone = 0;
+  std::uint64_t asked_after = 0;
+  for (std::uint64_t batch = 1;; ++batch) {
+    submit({.tenant = 1, .tokens = first}, 32);
+    submit({.tenant = 2, .tokens = second}, 32);
+    if (batch == 100) {
+      lone = submit({.deadline = 1'000'000, .tenant = 2, .tokens = 1}, 1);
+      asked_after = batch - 1;
+    }
+    std::vector<Event> events;
+    core.advance(0, events);
+    for (const Event& event : events) {
+      if (event.id == lone || batch > kEnough) {
+        return batch - asked_after;
+      }
+      core.finish(event.id, true, 0);
+    }
+  }
+}
+
+TEST_CASE("a tenant that joins more than its turns pay for seeds within a bounded time") {
+  CHECK(batches_until_seeded(16, 31) <= 20);
+  CHECK(batches_until_seeded(64, 127) <= 20);
+  CHECK(batches_until_seeded(127, 64) <= 20);
+  CHECK(batches_until_seeded(256, 511) <= 20);
+}
+
 }  // namespace
 }  // namespace budgetmem

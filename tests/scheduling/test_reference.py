@@ -211,3 +211,19 @@ def test_joining_is_charged_and_paid_back_in_later_turns():
     # b's turn leaves it with 1, so a goes first, though b stands before it in the ring.
     assert story.run("a1 b1") == "2: a2"
     assert story.run("a2") == "3: b2"
+
+
+def test_a_tenant_whose_turn_has_ended_without_a_seed_joins_for_nothing_until_it_seeds():
+    story = Story(one_queue(batch_items=2, pads=True, quantum=16))
+    story.submit("a1", tenant=1, tokens=15)
+    story.submit("b1", tenant=2, tokens=15)
+    story.submit("B", tenant=2, tokens=32)
+    assert story.advance() == "1: a1 b1"  # b has -15
+    story.submit("a2", tenant=1, tokens=15)
+    story.submit("b2", tenant=2, tokens=15)
+    assert story.run("a1 b1") == "2: a2 b2"  # b has 1 and saves for B
+    story.submit("a3", tenant=1, tokens=15)
+    story.submit("b3", tenant=2, tokens=15)
+    assert story.run("a2 b2") == "3: a3 b3"  # b has 17
+    story.submit("a4", tenant=1, tokens=15)
+    assert story.run("a3 b3") == "4: B"
