@@ -28,6 +28,10 @@ class Tenant:
         return min(heads)[2] if heads else None
 
 
+RING_SLACK = 64
+"""Rings of fewer tenants are not swept."""
+
+
 class Backbone:
     """Credits, the ring of tenants, and the prefix groups of one backbone."""
 
@@ -36,6 +40,7 @@ class Backbone:
         self._quantum = quantum
         self._tenants: dict[int, Tenant] = {}
         self._ring: deque[Tenant] = deque()
+        self._sweep_at = RING_SLACK
         self.groups = Groups()
         self.credits = plan.credits
         self.credits_in_use = 0
@@ -49,6 +54,8 @@ class Backbone:
         """Puts an item in line, new or released. Its tenant joins the ring if it is not there."""
         tenant = self._tenants.get(item.tenant)
         if tenant is None:
+            if len(self._ring) >= self._sweep_at:
+                self._sweep()
             tenant = self._tenants[item.tenant] = Tenant(item.tenant)
             self._ring.append(tenant)
         heap = tenant.line.get(item.bucket)
@@ -56,6 +63,12 @@ class Backbone:
             heap = tenant.line[item.bucket] = LazyHeap(in_line)
         item.place = Place.IN_LINE
         heap.push(item.urgency, item.id, item)
+
+    def _sweep(self) -> None:
+        """Those with nothing in line leave the ring, as they would if they were looked at."""
+        self._ring = deque(each for each in self._ring if each.most_urgent(None) is not None)
+        self._tenants = {each.id: each for each in self._ring}
+        self._sweep_at = max(RING_SLACK, 2 * len(self._ring))
 
     @property
     def can_dispatch(self) -> bool:

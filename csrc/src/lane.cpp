@@ -187,6 +187,9 @@ void Lane::enter(ItemId id, const Record& record) {
   TenantLine& line = lines_[record.line];
   line.enter(id, record);
   if (!line.in_ring) {
+    if (ring_.overgrown()) {
+      ring_.sweep(lines_, [this](std::uint32_t gone) { forget_if_idle(gone); });
+    }
     ring_.join(record.line, lines_);
   }
 }

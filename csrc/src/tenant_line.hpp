@@ -74,6 +74,7 @@ class TenantLine {
   [[nodiscard]] std::uint32_t bucket_of(std::uint32_t tokens) const noexcept {
     return buckets_.size() == 1 ? 0U : static_cast<std::uint32_t>(std::bit_width(tokens));
   }
+  [[nodiscard]] bool has_line() const noexcept { return in_line_ > 0; }
   [[nodiscard]] std::uint32_t tenant() const noexcept { return tenant_; }
   [[nodiscard]] std::uint32_t waiting() const noexcept { return waiting_; }
   [[nodiscard]] std::uint32_t waiting(std::uint32_t place) const noexcept {

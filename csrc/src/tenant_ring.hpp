@@ -1,6 +1,7 @@
 // The ring in which the tenants of a backbone take turns.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,15 +18,36 @@ class TenantRing {
     joining.deficit = 0;
     joining.in_ring = true;
     joining.saving = false;
-    joining.next = kNone;
     if (size_ == 0) {
-      front_ = line;
       begin_turn();
-    } else {
-      lines[back_].next = line;
     }
-    back_ = line;
-    ++size_;
+    append(line, lines);
+  }
+
+  // While nothing is dispatched nobody is looked at, and those whose work was cancelled stay:
+  // whether they are to be swept out, before another joins. O(1) for each that joins.
+  [[nodiscard]] bool overgrown() const noexcept { return size_ >= sweep_at_; }
+
+  // Those with nothing in line leave. `gone` is told of each.
+  template <typename Gone>
+  void sweep(Pool<TenantLine>& lines, Gone gone) {
+    const std::uint32_t first = front_;
+    front_ = kNone;
+    size_ = 0;
+    for (std::uint32_t line = first; line != kNone;) {
+      const std::uint32_t next = lines[line].next;
+      if (lines[line].has_line()) {
+        append(line, lines);
+      } else {
+        lines[line].in_ring = false;
+        gone(line);
+      }
+      line = next;
+    }
+    if (front_ != first) {
+      begin_turn();
+    }
+    sweep_at_ = std::max(kSlack, 2 * size_);
   }
 
   void leave(Pool<TenantLine>& lines) {  // the front
@@ -61,11 +83,24 @@ class TenantRing {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
+  static constexpr std::size_t kSlack = 64;  // small rings are not worth it
+
+  void append(std::uint32_t line, Pool<TenantLine>& lines) {
+    lines[line].next = kNone;
+    if (size_ == 0) {
+      front_ = line;
+    } else {
+      lines[back_].next = line;
+    }
+    back_ = line;
+    ++size_;
+  }
   void begin_turn() noexcept { granted_ = seeded_ = false; }
 
   std::uint32_t front_ = kNone;
   std::uint32_t back_ = kNone;
   std::size_t size_ = 0;
+  std::size_t sweep_at_ = kSlack;
   bool granted_ = false;  // in this turn
   bool seeded_ = false;   // in this turn
 };

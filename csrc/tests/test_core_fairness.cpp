@@ -70,6 +70,28 @@ TEST_CASE("a tenant whose only item is cancelled keeps its place until it is loo
   CHECK(bench.run("q") == "b");
 }
 
+TEST_CASE(
+    "tenants with nothing in line leave a ring that grows, and the others keep their places") {
+  Bench bench(one_queue({}, 10));
+  bench.submit("q", {.tenant = 200, .tokens = 10});
+  CHECK(bench.advance() == "q");
+  bench.submit("ab", {.tenant = 1, .tokens = 10});
+  bench.submit("xy", {.tenant = 2, .tokens = 10});
+  CHECK(bench.cancel('a'));
+  CHECK(bench.cancel('b'));
+  for (std::uint32_t tenant = 3; tenant < 100; ++tenant) {
+    bench.submit("m", {.tenant = tenant, .tokens = 10});
+    CHECK(bench.cancel('m'));
+  }
+  bench.submit("n", {.tenant = 100, .tokens = 10});
+  bench.submit("b", {.tenant = 1, .tokens = 10});  // comes back last
+  CHECK(bench.run("q") == "x");
+  CHECK(bench.drain() == "");
+  CHECK(bench.run("x") == "n");
+  CHECK(bench.run("n") == "b");
+  CHECK(bench.run("b") == "y");
+}
+
 TEST_CASE("with a free credit a tenant without work leaves the ring in the same advance") {
   Bench bench(one_queue({.credits = 2}, 10));
   bench.submit("a", {.tenant = 1, .tokens = 1});

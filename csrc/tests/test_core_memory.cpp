@@ -92,6 +92,19 @@ TEST_CASE("tenants that come and go leave nothing behind while credits are free"
   CHECK(events.empty());
 }
 
+TEST_CASE("tenants that come and go leave nothing behind while no credit is free") {
+  Core core(testing::one_queue());
+  std::vector<Event> events;
+  submit(core, {});
+  core.advance(0, events);  // takes the only credit
+  submit(core, {.tenant = 1});
+  CHECK(growth([&](std::uint32_t i) {
+          REQUIRE(core.cancel(submit(core, {.tenant = 2 + i})));
+          core.advance(0, events);
+        }) == 0);
+  CHECK(events.size() == 1);
+}
+
 TEST_CASE("members that are held and cancelled leave nothing behind") {
   Core core(testing::one_queue({.credits = 2}));
   std::vector<Event> events;

@@ -143,6 +143,22 @@ def test_a_tenant_that_left_the_ring_comes_back_with_nothing():
     assert story.order() == "b2, b3, A2"
 
 
+def test_tenants_with_nothing_in_line_leave_a_ring_that_grows_and_the_others_keep_their_places():
+    story = Story(one_queue(quantum=10))
+    story.submit("q", tenant=200, tokens=10)
+    assert story.advance() == "1: q"
+    story.submit("a", tenant=1, tokens=10)
+    story.submit("b1 b2", tenant=2, tokens=10)
+    story.cancel("a")
+    for tenant in range(3, 100):
+        story.submit("c", tenant=tenant, tokens=10)
+        story.cancel("c")
+    story.submit("d", tenant=100, tokens=10)
+    story.submit("a", tenant=1, tokens=10)  # comes back last
+    story.finish("q")
+    assert story.order() == "b1, d, a, b2"
+
+
 def test_each_backbone_has_a_ring_of_its_own():
     backbone = BackbonePlan(credits=1)
     story = Story(Plan((backbone, backbone), (QueuePlan(0, 9, 9), QueuePlan(1, 9, 9)), quantum=10))
