@@ -36,6 +36,21 @@ TEST_CASE("a tenant alone needs no turns, and gathers no deficit") {
   CHECK(bench.run("x") == "b");
 }
 
+TEST_CASE("a tenant alone keeps what it had saved") {
+  Bench bench(one_queue({}, 10));
+  bench.submit("a", {.tenant = 1, .tokens = 5});
+  bench.submit("b", {.tenant = 1, .tokens = 20});
+  bench.submit("c", {.tenant = 1, .tokens = 1});
+  bench.submit("d", {.tenant = 1, .tokens = 14});
+  bench.submit("x", {.tenant = 2, .tokens = 10});
+  CHECK(bench.advance() == "a");
+  CHECK(bench.run("a") == "x");  // the 5 of tenant 1 do not cover b
+  CHECK(bench.cancel('b'));
+  CHECK(bench.run("x") == "c");  // tenant 2 has left; tenant 1 still has 4
+  bench.submit("y", {.tenant = 3, .tokens = 10});
+  CHECK(bench.run("c") == "d");
+}
+
 TEST_CASE("a turn that began alone has its quantum when somebody else comes") {
   Bench bench(one_queue({}, 10));
   bench.submit("abc", {.tenant = 1, .tokens = 5});
@@ -57,6 +72,19 @@ TEST_CASE("a tenant that leaves the ring forgets its deficit and comes back last
   // With 9 left over the turn of tenant 1 would still be one item; a second needs 20.
   CHECK(bench.run("x") == "b");
   CHECK(bench.run("b") == "y");
+}
+
+TEST_CASE("a tenant that leaves while its items are held forgets its deficit too") {
+  Bench bench(one_queue({.credits = 3}, 10));
+  bench.submit("a", {.group = 7, .tenant = 1, .tokens = 1});  // leaves 9
+  bench.submit("b", {.group = 7, .tenant = 1, .tokens = 12});
+  bench.submit("xy", {.tenant = 2, .tokens = 10});
+  CHECK(bench.advance() == "a x y");
+  bench.submit("vw", {.tenant = 2, .tokens = 10});
+  bench.first_token('a');
+  CHECK(bench.run("x") == "v");
+  CHECK(bench.run("v") == "w");
+  CHECK(bench.run("w") == "b");
 }
 
 TEST_CASE("a tenant whose only item is cancelled keeps its place until it is looked at") {
@@ -107,6 +135,21 @@ TEST_CASE("items much longer than the quantum take turns too, in bounded time") 
   bench.submit("ab", {.tenant = 1, .tokens = kMaxTokens});
   bench.submit("wxyz", {.tenant = 2, .tokens = kMaxTokens / 2});
   CHECK(bench.drain() == "w a x y b z");
+}
+
+TEST_CASE("it is bounded time too where a tenant leaves meanwhile" * doctest::timeout(10)) {
+  Bench bench(one_queue({}, 1));
+  for (int round = 0; round < 2000; ++round) {
+    bench.submit("q", {.tenant = 9});
+    CHECK(bench.advance() == "q");
+    bench.submit("a", {.tenant = 1, .tokens = kMaxTokens});
+    bench.submit("x", {.tenant = 2, .tokens = kMaxTokens});
+    bench.submit("m", {.tenant = 3});
+    CHECK(bench.cancel('m'));  // leaves after the others' first turns
+    CHECK(bench.run("q") == "a");
+    CHECK(bench.run("a") == "x");
+    CHECK(bench.run("x") == "");
+  }
 }
 
 TEST_CASE("each backbone has a ring of its own") {
