@@ -17,6 +17,8 @@ class Tenant:
     id: int
     deficit: int = 0
     had_quantum: bool = False  # in this turn
+    has_seeded: bool = False  # in this turn
+    saving: bool = False  # since a turn that covered no item, until one does
     line: dict[int, LazyHeap[Item]] = field(default_factory=dict)
 
     def most_urgent(self, bucket: int | None) -> Item | None:
@@ -24,6 +26,10 @@ class Tenant:
         heaps = self.line.values() if bucket is None else [self.line[bucket]]
         heads = [head for heap in heaps if (head := heap.head()) is not None]
         return min(heads)[2] if heads else None
+
+
+RING_SLACK = 64
+"""Rings of fewer tenants are not swept."""
 
 
 class Backbone:
@@ -34,6 +40,7 @@ class Backbone:
         self._quantum = quantum
         self._tenants: dict[int, Tenant] = {}
         self._ring: deque[Tenant] = deque()
+        self._sweep_at = RING_SLACK
         self.groups = Groups()
         self.credits = plan.credits
         self.credits_in_use = 0
@@ -47,6 +54,8 @@ class Backbone:
         """Puts an item in line, new or released. Its tenant joins the ring if it is not there."""
         tenant = self._tenants.get(item.tenant)
         if tenant is None:
+            if len(self._ring) >= self._sweep_at:
+                self._sweep()
             tenant = self._tenants[item.tenant] = Tenant(item.tenant)
             self._ring.append(tenant)
         heap = tenant.line.get(item.bucket)
@@ -54,6 +63,12 @@ class Backbone:
             heap = tenant.line[item.bucket] = LazyHeap(in_line)
         item.place = Place.IN_LINE
         heap.push(item.urgency, item.id, item)
+
+    def _sweep(self) -> None:
+        """Those with nothing in line leave the ring, as they would if they were looked at."""
+        self._ring = deque(each for each in self._ring if each.most_urgent(None) is not None)
+        self._tenants = {each.id: each for each in self._ring}
+        self._sweep_at = max(RING_SLACK, 2 * len(self._ring))
 
     @property
     def can_dispatch(self) -> bool:
@@ -91,9 +106,11 @@ class Backbone:
                 self._ring.popleft()
                 del self._tenants[tenant.id]
             elif self._affords(tenant, item):
+                tenant.has_seeded, tenant.saving = True, False
                 return self._take(tenant, item)
             else:
-                tenant.had_quantum = False
+                tenant.saving = not tenant.has_seeded
+                tenant.had_quantum = tenant.has_seeded = False
                 self._ring.rotate(-1)
         return None
 
@@ -135,7 +152,8 @@ class Backbone:
 
     def _take(self, tenant: Tenant, item: Item) -> Item:
         tenant.line[item.bucket].pop()
-        tenant.deficit -= item.tokens
+        if not tenant.saving:
+            tenant.deficit -= item.tokens
         item.place = Place.IN_FLIGHT
         self.groups.dispatched(item)
         return item

@@ -20,11 +20,20 @@ namespace {
 // Arguments are checked with the GIL. The calls themselves release it: they take the scheduler's
 // mutex, and other threads of Python should not wait for that.
 
-std::unique_ptr<Scheduler> make(py::handle plan, std::shared_ptr<ManualClock> clock) {
-  if (clock == nullptr) {
-    return std::make_unique<Scheduler>(to_plan(plan));
+// The destructor joins the scheduler's thread.
+struct Close {
+  void operator()(Scheduler* scheduler) const {
+    const ReleasedGil released;
+    delete scheduler;
   }
-  return std::make_unique<Scheduler>(to_plan(plan), std::move(clock));
+};
+using Holder = std::unique_ptr<Scheduler, Close>;
+
+Holder make(py::handle plan, std::shared_ptr<ManualClock> clock) {
+  if (clock == nullptr) {
+    return Holder(new Scheduler(to_plan(plan)));
+  }
+  return Holder(new Scheduler(to_plan(plan), std::move(clock)));
 }
 
 py::tuple submit(Scheduler& scheduler, py::handle items) {
@@ -69,9 +78,7 @@ py::list backbone_stats(const Scheduler& scheduler) {
 }  // namespace
 
 void bind_scheduler(const py::module_& module) {
-  // The destructor joins the scheduler's thread.
-  py::class_<Scheduler>(module, "Scheduler", "A Core with a clock and a thread of its own.",
-                        py::release_gil_before_calling_cpp_dtor())
+  py::class_<Scheduler, Holder>(module, "Scheduler", "A Core with a clock and a thread of its own.")
       .def(py::init(&make), py::arg("plan"), py::arg("clock") = py::none())
       .def("submit", submit, py::arg("items"))
       .def("first_token", first_token, py::arg("ids"))

@@ -112,6 +112,7 @@ ItemId Lane::find_seed() {
     }
     if (deficit >= cost) {
       deficit -= cost;
+      ring_.seed(lines_);
       return id;
     }
     ring_.end_turn(lines_);
@@ -148,7 +149,7 @@ void Lane::fill(ItemId seed, Nanoseconds now, std::vector<ItemId>& taken) {
       const ItemId id = head(line, bucket);
       const std::uint32_t tokens = id == 0 ? 0 : (*records_)[id].tokens;
       if (id != 0 && has_tokens_for(taken.size() + 1, std::max(longest, tokens))) {
-        lines_[line].deficit -= tokens;
+        lines_[line].deficit -= lines_[line].saving ? 0 : tokens;
         longest = std::max(longest, tokens);
         take(id, now);
         taken.push_back(id);
@@ -186,6 +187,9 @@ void Lane::enter(ItemId id, const Record& record) {
   TenantLine& line = lines_[record.line];
   line.enter(id, record);
   if (!line.in_ring) {
+    if (ring_.overgrown()) {
+      ring_.sweep(lines_, [this](std::uint32_t gone) { forget_if_idle(gone); });
+    }
     ring_.join(record.line, lines_);
   }
 }

@@ -20,6 +20,7 @@ class TenantLine {
     deficit = 0;
     next = kNone;
     in_ring = false;
+    saving = false;
     waiting_ = 0;
     in_line_ = 0;
     waiting_of_queue_.assign(queues, 0);
@@ -73,6 +74,7 @@ class TenantLine {
   [[nodiscard]] std::uint32_t bucket_of(std::uint32_t tokens) const noexcept {
     return buckets_.size() == 1 ? 0U : static_cast<std::uint32_t>(std::bit_width(tokens));
   }
+  [[nodiscard]] bool has_line() const noexcept { return in_line_ > 0; }
   [[nodiscard]] std::uint32_t tenant() const noexcept { return tenant_; }
   [[nodiscard]] std::uint32_t waiting() const noexcept { return waiting_; }
   [[nodiscard]] std::uint32_t waiting(std::uint32_t place) const noexcept {
@@ -83,6 +85,7 @@ class TenantLine {
   std::int64_t deficit = 0;  // tokens
   std::uint32_t next = kNone;
   bool in_ring = false;
+  bool saving = false;  // since a turn that covered no item, until one does
 
  private:
   struct Bucket {

@@ -1,6 +1,7 @@
 // The ring in which the tenants of a backbone take turns.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,15 +17,37 @@ class TenantRing {
     TenantLine& joining = lines[line];
     joining.deficit = 0;
     joining.in_ring = true;
-    joining.next = kNone;
+    joining.saving = false;
     if (size_ == 0) {
-      front_ = line;
       begin_turn();
-    } else {
-      lines[back_].next = line;
     }
-    back_ = line;
-    ++size_;
+    append(line, lines);
+  }
+
+  // While nothing is dispatched nobody is looked at, and those whose work was cancelled stay:
+  // whether they are to be swept out, before another joins. O(1) for each that joins.
+  [[nodiscard]] bool overgrown() const noexcept { return size_ >= sweep_at_; }
+
+  // Those with nothing in line leave. `gone` is told of each.
+  template <typename Gone>
+  void sweep(Pool<TenantLine>& lines, Gone gone) {
+    const std::uint32_t first = front_;
+    front_ = kNone;
+    size_ = 0;
+    for (std::uint32_t line = first; line != kNone;) {
+      const std::uint32_t next = lines[line].next;
+      if (lines[line].has_line()) {
+        append(line, lines);
+      } else {
+        lines[line].in_ring = false;
+        gone(line);
+      }
+      line = next;
+    }
+    if (front_ != first) {
+      begin_turn();
+    }
+    sweep_at_ = std::max(kSlack, 2 * size_);
   }
 
   void leave(Pool<TenantLine>& lines) {  // the front
@@ -36,11 +59,17 @@ class TenantRing {
   }
 
   void end_turn(Pool<TenantLine>& lines) {  // the front goes to the back
+    lines[front_].saving = !seeded_;
     lines[back_].next = front_;
     back_ = front_;
     front_ = lines[back_].next;
     lines[back_].next = kNone;
     begin_turn();
+  }
+
+  void seed(Pool<TenantLine>& lines) {  // the front does
+    lines[front_].saving = false;
+    seeded_ = true;
   }
 
   // Whether this turn has not had its quantum; from now on it has.
@@ -54,12 +83,26 @@ class TenantRing {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
-  void begin_turn() noexcept { granted_ = false; }
+  static constexpr std::size_t kSlack = 64;  // small rings are not worth it
+
+  void append(std::uint32_t line, Pool<TenantLine>& lines) {
+    lines[line].next = kNone;
+    if (size_ == 0) {
+      front_ = line;
+    } else {
+      lines[back_].next = line;
+    }
+    back_ = line;
+    ++size_;
+  }
+  void begin_turn() noexcept { granted_ = seeded_ = false; }
 
   std::uint32_t front_ = kNone;
   std::uint32_t back_ = kNone;
   std::size_t size_ = 0;
-  bool granted_ = false;
+  std::size_t sweep_at_ = kSlack;
+  bool granted_ = false;  // in this turn
+  bool seeded_ = false;   // in this turn
 };
 
 }  // namespace budgetmem

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <set>
 
 #include "fixtures.hpp"
@@ -69,6 +70,19 @@ TEST_CASE("a call that takes for ever meets no deadline, but needs none") {
   CHECK(bench.offer('a', {.deadline = kNever - 1, .tokens = 3}) == Admission::infeasible);
   CHECK(bench.offer('b', {.tokens = 3}) == Admission::accepted);
   CHECK(bench.advance(kNever) == "b");
+}
+
+TEST_CASE("a call so long that its time does not fit the clock meets no deadline") {
+  Bench bench(one_queue({.fixed = 0, .per_token = kNever}));
+  CHECK(bench.offer('a', {.deadline = kNever - 1, .tokens = 3}) == Admission::infeasible);
+  CHECK(bench.offer('b', {.deadline = kNever - 1, .tokens = kMaxTokens}) == Admission::infeasible);
+}
+
+TEST_CASE("a deadline before the least time of the clock is met by nothing") {
+  constexpr Nanoseconds kLeast = std::numeric_limits<Nanoseconds>::min();
+  Bench bench(one_queue({.fixed = 100}));
+  CHECK(bench.offer('a', {.deadline = kLeast + 99}, kLeast + 1) == Admission::infeasible);
+  CHECK(bench.offer('b', {.deadline = kLeast + 101}, kLeast + 1) == Admission::accepted);
 }
 
 TEST_CASE("what is closed, infeasible and full at once is the first of these") {

@@ -96,7 +96,8 @@ TEST_CASE("an advance with a limit stops between dispatches, and the next goes o
   } while (in_parts.more);
   CHECK(parts == all);
   CHECK(in_parts.core.next_timer() == 50);  // of the group, of which the time was up at once
-  CHECK(in_parts.advance(50) == at_once.advance(50));
+  CHECK(at_once.advance(50) == "de f");     // the next pass finds that out
+  CHECK(in_parts.advance(50) == "de f");
 }
 
 }  // namespace

@@ -64,6 +64,11 @@ TEST_CASE("time counts from when others wait") {
   CHECK(bench.run("b", 1001) == "c");
   CHECK(bench.cancel('x'));
   CHECK(bench.run("c", 1101) == "d");
+  CHECK(bench.core.next_timer() == kNever);
+  bench.submit("e", {.queue = 0});
+  bench.submit("y", {.queue = 2});
+  CHECK(bench.run("d", 1150) == "e");  // waited for from now on
+  CHECK(bench.run("e", 1151) == "y");
 }
 
 TEST_CASE("what hangs keeps the device for two turns and no longer") {

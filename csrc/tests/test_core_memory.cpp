@@ -2,11 +2,16 @@
 // anything while as many come as go.
 #include <doctest/doctest.h>
 #include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "budgetmem/core.hpp"
@@ -16,13 +21,14 @@ namespace {
 
 std::atomic<std::size_t> allocations = 0;
 std::atomic<std::size_t> allocated = 0;  // bytes that are in use
+std::atomic<bool> exhausted = false;     // then no memory is given
 
 }  // namespace
 
 // Not inlined: a compiler that sees the free() in a caller takes it for a mismatch with operator
 // new.
 [[gnu::noinline]] void* operator new(std::size_t size) {
-  void* const memory = std::malloc(size);
+  void* const memory = exhausted ? nullptr : std::malloc(size);
   if (memory == nullptr) {
     throw std::bad_alloc();
   }
@@ -92,6 +98,19 @@ TEST_CASE("tenants that come and go leave nothing behind while credits are free"
   CHECK(events.empty());
 }
 
+TEST_CASE("tenants that come and go leave nothing behind while no credit is free") {
+  Core core(testing::one_queue());
+  std::vector<Event> events;
+  submit(core, {});
+  core.advance(0, events);  // takes the only credit
+  submit(core, {.tenant = 1});
+  CHECK(growth([&](std::uint32_t i) {
+          REQUIRE(core.cancel(submit(core, {.tenant = 2 + i})));
+          core.advance(0, events);
+        }) == 0);
+  CHECK(events.size() == 1);
+}
+
 TEST_CASE("members that are held and cancelled leave nothing behind") {
   Core core(testing::one_queue({.credits = 2}));
   std::vector<Event> events;
@@ -117,6 +136,50 @@ TEST_CASE("the timers of what was dispatched in time leave nothing behind") {
           core.advance(0, events);
           REQUIRE(core.finish(id, true, 0));
         }) == 0);
+}
+
+// What a process says on stderr in which a call has no memory, and the signal that ends it.
+std::pair<std::string, int> without_memory(const std::function<void()>& call) {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::dup2(ends[1], STDERR_FILENO);
+    std::signal(SIGABRT, SIG_DFL);
+    exhausted = true;
+    try {
+      call();
+    } catch (const std::bad_alloc&) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::array<char, 200> said{};
+  const ssize_t length = ::read(ends[0], said.data(), said.size());
+  ::close(ends[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return {{said.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))},
+          WIFSIGNALED(status) ? WTERMSIG(status) : 0};
+}
+
+TEST_CASE("a change without memory ends the process, and says why") {
+  Core core(testing::one_queue());
+  const std::pair<std::string, int> end = {"budgetmem: the scheduler is out of memory\n", SIGABRT};
+  CHECK(without_memory([&] { submit(core, {}); }) == end);
+  submit(core, {});
+  CHECK(without_memory([&] {
+          std::vector<Event> events;
+          core.advance(0, events);
+        }) == end);
+  CHECK(without_memory([&] {
+          std::vector<Event> events;
+          core.close(events);
+        }) == end);
+  CHECK(without_memory([&] { static_cast<void>(core.queue_stats()); }) ==
+        std::pair(std::string(), 0));
 }
 
 TEST_CASE("while as many items come as go, there are few allocations") {

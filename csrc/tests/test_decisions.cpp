@@ -70,10 +70,12 @@ TEST_CASE("rows stay while their batch lives, and are reused after") {
   CHECK(batch->features().data() == where);
   CHECK(batch->features()[0] == 1);
   batch.reset();
-  buffer.add(Floats{4}, Masks{0});
+  buffer.add(Floats{4}, Masks{5});
   const auto again = buffer.take();
   CHECK(again->features().data() == where);
+  CHECK(again->size() == 1);
   CHECK(std::ranges::equal(again->features(), Floats{4}));
+  CHECK(std::ranges::equal(again->masks(), Masks{5}));
 }
 
 TEST_CASE("a batch outlives its buffer") {

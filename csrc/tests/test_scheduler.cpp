@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <numeric>
@@ -41,6 +42,17 @@ TEST_CASE("an item is dispatched, and its credit goes to the next one") {
   CHECK(scheduler.backbone_stats()[0].credits_in_use == 1);
 }
 
+TEST_CASE("what is accepted goes, though others of its submission are refused") {
+  const auto clock = std::make_shared<ManualClock>(1000);
+  Scheduler scheduler(plan_of({{}}), clock);
+  const std::vector<Item> items = {{.deadline = 999}, {}};
+  std::vector<ItemId> ids(2);
+  std::vector<Admission> answers(2);
+  scheduler.submit(items, ids, answers);
+  CHECK(answers == std::vector{Admission::infeasible, Admission::accepted});
+  CHECK(next_event(scheduler).id == ids[1]);
+}
+
 TEST_CASE("the descriptor is signalled once for all events that come before a poll") {
   constexpr std::uint32_t kItems = 1000;  // more than the thread handles in one hold of the mutex
   Scheduler scheduler(plan_of({{.credits = kItems}}));
@@ -58,6 +70,11 @@ TEST_CASE("the descriptor is signalled once for all events that come before a po
     CHECK(scheduler.poll().size() == kItems);
     CHECK(scheduler.finish(ids, true) == kItems);
   }
+}
+
+TEST_CASE("programs that are started do not inherit the descriptor") {
+  const Scheduler scheduler(plan_of({{}}));
+  CHECK((::fcntl(scheduler.fileno(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
 TEST_CASE("a poll takes all events and leaves the descriptor unreadable") {

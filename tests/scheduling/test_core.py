@@ -252,9 +252,26 @@ def test_a_scheduler_that_goes_takes_its_thread_and_descriptor():
 
 
 PREAMBLE = """
-import builtins, resource, threading
+import builtins, resource, sys, threading, time
 from budgetmem import _core
 from tests.scheduling.story import item_rows, one_queue
+"""
+
+
+# The interpreter exits while the thread is in the destructor, and ends after it.
+GOES_AT_EXIT = """
+class Late:
+    sleep = time.sleep
+    def __del__(self):
+        self.sleep(2)
+def let_go():
+    one = _core.Scheduler(one_queue(capacity=2**20, tenant_capacity=2**20))
+    one.submit(item_rows({}).repeat(2**20))
+    going.set()
+    del one
+sys.late, going = Late(), threading.Event()
+threading.Thread(target=let_go, daemon=True).start()
+going.wait()
 """
 
 
@@ -267,8 +284,9 @@ from tests.scheduling.story import item_rows, one_queue
         "cycle = [_core.Scheduler(one_queue())]; cycle.append(cycle)",
         "one = _core.Scheduler(one_queue())\n"
         "threading.Thread(target=lambda: [one.poll() for _ in iter(int, 1)], daemon=True).start()",
+        GOES_AT_EXIT,
     ],
-    ids=["global", "manual-clock", "builtins", "cycle", "daemon-thread"],
+    ids=["global", "manual-clock", "builtins", "cycle", "daemon-thread", "goes-at-exit"],
 )
 def test_a_forgotten_scheduler_does_not_keep_the_interpreter(script):
     assert run(script) == (0, "")

@@ -68,6 +68,13 @@ async def test_a_choice_is_the_most_probable_tier_that_is_not_masked(make):
     assert (chosen.dtype, probabilities.dtype) == (np.uint8, np.float32)
 
 
+async def test_batches_one_after_the_other_have_masks_of_their_own(make):
+    batcher = make(Score())
+    for mask, chosen in ((0b010, 0), (0b001, 1), (0b011, 2)):
+        masks = np.array([mask], np.uint8)
+        assert (await batcher.choose(rows(1), masks))[0].tolist() == [chosen]
+
+
 async def test_a_tick_is_one_batch_and_callers_get_their_own_rows(make):
     score = Score()
     batcher = make(score)

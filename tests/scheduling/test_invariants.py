@@ -1,5 +1,7 @@
 """What holds of the reference whatever is done to it."""
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +32,26 @@ def test_tenants_that_have_work_differ_by_less_than_a_quantum_and_an_item(costs,
         left[row["tenant"]] -= 1
         assert max(served) - min(served) < quantum + max(row["tokens"] for row in rows)
         core.finish(id_array([dispatched]), True, 0)
+
+
+@pytest.mark.parametrize(("first", "second"), [(16, 31), (64, 127), (127, 64), (256, 511)])
+def test_a_tenant_that_joins_more_than_its_turns_pay_for_seeds_within_a_bounded_time(first, second):
+    batches = {"batch_items": 32, "batch_tokens": 4096, "pads": True, "quantum": 1024}
+    core = Core(one_queue(age_cap=NEVER, capacity=9999, tenant_capacity=9999, **batches))
+
+    def side_by_side(count):
+        for _ in range(count):
+            for tenant, tokens in ((1, first), (2, second)):
+                core.submit(item_rows(*[{"tenant": tenant, "tokens": tokens}] * 32), 0)
+            ids = core.advance(0)["id"]
+            core.finish(np.ascontiguousarray(ids), True, 0)
+            yield ids
+
+    for _ in side_by_side(100):
+        pass
+    # It fits no batch of the others, and is the most urgent of its tenant.
+    (lone,), _ = core.submit(item_rows({"tenant": 2, "tokens": 1, "deadline": 10**6}), 0)
+    assert any(lone in ids for ids in side_by_side(20))
 
 
 class Fates:

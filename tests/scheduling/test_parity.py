@@ -34,6 +34,17 @@ def test_generated_operations(plan, chosen, close):
     drain(twins)
 
 
+def test_rings_of_many_tenants():
+    for seed in range(RUNS // 10):
+        workload = Random(seed, tenants=1000)
+        twins = Twins(workload.plan())
+        for _ in range(OPERATIONS):
+            twins.apply(workload.operation())
+            if seed % 2:  # most of what comes is cancelled
+                twins.apply(OnIds("cancel", (0, 1, 2)))
+        drain(twins)
+
+
 def test_long_random_runs():
     seen: Counter[str] = Counter()
     for seed in range(RUNS):

@@ -143,6 +143,22 @@ def test_a_tenant_that_left_the_ring_comes_back_with_nothing():
     assert story.order() == "b2, b3, A2"
 
 
+def test_tenants_with_nothing_in_line_leave_a_ring_that_grows_and_the_others_keep_their_places():
+    story = Story(one_queue(quantum=10))
+    story.submit("q", tenant=200, tokens=10)
+    assert story.advance() == "1: q"
+    story.submit("a", tenant=1, tokens=10)
+    story.submit("b1 b2", tenant=2, tokens=10)
+    story.cancel("a")
+    for tenant in range(3, 100):
+        story.submit("c", tenant=tenant, tokens=10)
+        story.cancel("c")
+    story.submit("d", tenant=100, tokens=10)
+    story.submit("a", tenant=1, tokens=10)  # comes back last
+    story.finish("q")
+    assert story.order() == "b1, d, a, b2"
+
+
 def test_each_backbone_has_a_ring_of_its_own():
     backbone = BackbonePlan(credits=1)
     story = Story(Plan((backbone, backbone), (QueuePlan(0, 9, 9), QueuePlan(1, 9, 9)), quantum=10))
@@ -211,3 +227,19 @@ def test_joining_is_charged_and_paid_back_in_later_turns():
     # b's turn leaves it with 1, so a goes first, though b stands before it in the ring.
     assert story.run("a1 b1") == "2: a2"
     assert story.run("a2") == "3: b2"
+
+
+def test_a_tenant_whose_turn_has_ended_without_a_seed_joins_for_nothing_until_it_seeds():
+    story = Story(one_queue(batch_items=2, pads=True, quantum=16))
+    story.submit("a1", tenant=1, tokens=15)
+    story.submit("b1", tenant=2, tokens=15)
+    story.submit("B", tenant=2, tokens=32)
+    assert story.advance() == "1: a1 b1"  # b has -15
+    story.submit("a2", tenant=1, tokens=15)
+    story.submit("b2", tenant=2, tokens=15)
+    assert story.run("a1 b1") == "2: a2 b2"  # b has 1 and saves for B
+    story.submit("a3", tenant=1, tokens=15)
+    story.submit("b3", tenant=2, tokens=15)
+    assert story.run("a2 b2") == "3: a3 b3"  # b has 17
+    story.submit("a4", tenant=1, tokens=15)
+    assert story.run("a3 b3") == "4: B"

@@ -114,13 +114,15 @@ def operations() -> st.SearchStrategy[Operation]:
 
 
 class Random:
-    """The same from a seed, faster. `Close` is for the caller."""
+    """The same from a seed, faster. `Close` is for the caller. `tenants` may be so many more."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, tenants: int = 0) -> None:
         self._random = random.Random(seed)
         self._row_values = dict(ROW)
         if seed % 2:  # fewer groups, more of whose members wait
             self._row_values |= {"group": (0, 1, 2), "deadline": (NEVER, NEVER, NEVER, 200)}
+
+        self._row_values["tenant"] = (*ROW["tenant"], *range(4, tenants))
 
     def plan(self) -> Plan:
         choose, count = self._random.choice, self._random.randint

@@ -43,6 +43,8 @@ struct BackboneStats {
   std::uint64_t timeouts = 0;    // groups released because their leader was slow
 };
 
+// A change for which there is no memory ends the process, with a line on stderr: half of it would
+// lose credits. Statistics raise std::bad_alloc.
 class Core {
  public:
   explicit Core(Plan plan);  // raises InvalidArgument, see validate()
