@@ -35,6 +35,9 @@ ALGORITHMS = frozenset(
 SECRET_ALGORITHM = "HS256"
 SECRET_BYTES = 32
 PEM = b"-----BEGIN "
+TEXTS = ("kty", "use", "alg", "kid", "crv", "n", "e", "x", "y")
+"""Members of a JSON Web Key that are texts; providers may also write null for none."""
+
 FRESH_S = 300.0
 RETRY_S = 30.0
 
@@ -171,7 +174,7 @@ def _key_set(content: bytes) -> Keys:
     """Those of a JSON Web Key Set that tokens can be signed with, or the one of a JSON Web Key."""
     try:
         parsed = json.loads(content)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigError("not JSON") from exc
     listed = parsed.get("keys", [parsed]) if isinstance(parsed, dict) else None
     found = map(_public, listed if isinstance(listed, list) else [])
@@ -185,6 +188,9 @@ def _public(jwk: Any) -> PyJWK | None:  # noqa: ANN401  (whatever the JSON holds
     """None for what is no public key for signatures; a set may hold such keys beside ours."""
     usable = (
         isinstance(jwk, dict)
+        and all(isinstance(jwk.get(name), str | None) for name in TEXTS)
+        # A private key does not belong on a server that only verifies, and cannot.
+        and "d" not in jwk
         and jwk.get("kty") in {"RSA", "EC", "OKP"}
         and jwk.get("use", "sig") == "sig"
         and jwk.get("alg", "RS256") in ALGORITHMS
@@ -193,7 +199,7 @@ def _public(jwk: Any) -> PyJWK | None:  # noqa: ANN401  (whatever the JSON holds
         return None
     try:
         key = PyJWK(jwk)
-    except PyJWTError:
+    except (PyJWTError, UnsupportedAlgorithm):
         return None
     return key if key.algorithm_name in ALGORITHMS else None
 

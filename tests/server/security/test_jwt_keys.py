@@ -84,6 +84,11 @@ def test_the_key_says_the_algorithm(read, content, algorithm):
         (key_set(jwk(RSA, alg="HS256")), "no public key"),
         (key_set({"kty": "RSA", "n": "!", "e": "AQAB"}), "no public key"),
         (key_set("no key"), "no public key"),
+        (key_set(RSAAlgorithm.to_jwk(RSA, as_dict=True)), "no public key"),
+        (key_set(ECAlgorithm.to_jwk(EC, as_dict=True)), "no public key"),
+        (json.dumps(RSAAlgorithm.to_jwk(RSA, as_dict=True)).encode(), "no public key"),
+        (b'{"keys": ' + b"[" * 100_000, "not JSON"),
+        (b'{"keys": "\xff"}', "not JSON"),
     ],
 )
 def test_what_cannot_verify_is_refused(read, content, message):
@@ -98,6 +103,25 @@ def test_a_missing_file_is_told(tmp_path):
 
 def test_what_else_is_in_a_set_is_passed_over(read):
     keys = read(key_set({"kty": "new"}, jwk(RSA, kid="a", alg="RSA-OAEP"), jwk(EC, kid="b")))
+    assert [key.key_id for key in keys] == ["b"]
+
+
+@pytest.mark.parametrize("member", ["kty", "use", "alg", "kid", "n", "e"])
+@pytest.mark.parametrize("value", [["RSA"], {"a": 1}, 7, True])
+def test_a_malformed_key_is_passed_over(read, member, value):
+    keys = read(key_set(jwk(RSA, kid="a") | {member: value}, jwk(EC, kid="b")))
+    assert [key.key_id for key in keys] == ["b"]
+
+
+def test_members_that_a_key_does_not_need_may_be_null(read):
+    [key] = read(key_set(jwk(RSA, kid=None, crv=None, x=None, y=None)))
+    assert (key.algorithm_name, key.key_id) == ("RS256", None)
+
+
+@pytest.mark.parametrize("member", ["crv", "x", "y"])
+@pytest.mark.parametrize("value", [["P-256"], {"a": 1}, 7, None, "\ud800"])
+def test_a_malformed_key_of_a_curve_is_passed_over(read, member, value):
+    keys = read(key_set(jwk(EC, kid="a") | {member: value}, jwk(RSA, kid="b")))
     assert [key.key_id for key in keys] == ["b"]
 
 
@@ -182,6 +206,16 @@ async def test_old_keys_go_on_while_the_provider_is_down(provider, clock, caplog
     assert await keys.find("new") is None
     assert (await keys.find("old")).key_id == "old"
     assert "stay in use: it is down" in caplog.text
+
+
+@pytest.mark.parametrize("content", [key_set({"kty": ["RSA"]}), b'{"keys": ' + b"[" * 100_000])
+async def test_old_keys_go_on_while_the_set_is_malformed(provider, clock, content, caplog):
+    keys = await UrlKeys.open(provider, clock)
+    provider.content = content
+    clock.seconds += FRESH_S
+    assert await keys.find("new") is None
+    assert (await keys.find("old")).key_id == "old"
+    assert "stay in use" in caplog.text
 
 
 async def test_a_provider_that_is_down_at_the_start_is_told(provider):
