@@ -23,6 +23,7 @@ from jwt.exceptions import PyJWTError
 
 from budgetmem.errors import ConfigError
 from budgetmem.hosts import is_loopback
+from budgetmem.timeouts import within
 from server.security.watched import Watched
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ TEXTS = ("kty", "use", "alg", "kid", "crv", "n", "e", "x", "y")
 
 FRESH_S = 300.0
 RETRY_S = 30.0
+FETCH_S = 10.0
+"""For the whole of a fetch: callers wait for it."""
 
 Keys = tuple[PyJWK, ...]
 
@@ -68,9 +71,10 @@ class FileKeys:
 class UrlKeys:
     """The JSON Web Key Set at a URL, fetched when the server starts and again every FRESH_S.
 
-    Old keys go on while new ones are fetched, and if they cannot be. A token of an unknown key has
-    them fetched at once, but not within RETRY_S of the last time: nobody can make this server call
-    its identity provider as often as he likes. `clock` is in seconds.
+    Keys that are due are waited for: of the old ones, one may have been withdrawn during a silence.
+    Where they cannot be fetched, the old ones go on until they are due again. A token of an unknown
+    key has them fetched at once, but not within RETRY_S of the last time: nobody can make this
+    server call its identity provider as often as he likes. `clock` is in seconds.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class UrlKeys:
         self._clock = clock
         self._tried = clock()
         self._refreshing: asyncio.Task[None] | None = None
+        self._due = False
 
     @classmethod
     async def open(
@@ -95,10 +100,12 @@ class UrlKeys:
     async def find(self, key_id: str | None) -> PyJWK | None:
         found = _chosen(self._keys, key_id)
         age = self._clock() - self._tried
-        if age >= (RETRY_S if found is None else FRESH_S):
+        if self._refreshing is None and age >= (RETRY_S if found is None else FRESH_S):
             self._tried = self._clock()
+            self._due = age >= FRESH_S
             self._refreshing = asyncio.create_task(self._refresh())
-        if found is None and self._refreshing is not None:
+        # Known keys wait for those that are due alone: tokens of unknown keys hold up nobody else.
+        if self._refreshing is not None and (found is None or self._due):
             await asyncio.shield(self._refreshing)
             found = _chosen(self._keys, key_id)
         return found
@@ -108,6 +115,8 @@ class UrlKeys:
             self._keys = _key_set(await self._fetch())
         except ConfigError as exc:
             logger.warning("the keys of tokens that were fetched before stay in use: %s", exc)
+        finally:
+            self._refreshing = None
 
 
 def fetcher(url: str, client: httpx.AsyncClient) -> Callable[[], Awaitable[bytes]]:
@@ -119,10 +128,13 @@ def fetcher(url: str, client: httpx.AsyncClient) -> Callable[[], Awaitable[bytes
 
     async def fetch() -> bytes:
         try:
-            response = await client.get(url, timeout=10.0, follow_redirects=False)
+            got = client.get(url, timeout=FETCH_S, follow_redirects=False)
+            response = await within(FETCH_S, got)
             response.raise_for_status()
         except httpx.HTTPError as exc:
             raise ConfigError(f"cannot fetch keys from {url}: {exc}") from exc
+        except asyncio.TimeoutError as exc:
+            raise ConfigError(f"cannot fetch keys from {url} within {FETCH_S:.0f} s") from exc
         return response.content
 
     return fetch

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from budgetmem.errors import ConfigError
+from server.security import jwt_keys
 from server.security.jwt_keys import FRESH_S, RETRY_S, FileKeys, UrlKeys, fetcher, read_key_file
 from server.security.watched import LOOK_EVERY_S
 from tests.server.security.clocks import Clock
@@ -144,9 +145,12 @@ class Provider:
         self.content = key_set(*jwks)
         self.down = False
         self.asked = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     async def __call__(self):
         self.asked += 1
+        await self.answering.wait()
         if self.down:
             raise ConfigError("it is down")
         return self.content
@@ -174,7 +178,40 @@ async def test_keys_of_a_url_are_fetched_once_and_again_when_they_are_old(provid
     assert provider.asked == 1
     clock.seconds += 1
     assert (await keys.find("old")).key_id == "old"
+    assert provider.asked == 2
+
+
+async def test_a_key_that_was_withdrawn_during_a_silence_is_no_longer_found(provider, clock):
+    keys = await UrlKeys.open(provider, clock)
+    provider.content = key_set(jwk(EC, kid="new"))
+    clock.seconds += 100 * FRESH_S
+    assert await asyncio.gather(*(keys.find("old") for _ in range(10))) == [None] * 10
+    assert provider.asked == 2
+
+
+async def test_known_keys_do_not_wait_while_an_unknown_one_is_looked_for(provider, clock):
+    keys = await UrlKeys.open(provider, clock)
+    clock.seconds += RETRY_S
+    provider.answering.clear()
+    unknown = asyncio.create_task(keys.find("new"))
     await settled()
+    assert provider.asked == 2
+    assert (await asyncio.wait_for(keys.find("old"), 5)).key_id == "old"
+    provider.answering.set()
+    assert await unknown is None
+
+
+async def test_who_leaves_while_keys_are_fetched_ends_it_for_nobody_else(provider, clock):
+    keys = await UrlKeys.open(provider, clock)
+    clock.seconds += FRESH_S
+    provider.answering.clear()
+    callers = [asyncio.create_task(keys.find("old")) for _ in range(2)]
+    await settled()
+    callers[0].cancel()
+    await settled()
+    assert not callers[1].done()
+    provider.answering.set()
+    assert (await callers[1]).key_id == "old"
     assert provider.asked == 2
 
 
@@ -233,6 +270,16 @@ async def test_keys_come_by_https_alone(url):
         else:
             with pytest.raises(ConfigError, match="only fetched by https"):
                 fetcher(url, client)
+
+
+async def test_a_provider_that_does_not_come_to_an_end_is_given_up(monkeypatch):
+    async def answer(request):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(jwt_keys, "FETCH_S", 0.1)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(ConfigError, match="within"):
+            await asyncio.wait_for(fetcher(URL, client)(), 10)
 
 
 @pytest.mark.parametrize(
