@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from budgetmem.errors import ConfigError
 from server.security.api_keys import utc_now
 from server.security.options import TlsFiles
@@ -48,6 +51,10 @@ def _context(files: TlsFiles, now: datetime) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError(f"{files.cert} and {files.key} changed while they were read") from exc
     if material.client_ca is not None:
-        context.load_verify_locations(cadata=material.client_ca.decode())
+        # As DER: around certificates in PEM there may be comments, which ssl takes in ASCII alone.
+        authorities = x509.load_pem_x509_certificates(material.client_ca)
+        context.load_verify_locations(
+            cadata=b"".join(each.public_bytes(Encoding.DER) for each in authorities)
+        )
         context.verify_mode = ssl.CERT_REQUIRED
     return context

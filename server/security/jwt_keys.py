@@ -23,6 +23,7 @@ from jwt.exceptions import PyJWTError
 
 from budgetmem.errors import ConfigError
 from budgetmem.hosts import is_loopback
+from budgetmem.timeouts import within
 from server.security.watched import Watched
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,13 @@ ALGORITHMS = frozenset(
 SECRET_ALGORITHM = "HS256"
 SECRET_BYTES = 32
 PEM = b"-----BEGIN "
+TEXTS = ("kty", "use", "alg", "kid", "crv", "n", "e", "x", "y")
+"""Members of a JSON Web Key that are texts; providers may also write null for none."""
+
 FRESH_S = 300.0
 RETRY_S = 30.0
+FETCH_S = 10.0
+"""For the whole of a fetch: callers wait for it."""
 
 Keys = tuple[PyJWK, ...]
 
@@ -65,9 +71,10 @@ class FileKeys:
 class UrlKeys:
     """The JSON Web Key Set at a URL, fetched when the server starts and again every FRESH_S.
 
-    Old keys go on while new ones are fetched, and if they cannot be. A token of an unknown key has
-    them fetched at once, but not within RETRY_S of the last time: nobody can make this server call
-    its identity provider as often as he likes. `clock` is in seconds.
+    Keys that are due are waited for: of the old ones, one may have been withdrawn during a silence.
+    Where they cannot be fetched, the old ones go on until they are due again. A token of an unknown
+    key has them fetched at once, but not within RETRY_S of the last time: nobody can make this
+    server call its identity provider as often as he likes. `clock` is in seconds.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class UrlKeys:
         self._clock = clock
         self._tried = clock()
         self._refreshing: asyncio.Task[None] | None = None
+        self._due = False
 
     @classmethod
     async def open(
@@ -92,10 +100,12 @@ class UrlKeys:
     async def find(self, key_id: str | None) -> PyJWK | None:
         found = _chosen(self._keys, key_id)
         age = self._clock() - self._tried
-        if age >= (RETRY_S if found is None else FRESH_S):
+        if self._refreshing is None and age >= (RETRY_S if found is None else FRESH_S):
             self._tried = self._clock()
+            self._due = age >= FRESH_S
             self._refreshing = asyncio.create_task(self._refresh())
-        if found is None and self._refreshing is not None:
+        # Known keys wait for those that are due alone: tokens of unknown keys hold up nobody else.
+        if self._refreshing is not None and (found is None or self._due):
             await asyncio.shield(self._refreshing)
             found = _chosen(self._keys, key_id)
         return found
@@ -105,6 +115,8 @@ class UrlKeys:
             self._keys = _key_set(await self._fetch())
         except ConfigError as exc:
             logger.warning("the keys of tokens that were fetched before stay in use: %s", exc)
+        finally:
+            self._refreshing = None
 
 
 def fetcher(url: str, client: httpx.AsyncClient) -> Callable[[], Awaitable[bytes]]:
@@ -116,10 +128,13 @@ def fetcher(url: str, client: httpx.AsyncClient) -> Callable[[], Awaitable[bytes
 
     async def fetch() -> bytes:
         try:
-            response = await client.get(url, timeout=10.0, follow_redirects=False)
+            got = client.get(url, timeout=FETCH_S, follow_redirects=False)
+            response = await within(FETCH_S, got)
             response.raise_for_status()
         except httpx.HTTPError as exc:
             raise ConfigError(f"cannot fetch keys from {url}: {exc}") from exc
+        except asyncio.TimeoutError as exc:
+            raise ConfigError(f"cannot fetch keys from {url} within {FETCH_S:.0f} s") from exc
         return response.content
 
     return fetch
@@ -171,7 +186,7 @@ def _key_set(content: bytes) -> Keys:
     """Those of a JSON Web Key Set that tokens can be signed with, or the one of a JSON Web Key."""
     try:
         parsed = json.loads(content)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ConfigError("not JSON") from exc
     listed = parsed.get("keys", [parsed]) if isinstance(parsed, dict) else None
     found = map(_public, listed if isinstance(listed, list) else [])
@@ -185,6 +200,9 @@ def _public(jwk: Any) -> PyJWK | None:  # noqa: ANN401  (whatever the JSON holds
     """None for what is no public key for signatures; a set may hold such keys beside ours."""
     usable = (
         isinstance(jwk, dict)
+        and all(isinstance(jwk.get(name), str | None) for name in TEXTS)
+        # A private key does not belong on a server that only verifies, and cannot.
+        and "d" not in jwk
         and jwk.get("kty") in {"RSA", "EC", "OKP"}
         and jwk.get("use", "sig") == "sig"
         and jwk.get("alg", "RS256") in ALGORITHMS
@@ -193,7 +211,7 @@ def _public(jwk: Any) -> PyJWK | None:  # noqa: ANN401  (whatever the JSON holds
         return None
     try:
         key = PyJWK(jwk)
-    except PyJWTError:
+    except (PyJWTError, UnsupportedAlgorithm):
         return None
     return key if key.algorithm_name in ALGORITHMS else None
 

@@ -51,22 +51,28 @@ class _Content(BaseModel):
     keys: Keys = ()
 
 
-def read_keys(path: Path) -> Keys:
+def read_keys(path: Path, *, anyones: bool = False) -> Keys:
     """The records in the file, none where there is no file.
 
     Raises ConfigError for one that is malformed, or that others may write to: whoever can, makes
-    keys for every tenant.
+    keys for every tenant. So can its owner, who has to be root or the user of this process, unless
+    `anyones` is set: for who does not let anybody in by the file.
     """
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            found = os.fstat(file.fileno())
             content = file.read()
     except FileNotFoundError:
         return ()
     except OSError as exc:
         raise ConfigError(f"cannot read the API keys: {path}: {exc.strerror}") from exc
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError(f"{path} may be written to by others: run chmod 600 {path}")
+    if not anyones and found.st_uid not in {0, os.geteuid()}:
+        raise ConfigError(
+            f"{path} belongs to the user with the number {found.st_uid}, who may write to it: run "
+            f"chown {os.geteuid()} {path}"
+        )
     try:
         return _Content.model_validate_json(content).keys
     except ValidationError as exc:
@@ -86,7 +92,8 @@ def change_keys(path: Path, change: Callable[[Keys], Keys]) -> Keys:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _turn(path.parent):
-            keys = change(read_keys(path))
+            # Root changes the file of a server's user; it stays that user's.
+            keys = change(read_keys(path, anyones=True))
             _write(path, _Content(keys=keys).model_dump_json(indent=2).encode() + b"\n")
     except OSError as exc:
         raise ConfigError(f"cannot write the API keys: {path}: {exc.strerror}") from exc

@@ -99,7 +99,7 @@ def list_keys(
     from server.security.key_file import read_keys
 
     now = utc_now()
-    keys = read_keys(key_path(data_dir, keys_file))
+    keys = read_keys(key_path(data_dir, keys_file), anyones=True)
     if as_json:
         typer.echo(json.dumps([_shown(record, now) for record in keys]))
         return

@@ -14,7 +14,7 @@ from budgetmem.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Stamp = tuple[int, int, int] | None
+Stamp = tuple[int, ...] | None
 
 LOOK_EVERY_S = 1.0
 
@@ -24,8 +24,9 @@ class Watched(Generic[T]):
 
     They are looked at when `value` is asked for, at most every `every_s` seconds of `clock`. What
     cannot be loaded is logged once, and the last good value stays: a certificate and its key are
-    two files, which change one after the other. Raises ConfigError of `load` when it is made. Safe
-    to share between threads.
+    two files, which change one after the other. It is loaded again at every look until that
+    succeeds: a certificate may be valid from soon on, without another change of its file. Raises
+    ConfigError of `load` when it is made. Safe to share between threads.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Watched(Generic[T]):
         # Before loading: what changes meanwhile is then seen as a change.
         self._stamps = self._now()
         self._value = load()
+        self._refused: tuple[list[Stamp], str] | None = None
 
     @property
     def value(self) -> T:
@@ -59,20 +61,27 @@ class Watched(Generic[T]):
         stamps = self._now()
         if stamps == self._stamps:
             return
-        self._stamps = stamps
         try:
             self._value = self._load()
         except ConfigError as exc:
-            logger.error("what was loaded before stays in use: %s", exc)
+            self._tell((stamps, str(exc)))
+            return
+        self._stamps = stamps
+        self._refused = None
+
+    def _tell(self, refused: tuple[list[Stamp], str]) -> None:
+        if refused != self._refused:
+            logger.error("what was loaded before stays in use: %s", refused[1])
+        self._refused = refused
 
     def _now(self) -> list[Stamp]:
         return [_stamp(path) for path in self._files]
 
 
 def _stamp(path: Path) -> Stamp:
-    """Differs when the file was replaced or written to; None where it is not there."""
+    """Differs when the file, its mode or its owner was changed; None where it is not there."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode

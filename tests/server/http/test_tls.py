@@ -64,6 +64,18 @@ def test_mutual_tls_lets_in_whom_the_authority_signed(tmp_path):
                 profile(house.url, context)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_authorities_may_have_comments_in_any_language(tmp_path, encoding):
+    comment = "# Autorité de certification\n".encode(encoding)
+    other = made("other authority")
+    files = write(tmp_path, PAIR, comment + other.cert + comment + AUTHORITY.cert)
+    with open_house(tls=tls_context(files)) as house:
+        for authority in (AUTHORITY, other):
+            assert profile(house.url, trusting(made("client", authority), tmp_path)) == "fake"
+        with pytest.raises(httpx.HTTPError):
+            profile(house.url, trusting(made("client", made("third")), tmp_path))
+
+
 def test_files_that_cannot_work_are_told(tmp_path):
     with pytest.raises(ConfigError, match="expired on"):
         tls_context(write(tmp_path, PAIR), now=lambda: NOW + DAY)

@@ -92,6 +92,19 @@ async def test_a_new_key_is_valid_within_a_look(path):
     assert await verifier.authenticate(key)
 
 
+async def test_a_file_that_was_refused_counts_once_its_mode_is_mended(path):
+    clock = Clock()
+    key, record = add(path)
+    verifier = keys(path, clock=clock)
+    revoke(path, record.id)
+    path.chmod(0o664)
+    clock.seconds += LOOK_EVERY_S
+    assert await verifier.authenticate(key), "others may write to the file"
+    path.chmod(0o600)
+    clock.seconds += LOOK_EVERY_S
+    assert await verifier.authenticate(key) is None
+
+
 async def test_without_the_file_nobody_is_let_in(path):
     clock = Clock()
     key, _ = add(path)

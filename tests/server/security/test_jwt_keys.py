@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from budgetmem.errors import ConfigError
+from server.security import jwt_keys
 from server.security.jwt_keys import FRESH_S, RETRY_S, FileKeys, UrlKeys, fetcher, read_key_file
 from server.security.watched import LOOK_EVERY_S
 from tests.server.security.clocks import Clock
@@ -84,6 +85,11 @@ def test_the_key_says_the_algorithm(read, content, algorithm):
         (key_set(jwk(RSA, alg="HS256")), "no public key"),
         (key_set({"kty": "RSA", "n": "!", "e": "AQAB"}), "no public key"),
         (key_set("no key"), "no public key"),
+        (key_set(RSAAlgorithm.to_jwk(RSA, as_dict=True)), "no public key"),
+        (key_set(ECAlgorithm.to_jwk(EC, as_dict=True)), "no public key"),
+        (json.dumps(RSAAlgorithm.to_jwk(RSA, as_dict=True)).encode(), "no public key"),
+        (b'{"keys": ' + b"[" * 100_000, "not JSON"),
+        (b'{"keys": "\xff"}', "not JSON"),
     ],
 )
 def test_what_cannot_verify_is_refused(read, content, message):
@@ -98,6 +104,25 @@ def test_a_missing_file_is_told(tmp_path):
 
 def test_what_else_is_in_a_set_is_passed_over(read):
     keys = read(key_set({"kty": "new"}, jwk(RSA, kid="a", alg="RSA-OAEP"), jwk(EC, kid="b")))
+    assert [key.key_id for key in keys] == ["b"]
+
+
+@pytest.mark.parametrize("member", ["kty", "use", "alg", "kid", "n", "e"])
+@pytest.mark.parametrize("value", [["RSA"], {"a": 1}, 7, True])
+def test_a_malformed_key_is_passed_over(read, member, value):
+    keys = read(key_set(jwk(RSA, kid="a") | {member: value}, jwk(EC, kid="b")))
+    assert [key.key_id for key in keys] == ["b"]
+
+
+def test_members_that_a_key_does_not_need_may_be_null(read):
+    [key] = read(key_set(jwk(RSA, kid=None, crv=None, x=None, y=None)))
+    assert (key.algorithm_name, key.key_id) == ("RS256", None)
+
+
+@pytest.mark.parametrize("member", ["crv", "x", "y"])
+@pytest.mark.parametrize("value", [["P-256"], {"a": 1}, 7, None, "\ud800"])
+def test_a_malformed_key_of_a_curve_is_passed_over(read, member, value):
+    keys = read(key_set(jwk(EC, kid="a") | {member: value}, jwk(RSA, kid="b")))
     assert [key.key_id for key in keys] == ["b"]
 
 
@@ -120,9 +145,12 @@ class Provider:
         self.content = key_set(*jwks)
         self.down = False
         self.asked = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     async def __call__(self):
         self.asked += 1
+        await self.answering.wait()
         if self.down:
             raise ConfigError("it is down")
         return self.content
@@ -150,7 +178,40 @@ async def test_keys_of_a_url_are_fetched_once_and_again_when_they_are_old(provid
     assert provider.asked == 1
     clock.seconds += 1
     assert (await keys.find("old")).key_id == "old"
+    assert provider.asked == 2
+
+
+async def test_a_key_that_was_withdrawn_during_a_silence_is_no_longer_found(provider, clock):
+    keys = await UrlKeys.open(provider, clock)
+    provider.content = key_set(jwk(EC, kid="new"))
+    clock.seconds += 100 * FRESH_S
+    assert await asyncio.gather(*(keys.find("old") for _ in range(10))) == [None] * 10
+    assert provider.asked == 2
+
+
+async def test_known_keys_do_not_wait_while_an_unknown_one_is_looked_for(provider, clock):
+    keys = await UrlKeys.open(provider, clock)
+    clock.seconds += RETRY_S
+    provider.answering.clear()
+    unknown = asyncio.create_task(keys.find("new"))
     await settled()
+    assert provider.asked == 2
+    assert (await asyncio.wait_for(keys.find("old"), 5)).key_id == "old"
+    provider.answering.set()
+    assert await unknown is None
+
+
+async def test_who_leaves_while_keys_are_fetched_ends_it_for_nobody_else(provider, clock):
+    keys = await UrlKeys.open(provider, clock)
+    clock.seconds += FRESH_S
+    provider.answering.clear()
+    callers = [asyncio.create_task(keys.find("old")) for _ in range(2)]
+    await settled()
+    callers[0].cancel()
+    await settled()
+    assert not callers[1].done()
+    provider.answering.set()
+    assert (await callers[1]).key_id == "old"
     assert provider.asked == 2
 
 
@@ -184,6 +245,16 @@ async def test_old_keys_go_on_while_the_provider_is_down(provider, clock, caplog
     assert "stay in use: it is down" in caplog.text
 
 
+@pytest.mark.parametrize("content", [key_set({"kty": ["RSA"]}), b'{"keys": ' + b"[" * 100_000])
+async def test_old_keys_go_on_while_the_set_is_malformed(provider, clock, content, caplog):
+    keys = await UrlKeys.open(provider, clock)
+    provider.content = content
+    clock.seconds += FRESH_S
+    assert await keys.find("new") is None
+    assert (await keys.find("old")).key_id == "old"
+    assert "stay in use" in caplog.text
+
+
 async def test_a_provider_that_is_down_at_the_start_is_told(provider):
     provider.down = True
     with pytest.raises(ConfigError, match="it is down"):
@@ -199,6 +270,16 @@ async def test_keys_come_by_https_alone(url):
         else:
             with pytest.raises(ConfigError, match="only fetched by https"):
                 fetcher(url, client)
+
+
+async def test_a_provider_that_does_not_come_to_an_end_is_given_up(monkeypatch):
+    async def answer(request):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(jwt_keys, "FETCH_S", 0.1)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(ConfigError, match="within"):
+            await asyncio.wait_for(fetcher(URL, client)(), 10)
 
 
 @pytest.mark.parametrize(

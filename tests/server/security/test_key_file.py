@@ -120,6 +120,26 @@ def test_a_file_that_others_may_write_to_is_refused(path, mode):
         read_keys(path)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_another_user_is_refused(path, monkeypatch):
+    change_keys(path, added("a"))
+    os.chown(path, 10001, -1)
+    for user in (0, 10002):
+        monkeypatch.setattr(key_file.os, "geteuid", lambda user=user: user)
+        with pytest.raises(ConfigError, match=f"number 10001, .*: run chown {user} "):
+            read_keys(path)
+    assert read_keys(path, anyones=True) == (record("a"),)
+    monkeypatch.setattr(key_file.os, "geteuid", lambda: 10001)
+    assert read_keys(path) == (record("a"),)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of root's")
+def test_a_file_of_roots_is_everybodys(path, monkeypatch):
+    change_keys(path, added("a"))
+    monkeypatch.setattr(key_file.os, "geteuid", lambda: 10001)
+    assert read_keys(path) == (record("a"),)
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta
 
 import pytest
@@ -48,6 +49,15 @@ async def test_a_key_is_made_shown_once_and_works(run, tmp_path):
     assert "sha256" not in shown
     assert key not in run("list").stdout
     assert run("list").stdout.splitlines()[1].split()[1:5] == ["acme", "read", "write", "active"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_lists_and_revokes_keys_of_the_servers_user(run, tmp_path):
+    run("create", "--tenant", "acme")
+    os.chown(tmp_path / "keys.json", 10001, -1)
+    [shown] = listed(run)
+    run("revoke", shown["id"])
+    assert listed(run)[0]["state"] == "revoked"
 
 
 async def test_scopes_and_days(run, tmp_path):

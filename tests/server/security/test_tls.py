@@ -164,6 +164,19 @@ def test_new_connections_see_a_new_certificate_without_a_restart(serve, authorit
             assert client.info().profile == "fake", "old connections go on"
 
 
+def test_a_certificate_that_came_too_early_is_shown_once_it_is_valid(tmp_path, clock):
+    soon = made("soon", AUTHORITY, begin=NOW + DAY / 2)
+    now, files = NOW, write(tmp_path, PAIR)
+    credentials = server_credentials(files, now=lambda: now, clock=clock)
+    with running(security=Security(credentials=credentials)) as server:
+        write(tmp_path, soon)
+        clock.seconds += LOOK_EVERY_S
+        assert shown_serial(server.address) == PAIR.serial
+        now += DAY / 2
+        clock.seconds += LOOK_EVERY_S
+        assert shown_serial(server.address) == soon.serial
+
+
 def test_mutual_tls_lets_in_only_the_authoritys_clients(serve, tmp_path, authority):
     client_authority = made("client authority")
     context, _ = serve(PAIR, client_authority.cert)

@@ -75,6 +75,57 @@ def test_a_bad_change_is_logged_once_and_the_last_good_value_stays(path, clock, 
     assert watched.value == "good"
 
 
+def test_what_was_refused_is_loaded_once_it_can_be_without_another_change(path, clock, caplog):
+    refused = set()
+
+    def load():
+        text = path.read_text()
+        if text in refused:
+            raise ConfigError("it is not valid yet")
+        return text
+
+    watched = Watched([path], load, clock=clock)
+    path.write_text("renewed")
+    refused.add("renewed")
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            clock.seconds += LOOK_EVERY_S
+            assert watched.value == "one"
+    assert len(caplog.records) == 1
+    refused.clear()
+    clock.seconds += LOOK_EVERY_S
+    assert watched.value == "renewed"
+
+
+def test_another_reason_to_refuse_the_same_file_is_logged_too(path, clock, caplog):
+    reasons = []
+
+    def load():
+        if reasons:
+            raise ConfigError(reasons.pop())
+        return path.read_text()
+
+    watched = Watched([path], load, clock=clock)
+    path.write_text("two!")
+    reasons += ["it has expired", "it is not valid yet", "it is not valid yet"]
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            clock.seconds += LOOK_EVERY_S
+            assert watched.value == "one"
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        "it is not valid yet",
+        "it has expired",
+    ]
+
+
+def test_a_change_of_the_mode_alone_is_seen(path, clock):
+    path.chmod(0o600)
+    watched = Watched([path], lambda: path.stat().st_mode & 0o777, clock=clock)
+    path.chmod(0o640)
+    clock.seconds += LOOK_EVERY_S
+    assert watched.value == 0o640
+
+
 def test_a_file_may_come_and_go(tmp_path, clock):
     path = tmp_path / "later"
     watched = Watched([path], read(path), clock=clock)
