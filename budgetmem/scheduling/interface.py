@@ -66,7 +66,7 @@ class BackbonePlan:
 
 @dataclass(frozen=True)
 class QueuePlan:
-    """The queue of one (stage, tier): an index into `Plan.backbones`, and its bounds in items."""
+    """The queue of one (stage, model): an index into `Plan.backbones`, and its bounds in items."""
 
     backbone: int
     capacity: int

@@ -6,7 +6,8 @@
 namespace budgetmem {
 namespace {
 
-// Of one hold of the mutex: callers wait no longer than it takes to make about so many.
+// Of one advance, which is the thread's hold of the mutex: nobody waits for it longer than it takes
+// to make about so many. A caller's array, and all that close() ends, are one hold, however long.
 constexpr std::size_t kEventsPerHold = 256;
 
 }  // namespace

@@ -28,8 +28,9 @@ class Wakeup {
   int fd_;
 };
 
-// Every method may be called from any thread, and waits for nothing but the mutex. A caller that
-// changes something dispatches what may go then; the thread does the rest, and keeps the time.
+// Every method may be called from any thread, and waits for nothing but the mutex, except close(),
+// which joins the thread. A caller that changes something dispatches what may go then; the thread
+// does the rest, and keeps the time.
 class Scheduler {
  public:
   explicit Scheduler(Plan plan, std::shared_ptr<Clock> clock = std::make_shared<SteadyClock>());

@@ -24,7 +24,7 @@ struct Item {
   std::uint64_t group = kNoGroup;  // calls of one backbone that share a prompt prefix
   Nanoseconds born = 0;            // when its request arrived: older requests go first
   Nanoseconds deadline = kNever;   // dropped when it can no longer be met
-  std::uint32_t queue = 0;         // index into Plan::queues: its (stage, tier)
+  std::uint32_t queue = 0;         // index into Plan::queues: its (stage, model)
   std::uint32_t tenant = 0;
   std::uint32_t tokens = 1;  // 1 to kMaxTokens: the cost that is shared fairly, and the length
 };
@@ -53,7 +53,7 @@ struct Backbone {
   std::uint32_t device = kNoDevice;     // backbones that name the same one take turns
 };
 
-// The queue of one (stage, tier), which feeds one backbone.
+// The queue of one (stage, model), which feeds one backbone.
 struct Queue {
   std::uint32_t backbone = 0;
   std::uint32_t capacity = 1;         // items that may wait
