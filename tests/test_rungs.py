@@ -1,8 +1,8 @@
 """On whose account rungs work, and what they pay when time is over."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,7 +14,8 @@ from budgetmem.backbone import (
     ScriptedBackbone,
     ScriptedTagger,
 )
-from budgetmem.config import load_profile
+from budgetmem.breakers import Breaker, BreakerLimits, Breakers
+from budgetmem.config import Price, Profile, load_profile
 from budgetmem.errors import DeadlineExceeded
 from budgetmem.ledger import Ledger
 from budgetmem.modules import MODULES
@@ -52,9 +53,26 @@ class Dropped(ScriptedBackbone):
         raise DeadlineExceeded("queue extract/high: the deadline came first")
 
 
-def rungs(models: ModelSet) -> Rungs:
+class Remembering(ScriptedBackbone):
+    """Had read half of every prompt before."""
+
+    async def generate(self, request, on_first_token=None):
+        found = await super().generate(request, on_first_token)
+        return replace(found, cached_tokens=found.input_tokens // 2)
+
+
+def rungs(
+    models: ModelSet, profile: Profile | None = None, breakers: Breakers | None = None
+) -> Rungs:
+    profile = profile or load_profile("small")
+    return Rungs(profile, models, PriceBook.of(profile), "acme", breakers=breakers)
+
+
+def small_with(backbone: str, **changed: object) -> Profile:
+    """The profile `small`, of which one backbone is changed."""
     profile = load_profile("small")
-    return Rungs(profile, models, PriceBook.of(profile), "acme")
+    other = profile.backbones[backbone].model_copy(update=changed)
+    return profile.model_copy(update={"backbones": {**profile.backbones, backbone: other}})
 
 
 def task(module: str, strategy: str) -> Task:
@@ -157,3 +175,64 @@ async def test_a_local_rung_pays_for_what_it_read_before_it_was_dropped():
     assert step.usage.input_tokens == 21
     assert step.usage.cost_usd == pytest.approx(21 * 0.000112e-6)
     assert ledger.left_usd == 1.0 - step.usage.cost_usd
+
+
+def babbling(meanwhile: Callable[[], object] = lambda: None) -> Accounts:
+    """Models of which High says what cannot be read."""
+
+    def babble(prompt: str) -> str:
+        meanwhile()
+        return "no JSON"
+
+    return Accounts({**scripted(), "high": ScriptedBackbone(babble, name="high")})
+
+
+async def fallen_from_high(models, ledger, **given):
+    """What topic came to from High down, and why the rung below High was not taken."""
+    step, findings = await rungs(models, **given).run(
+        task("topic", "capacity"), chosen(HIGH), ledger
+    )
+    assert findings
+    first, second, *_ = step.fallbacks
+    assert (first.rung, second.rung) == ("ask direct @ high", "ask direct @ mid")
+    assert first.reason.startswith("reply: ")
+    assert models.backbones["mid"].requests == []
+    return step, second.reason
+
+
+async def test_a_rung_below_that_cannot_read_its_prompt_is_skipped():
+    profile = small_with("mid", context=50)
+    step, reason = await fallen_from_high(babbling(), Ledger(Budget()), profile=profile)
+    assert reason.startswith("context: ")
+    assert reason.endswith(" tokens over 50")
+    assert step.rung == "ask direct @ low"
+
+
+async def test_a_rung_below_whose_model_is_away_is_skipped():
+    breaker = Breaker("mid", BreakerLimits(failures=1))
+    breaker.fail()
+    given = {"breakers": Breakers({"mid": breaker})}
+    step, reason = await fallen_from_high(babbling(), Ledger(Budget()), **given)
+    assert reason == "unavailable"
+    assert step.rung == "ask direct @ low"
+
+
+async def test_a_rung_below_that_there_is_no_time_for_is_skipped():
+    times = [0.0]
+    ledger = Ledger(Budget(max_latency_ms=60_000), lambda: times[-1])
+    step, reason = await fallen_from_high(babbling(lambda: times.append(59.9)), ledger)
+    assert reason == "max_latency_ms"
+    assert step.rung == "apply rules"
+
+
+async def test_what_had_been_read_before_has_its_own_price():
+    price = Price(input=1.0, output=4.0, cached=0.25, source="a test")
+    profile = small_with(load_profile("small").answerer, price=price)
+    models = Accounts({key: Remembering(perfect, name=key) for key in scripted()})
+    _, usage = await rungs(models, profile).answer(
+        answer_prompt("m", Workspace.start("q?", ())), Ledger(Budget())
+    )
+    cached = usage.input_tokens // 2
+    dear = (usage.input_tokens - cached) * 1.0 + usage.output_tokens * 4.0
+    assert cached > 0
+    assert usage.cost_usd == pytest.approx((dear + cached * 0.25) / 1e6)
