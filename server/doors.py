@@ -67,7 +67,7 @@ class Doors:
     The `interceptors` come first, the first of them first: what watches calls sees those too whose
     message never comes. Then the message is waited for, of which `patience` tells, then errors are
     translated, then `security` lets in whom it knows, then there is room for so many `calls`, and
-    last for so many bytes of turns.
+    last for so many bytes of turns. `rooms` are for other doors to share.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Doors:
         self._security = security or Security()
         patience = patience or Patience()
         self._slot = EngineSlot()
+        self.rooms = Rooms(calls)
         self._health = Health(HEALTH_NAMES)
         self._server = grpc.aio.server(
             interceptors=[
@@ -89,7 +90,7 @@ class Doors:
                 Arrival(patience.message_s, patience.check_s),
                 ErrorEdge(),
                 *self._security.interceptors,
-                Turnstile(Rooms(calls), self._security.tenants),
+                Turnstile(self.rooms, self._security.tenants),
                 Weighing(self._security.tenants, limits),
             ],
             options=[

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from secrets import token_hex
 
 from budgetmem.errors import Overloaded
 from budgetmem.proto.budgetmem.v1.memory_pb2 import DESCRIPTOR
@@ -25,6 +26,9 @@ STORE_METHODS = frozenset(
     )
 )
 """Calls on histories."""
+
+PLACE_KEY = "budgetmem-place"
+"""The metadata header of a call that another door of this server makes: the name of its place."""
 
 EXPORT = f"/{_SERVICE}/ExportHistory"
 CHECK = "/grpc.health.v1.Health/Check"
@@ -93,8 +97,26 @@ class Room:
             )
 
 
+class _Lent:
+    """Places that are kept until all who hold them have ended."""
+
+    def __init__(self, places: ExitStack) -> None:
+        self._places = places
+        self._holders = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            if not self._holders:
+                self._places.close()
+
+
 class Rooms:
-    """The room of a door: for all calls, and within it for those on histories.
+    """The room of a server's doors: for all calls, and within it for those on histories.
 
     Exports have a room of their own: one whose caller does not read on keeps its place until the
     caller leaves, for gRPC has no way to send it away.
@@ -110,10 +132,32 @@ class Rooms:
             **dict.fromkeys(STORE_METHODS, (calls, store)),
             EXPORT: (calls, Room(limits.store, "exports")),
         }
+        self._lent: dict[str, _Lent] = {}
 
     @contextmanager
-    def place(self, method: str, tenant: str) -> Iterator[None]:
-        """Holds what a call of `/package.Service/Method` needs. Raises Overloaded."""
+    def place(self, method: str, tenant: str, name: str = "") -> Iterator[None]:
+        """Holds what a call of `/package.Service/Method` needs: the place that is lent under this
+        name, or else one of its own. Raises Overloaded."""
+        lent = self._lent.get(name)
+        with self._own(method, tenant) if lent is None else lent.held():
+            yield
+
+    @contextmanager
+    def lending(self, method: str, tenant: str) -> Iterator[str]:
+        """Holds a place as `place` does, and lends it to a call of another door that this one makes
+        meanwhile, by a name that nobody can guess. It is kept until both have ended: a call may
+        outlive the one who makes it, and what it sends be on the way when it has ended."""
+        places, name = ExitStack(), token_hex(16)
+        places.enter_context(self._own(method, tenant))
+        lent = self._lent[name] = _Lent(places)
+        try:
+            with lent.held():
+                yield name
+        finally:
+            del self._lent[name]
+
+    @contextmanager
+    def _own(self, method: str, tenant: str) -> Iterator[None]:
         others = self._watches if is_open(method) else self._calls
         with ExitStack() as places:
             for room in self._rooms.get(method, others):

@@ -178,7 +178,7 @@ async def _opened_front(
             options.security.tls,
             security,
             options.limits,
-            options.call_limits,
+            doors.rooms,
             local=local,
             announce=announce,
             watched=seen.admitting,

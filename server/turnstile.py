@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 
 import grpc
 
 from budgetmem.errors import BudgetMemError
 from server.errors import Handler, refusal
-from server.room import Rooms
+from server.observability.calls import text_headers
+from server.room import PLACE_KEY, Rooms
 from server.security.permissions import is_open
 from server.security.tenants import Tenants
 
@@ -32,10 +33,9 @@ class Turnstile(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        method = handler_call_details.method
         place = ExitStack()
         try:
-            place.enter_context(self._rooms.place(method, self._tenant(handler_call_details)))
+            place.enter_context(self._place(handler_call_details))
         except BudgetMemError as exc:
             return refusal(exc)
         # The call's own task. It also ends where the handler never runs: no message may come.
@@ -43,6 +43,10 @@ class Turnstile(grpc.aio.ServerInterceptor):
         assert task is not None
         task.add_done_callback(lambda _: place.close())
         return await continuation(handler_call_details)
+
+    def _place(self, details: grpc.HandlerCallDetails) -> AbstractContextManager[None]:
+        name = text_headers(details.invocation_metadata or ()).get(PLACE_KEY, "")
+        return self._rooms.place(details.method, self._tenant(details), name)
 
     def _tenant(self, details: grpc.HandlerCallDetails) -> str:
         if is_open(details.method):

@@ -14,7 +14,7 @@ from budgetmem.hosts import is_loopback
 from budgetmem.info import Limits
 from server.http.entrance import Admit, entrance
 from server.http.options import HttpOptions
-from server.room import CallLimits, Rooms
+from server.room import Rooms
 from server.security.options import TlsFiles
 from server.security.security import Security
 
@@ -45,7 +45,7 @@ async def http_door(
     files: TlsFiles | None,
     security: Security,
     limits: Limits,
-    calls: CallLimits,
+    rooms: Rooms,
     *,
     local: Path | None,
     announce: Callable[[str], None],
@@ -53,7 +53,8 @@ async def http_door(
     ready: Callable[[], bool],
 ) -> AsyncIterator[None]:
     """Answers over HTTP until the block ends, by the gRPC server that listens at `local`, whose
-    health says what `ready` tells. Who is let in or refused is `watched`.
+    `rooms` it shares, and whose health says what `ready` tells. Who is let in or refused is
+    `watched`.
 
     Without `local` it does nothing. Raises ConfigError for an address that cannot be had, for a
     certificate that cannot work, and where the libraries are missing.
@@ -78,7 +79,7 @@ async def http_door(
     access = Access(options.cors_origins, local_only)
     pages = console_pages() if options.console else ()
     async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
-        admit = watched(entrance(security, Rooms(calls)))
+        admit = watched(entrance(security, rooms))
         app = create_app(channel, Bounds(limits), access, admit, ready, pages=pages)
         async with listening(app, options.http_host, options.port, tls) as url:
             announce(f"http on {url}")

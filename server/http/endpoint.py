@@ -29,6 +29,7 @@ from server.http.requests import (
     timeout_of,
 )
 from server.http.routes import Route
+from server.room import PLACE_KEY
 
 HEARTBEAT_S = 15.0
 """Between signs of life of a stream that has nothing to tell: proxies give up silent ones."""
@@ -76,12 +77,13 @@ class Endpoint:
         framing = framing_of(request.headers.get("accept", "")) if self._streams else None
         metadata = metadata_of(request.headers, request_id(scope))
         timeout = timeout_of(request.headers)
-        async with self._admit(self._route.grpc_path, metadata):
+        async with self._admit(self._route.grpc_path, metadata) as place:
             try:
                 message = await self._message(request)
             except ClientDisconnect:
                 return
-            call = self._rpc(message, metadata=metadata, timeout=timeout)
+            named = (*metadata, (PLACE_KEY, place))
+            call = self._rpc(message, metadata=named, timeout=timeout)
             try:
                 await while_there(
                     receive,

@@ -30,8 +30,9 @@ from server.observability.state import StateCollector
 from server.observability.tracing import exporting
 from server.security.tenants import Metadata
 
-Admit = Callable[[str, Metadata], AbstractAsyncContextManager[None]]
-"""Holds the place of a call of `/package.Service/Method`, or raises why it is refused."""
+Admit = Callable[[str, Metadata], AbstractAsyncContextManager[str]]
+"""Holds the place of a call of `/package.Service/Method`, and tells its name, or raises why it is
+refused."""
 
 
 class Observability:
@@ -69,14 +70,14 @@ class Observability:
         """The same `admit` of another door; who is refused there is counted."""
 
         @asynccontextmanager
-        async def watched(method: str, metadata: Metadata) -> AsyncIterator[None]:
+        async def watched(method: str, metadata: Metadata) -> AsyncIterator[str]:
             async with AsyncExitStack() as place:
                 try:
-                    await place.enter_async_context(admit(method, metadata))
+                    name = await place.enter_async_context(admit(method, metadata))
                 except BudgetMemError as exc:
                     self.interceptor.refused(method, metadata, status_of(exc))
                     raise
-                yield
+                yield name
 
         return watched
 

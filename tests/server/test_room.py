@@ -69,6 +69,23 @@ def test_no_more_than_may_be_is_inside(steps):
             inside.append((tenant, size, place))
 
 
+@pytest.mark.parametrize("outlives", [False, True])
+def test_a_place_that_is_lent_is_one_until_both_who_hold_it_have_ended(outlives):
+    rooms, asked = Rooms(CallLimits(calls=Share(1, 1))), ("/budgetmem.v1.MemoryService/Extract", "")
+    lender, borrower = ExitStack(), ExitStack()
+    name = lender.enter_context(rooms.lending(*asked))
+    borrower.enter_context(rooms.place(*asked, name))
+    first, last = (lender, borrower) if outlives else (borrower, lender)
+    for ended in (first, last):
+        with pytest.raises(Overloaded), rooms.place(*asked, "made up"):
+            pass
+        ended.close()
+    with rooms.place(*asked, name), pytest.raises(Overloaded), rooms.lending(*asked):
+        pass
+    with rooms.lending(*asked):
+        pass
+
+
 def test_who_watches_health_leaves_room_for_who_checks_it():
     rooms = Rooms(CallLimits())
     with ExitStack() as watching:

@@ -16,7 +16,6 @@ from server.http.app import Access, create_app
 from server.http.endpoint import Bounds
 from server.http.entrance import entrance
 from server.http.listening import listening
-from server.room import CallLimits, Rooms
 from server.security.security import Security
 from tests.server.fake_engine import Running, running
 
@@ -46,14 +45,14 @@ def open_house(
 ) -> Iterator[House]:
     """A server on any free port, watched by `seen`.
 
-    Its HTTP door has `bounds`, or else `limits`, and room for `calls`.
+    Its HTTP door has `bounds`, or else `limits`; there is room for `calls`.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(serve, security, limits, seen, Path(folder) / "grpc") as server,
+        running(serve, security, limits, seen, Path(folder) / "grpc", calls) as server,
     ):
         stack = AsyncExitStack()
-        admit = entrance(security or Security(), Rooms(calls or CallLimits()))
+        admit = entrance(security or Security(), server.doors.rooms)
 
         async def start():
             channel = grpc.aio.insecure_channel(f"unix:{folder}/grpc")

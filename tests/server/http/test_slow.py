@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import grpc
 import httpx
 import pytest
 
+from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
+from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from server.http import requests
 from server.http.endpoint import Bounds
 from server.room import CallLimits, Share
@@ -94,6 +97,28 @@ async def test_bodies_need_a_place_before_they_are_read(house):
             writer.close()
             while (await client.post(**ask)).status_code != 200:
                 await asyncio.sleep(0.01)
+
+
+def test_calls_of_both_doors_share_their_places():
+    """One of HTTP has one place, though it is a call of gRPC too."""
+    calls = CallLimits(calls=Share(4, 1), store=Share(4, 1))
+    with (
+        open_house(calls=calls) as shared,
+        grpc.insecure_channel(shared.grpc.address) as channel,
+    ):
+        stub, asked = MemoryServiceStub(channel), pb.ExtractRequest(history="h", query="q")
+        ask = {"url": "/v1/histories/h:extract", "json": {"query": "q"}}
+        assert shared.http.post(**ask).status_code == 200
+        shared.grpc.pipeline.takes_s = 60.0
+        call = stub.Extract.future(asked)
+        while len(shared.grpc.pipeline.requests) < 2:
+            time.sleep(0.01)
+        refused = shared.http.get("/v1/histories")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        call.cancel()
+        shared.grpc.pipeline.takes_s = 0.0
+        while shared.http.post(**ask).status_code != 200:
+            time.sleep(0.01)
 
 
 async def test_one_large_body_at_a_time_is_there_as_objects(house, monkeypatch):
