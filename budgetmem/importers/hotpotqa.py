@@ -2,7 +2,7 @@
 
 Three forms of a record: the distractor files (`context` as pairs of title and sentences, or as
 an object of `title` and `sentences`), `docs` with `title` and `text`, and one long `context` text
-whose documents begin with `Document N:`.
+whose documents begin with `Document N:` at the beginning of a line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from budgetmem.types import Turn
 Document = tuple[str, str]
 """Title and text."""
 
-_HEADING = re.compile(r"Document \d+:")
+_HEADING = re.compile(r"(?m)^Document \d+:")
 
 
 def read(path: Path, select: str | None = None) -> dict[str, list[Turn]]:
