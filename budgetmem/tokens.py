@@ -63,11 +63,17 @@ def cached_tokenizer(hub_id: str) -> Path | None:
 def load_tokenizer(tokenizer_file: Path) -> Tokenizer:
     """A tokenizer that neither pads nor truncates, whatever its file says.
 
-    Raises AssetError naming the file if it is missing.
+    Raises AssetError naming the file if it is missing, or no tokenizer.
     """
     if not tokenizer_file.is_file():
         raise AssetError(f"no tokenizer at {tokenizer_file}: pull the profile's assets")
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    try:
+        # Not `from_file`, whose complaints are of no class of their own.
+        tokenizer = Tokenizer.from_buffer(tokenizer_file.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise AssetError(
+            f"{tokenizer_file} cannot be read ({exc}): put the model's tokenizer.json there anew"
+        ) from exc
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

@@ -54,6 +54,14 @@ def test_a_missing_file_is_named(tmp_path):
         FileTokens(tmp_path / "absent.json")
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"version": "9.0"}'])
+def test_a_file_that_is_no_tokenizer_is_named(tmp_path, content):
+    broken = tmp_path / "tokenizer.json"
+    broken.write_bytes(content)
+    with pytest.raises(AssetError, match=r"tokenizer\.json cannot be read .*put the model's"):
+        FileTokens(broken)
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_bytes_are_an_upper_bound_of_byte_level_bpe(text):
     exact = len(byte_level_tokenizer().encode(text).ids)

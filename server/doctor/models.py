@@ -9,9 +9,9 @@ from pathlib import Path
 from budgetmem.assets import AssetStatus, cache_root, status
 from budgetmem.bundled_routers import with_bundled
 from budgetmem.config import Profile
-from budgetmem.errors import ConfigError
+from budgetmem.errors import AssetError, ConfigError
 from budgetmem.router_artifact import PACKAGES
-from budgetmem.tokens import cached_tokenizer
+from budgetmem.tokens import cached_tokenizer, load_tokenizer
 from server.doctor.findings import Finding, Level, Wanted, shown_size
 from server.doctor.machine import Machine, free_bytes
 
@@ -43,9 +43,11 @@ def tokenizers(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
     """Those that no asset brings: files of endpoints, and models of a hub."""
     names = [each.tokenizer for each in wanted.profile.endpoints.values() if each.tokenizer]
     for file in (Path(name) for name in names if name.endswith(".json")):
-        if not file.is_file():
+        try:
+            load_tokenizer(file)
+        except AssetError as exc:
             advice = "put the model's tokenizer.json there, or name it in the profile"
-            yield Finding("tokenizers", Level.FAIL, f"{file} is missing", advice)
+            yield Finding("tokenizers", Level.FAIL, str(exc), advice)
     on_triton = [each.hub for each in wanted.profile.on_triton.values() if each.asset is None]
     for hub_id in dict.fromkeys([*on_triton, *(n for n in names if not n.endswith(".json"))]):
         if hub_id is not None and cached_tokenizer(hub_id) is None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from budgetmem import bundled_routers
 from budgetmem.config import load_profile
@@ -82,7 +84,7 @@ def test_prompts_that_are_counted_in_bytes_are_a_warning(gpu):
     assert "tokenizers" not in found(wanted)
 
 
-def test_a_tokenizer_file_that_is_not_there_fails(wanted, tmp_path):
+def test_a_tokenizer_file_that_is_not_there_or_broken_fails(wanted, tmp_path):
     profile = load_profile(str(ENDPOINT))
     file = tmp_path / "tokenizer.json"
     backbones = {
@@ -92,6 +94,8 @@ def test_a_tokenizer_file_that_is_not_there_fails(wanted, tmp_path):
     mixed = replace(wanted, profile=profile.model_copy(update={"backbones": backbones}))
     assert found(mixed)["tokenizers"].level is Level.FAIL
     file.touch()
+    assert found(mixed)["tokenizers"].level is Level.FAIL
+    Tokenizer(WordLevel()).save(str(file))
     assert "tokenizers" not in found(mixed)
 
 
