@@ -17,6 +17,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands before `:PORT`: in brackets if it is an address of IPv6."""
+    return f"[{host.strip('[]')}]" if ":" in host else host
+
+
 def stays_here(target: str) -> bool:
     """Whether what is sent to a gRPC target, such as HOST:PORT, does not leave this machine."""
     return target.startswith(LOCAL_SCHEMES) or is_loopback(target.rpartition(":")[0])

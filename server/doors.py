@@ -12,6 +12,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
 from budgetmem.errors import ConfigError
+from budgetmem.hosts import bracketed
 from budgetmem.info import Limits
 from budgetmem.keepalive import keepalive
 from budgetmem.proto.budgetmem.v1 import admin_pb2, memory_pb2
@@ -125,10 +126,11 @@ class Doors:
         other doors of this process, in a folder that is theirs alone. Raises ConfigError if the
         address cannot be had.
         """
+        address = f"{bracketed(host)}:{port}"
         try:
-            taken = self._listen(f"{host}:{port}")
+            taken = self._listen(address)
         except RuntimeError as exc:
-            raise ConfigError(f"cannot listen on {host}:{port}: is the port taken?") from exc
+            raise ConfigError(f"cannot listen on {address}: is the port taken?") from exc
         if local is not None:
             self._listen_at(local)
         await self._server.start()

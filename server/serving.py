@@ -20,8 +20,10 @@ from budgetmem.backbone import Models
 from budgetmem.breakers import Breakers
 from budgetmem.bundled_routers import router_folder, with_bundled
 from budgetmem.config import Profile, load_profile
+from budgetmem.errors import ConfigError
 from budgetmem.gather import gather_or_cancel
 from budgetmem.guarded import GuardedModels, Outage, breakers_of
+from budgetmem.hosts import bracketed
 from budgetmem.info import Limits
 from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
@@ -88,8 +90,9 @@ async def run(options: Options, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; a second signal ends the draining.
 
     Raises AssetError for what is not downloaded, ConfigError for a profile, a router, a key, a
-    certificate, a store or an address that cannot work, StoreUnavailable for a database that cannot
-    be reached, BackboneUnavailable for a Triton that does not come up or goes for good.
+    certificate, a store, an address or a file for the port that cannot work, StoreUnavailable for a
+    database that cannot be reached, BackboneUnavailable for a Triton that does not come up or goes
+    for good.
     """
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))
@@ -127,7 +130,8 @@ async def _live(options: Options, announce: Callable[[str], None]) -> None:
         )
         await front.doors.serve(front.seen.engine(engine))
         stack.push_async_callback(front.doors.close, options.drain_s)
-        announce(f"ready on {options.host}:{front.port} in {time.monotonic() - begin:.1f} s")
+        address = f"{bracketed(options.host)}:{front.port}"
+        announce(f"ready on {address} in {time.monotonic() - begin:.1f} s")
         await gather_or_cancel(
             [
                 back.canaries.run(),
@@ -186,8 +190,15 @@ async def _opened_front(
         )
     )
     if options.port_file is not None:
-        options.port_file.write_text(f"{port}\n", encoding="ascii")
+        _tell_port(options.port_file, port)
     return _Front(store, seen, routers, breakers, doors, port)
+
+
+def _tell_port(file: Path, port: int) -> None:
+    try:
+        file.write_text(f"{port}\n", encoding="ascii")
+    except OSError as exc:
+        raise ConfigError(f"cannot write the port to {file}: {exc.strerror}") from exc
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from budgetmem.hosts import is_loopback, stays_here
+from budgetmem.hosts import bracketed, is_loopback, stays_here
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,14 @@ def test_loopback(host):
 def test_what_others_can_reach(host):
     assert not is_loopback(host)
     assert not stays_here(f"{host}:50051")
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("::1", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1", "127.0.0.1"), ("localhost", "localhost")],
+)
+def test_brackets_are_for_ipv6(host, shown):
+    assert bracketed(host) == shown
 
 
 def test_targets_of_grpc():

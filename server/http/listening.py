@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from budgetmem.errors import ConfigError
+from budgetmem.hosts import bracketed
 
 GRACE_S = 2
 """For the last bytes of responses, when the server stops. Their calls have ended by then."""
@@ -96,7 +97,7 @@ async def listening(
     serving = asyncio.create_task(server.serve(sockets=[door]))
     taken = door.getsockname()[1]
     try:
-        yield f"{'http' if tls is None else 'https'}://{_bracketed(host)}:{taken}"
+        yield f"{'http' if tls is None else 'https'}://{bracketed(host)}:{taken}"
     finally:
         server.should_exit = True
         await serving
@@ -111,7 +112,3 @@ def _bound(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port} for HTTP ({exc}): name another --http-port, or "
             "--http-host"
         ) from exc
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host.strip('[]')}]" if ":" in host else host

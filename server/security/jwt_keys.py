@@ -120,10 +120,15 @@ class UrlKeys:
 
 
 def fetcher(url: str, client: httpx.AsyncClient) -> Callable[[], Awaitable[bytes]]:
-    """What fetches a URL. Raises ConfigError for one that others could answer; so does a fetch
-    that fails."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+    """What fetches a URL. Raises ConfigError for one that is none, or that others could answer; so
+    does a fetch that fails."""
+    try:
+        # A port out of range, and a name that is none, are told where they are asked for.
+        parts, host = urlsplit(url), httpx.URL(url).host
+        _ = parts.port
+    except (ValueError, httpx.InvalidURL) as exc:
+        raise ConfigError(f"{url} is not a URL of keys: {exc}") from exc
+    if parts.scheme != "https" and not is_loopback(host):
         raise ConfigError(f"{url}: keys are only fetched by https")
 
     async def fetch() -> bytes:

@@ -94,6 +94,18 @@ async def test_a_taken_port_is_a_config_error(server):
         await Doors().open("127.0.0.1", port)
 
 
+@pytest.mark.usefixtures("ipv6")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_an_address_of_ipv6_is_listened_on(host):
+    doors = Doors()
+    port = await doors.open(host, 0)
+    status = await asyncio.to_thread(health_of, f"[::1]:{port}", "")
+    assert status == health_pb2.HealthCheckResponse.NOT_SERVING
+    with pytest.raises(ConfigError, match=rf"cannot listen on \[::1\]:{port}"):
+        await Doors().open(host, port)
+    await doors.close(0)
+
+
 async def test_a_file_that_cannot_be_listened_at_is_a_config_error(tmp_path):
     doors = Doors()
     with pytest.raises(ConfigError, match="TMPDIR"):

@@ -350,6 +350,24 @@ async def test_a_network_is_refused_before_listening(house):
     assert house.log == []
 
 
+async def test_a_file_for_the_port_that_cannot_be_written_is_told(house, tmp_path):
+    nowhere = tmp_path / "nowhere" / "port"
+    with pytest.raises(ConfigError, match=f"cannot write the port to {nowhere}: No such file"):
+        await house.start(replace(house.options, port_file=nowhere))
+    assert house.log == []
+
+
+@pytest.mark.usefixtures("ipv6")
+async def test_a_server_on_an_address_of_ipv6_says_so_with_brackets(house):
+    house.triton.loaded.set()
+    life = house.start(replace(house.options, host="::1"))
+    port = (await house.address()).rpartition(":")[2]
+    await health_becomes(f"[::1]:{port}", "SERVING")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
+    assert any(line.startswith(f"ready on [::1]:{port} in ") for line in house.log)
+
+
 async def test_a_key_in_the_data_folder_closes_the_server(house):
     key, record = new_key("acme", [Scope.READ], datetime.now(timezone.utc))
     change_keys(house.options.data_dir / "keys.json", lambda keys: (*keys, record))

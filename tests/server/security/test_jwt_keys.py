@@ -283,6 +283,22 @@ async def test_a_provider_that_does_not_come_to_an_end_is_given_up(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "https://[bad",
+        "https://id.example.com:port/keys",
+        "http://127.0.0.1:99999/keys",
+        "https://xn--/keys",
+        "https://id.example.com/\x00",
+    ],
+)
+async def test_what_is_no_url_is_told(url):
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(ConfigError, match="is not a URL of keys"):
+            fetcher(url, client)
+
+
+@pytest.mark.parametrize(
     ("status", "message"), [(404, "404"), (302, "302"), (500, "500"), (200, None)]
 )
 async def test_fetching(status, message):
