@@ -64,11 +64,21 @@ TEST_CASE("time counts from when others wait") {
   CHECK(bench.run("b", 1001) == "c");
   CHECK(bench.cancel('x'));
   CHECK(bench.run("c", 1101) == "d");
+}
+
+TEST_CASE("when those that waited may not go any more, nobody has waited") {
+  Bench bench(sharing(5, 5, 5));
+  bench.submit("p", {.queue = 2});
+  CHECK(bench.advance() == "p");
+  bench.submit("abc", {.queue = 0});
+  CHECK(bench.advance() == "");
+  CHECK(bench.advance(200) == "a b");  // p hangs
+  bench.submit("q", {.queue = 2});
+  CHECK(bench.run("a", 210) == "c");
+  CHECK(bench.core.next_timer() == 410);
+  bench.core.set_credits(2, 1);
+  CHECK(bench.advance(220) == "");
   CHECK(bench.core.next_timer() == kNever);
-  bench.submit("e", {.queue = 0});
-  bench.submit("y", {.queue = 2});
-  CHECK(bench.run("d", 1150) == "e");  // waited for from now on
-  CHECK(bench.run("e", 1151) == "y");
 }
 
 TEST_CASE("what hangs keeps the device for two turns and no longer") {

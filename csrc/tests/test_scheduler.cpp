@@ -44,8 +44,13 @@ TEST_CASE("an item is dispatched, and its credit goes to the next one") {
 
 TEST_CASE("what is accepted goes, though others of its submission are refused") {
   const auto clock = std::make_shared<ManualClock>(1000);
-  Scheduler scheduler(plan_of({{}}), clock);
-  const std::vector<Item> items = {{.deadline = 999}, {}};
+  Scheduler scheduler(plan_of({{}, {}}), clock);
+  accepted(scheduler);
+  next_event(scheduler);
+  accepted(scheduler, {.deadline = 1500});
+  clock->advance(501);
+  CHECK(next_event(scheduler).kind == EventKind::expired);  // by the thread, which sleeps now
+  const std::vector<Item> items = {{.deadline = 999, .queue = 1}, {.queue = 1}};
   std::vector<ItemId> ids(2);
   std::vector<Admission> answers(2);
   scheduler.submit(items, ids, answers);
