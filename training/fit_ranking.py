@@ -21,14 +21,13 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from budgetmem.assets import asset_dir
 from budgetmem.backbone import Encoder
 from budgetmem.chunking import Unit
-from budgetmem.config import RetrievalProfile, load_profile
+from budgetmem.config import Profile, load_profile
 from budgetmem.errors import BudgetMemError, ConfigError
 from budgetmem.history import Histories
 from budgetmem.line_ranking import WEIGHTS, focus, signals
-from budgetmem.local_encoder import LocalEncoder
+from budgetmem.local_encoder import local_encoder
 from budgetmem.ranking import query_words
 from budgetmem.retrieval import candidates
 from budgetmem.store.base import Hits
@@ -65,9 +64,9 @@ def main() -> None:
     console = Console(stderr=True)
     try:
         profile = load_profile(args.profile)
-        encoder = LocalEncoder(asset_dir(profile.encoder.asset))
+        encoder = local_encoder(profile.encoder)
         dataset = open_dataset(args.dataset, args.data)
-        found = asyncio.run(_examples(dataset, args.split, encoder, profile.retrieval, console))
+        found = asyncio.run(_examples(dataset, args.split, encoder, profile, console))
         fitted = fit(found)
     except BudgetMemError as exc:
         console.print(f"error: {exc}", markup=False)
@@ -76,15 +75,15 @@ def main() -> None:
 
 
 async def _examples(
-    dataset: Dataset, split: str, encoder: Encoder, retrieval: RetrievalProfile, console: Console
+    dataset: Dataset, split: str, encoder: Encoder, profile: Profile, console: Console
 ) -> list[Example]:
     questions = list(dataset.questions(split))
-    turns, tenant = dataset.histories(), tenant_of(dataset)
-    most = candidates(retrieval.max_tokens)
+    turns, tenant = dataset.histories(), tenant_of(dataset, profile.encoder)
+    most = candidates(profile.retrieval.max_tokens)
     found = []
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
         store = SqliteStore(Path(folder))
-        histories = Histories(store, encoder, retrieval)
+        histories = Histories(store, encoder, profile.retrieval)
         for history in sorted({question.history for question in questions}):
             console.print(f"ingesting {history}", markup=False)
             await histories.ingest(tenant, history, turns[history])

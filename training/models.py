@@ -113,7 +113,7 @@ async def open_walker(
         ):
             kept = recorded(models, profile, recording)
             histories = open_histories(profile, kept, options.data_dir)
-            turns, tenant = dataset.histories(), tenant_of(dataset)
+            turns, tenant = dataset.histories(), tenant_of(dataset, profile.encoder)
             wanted = sorted({question.history for question in questions})
             console = Console(stderr=True)
             for history in track(wanted, "histories", console=console, disable=not wanted):

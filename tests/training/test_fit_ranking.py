@@ -1,12 +1,16 @@
 """The weights of the ranking of lines are found again from evidence that they made."""
 
+import sys
+
 import pytest
 import torch
 
+from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
 from budgetmem.line_ranking import WEIGHTS
 from budgetmem.store.base import Hits, Settings
 from tests.test_line_ranking import talk
+from training import fit_ranking
 from training.datasets.base import Question
 from training.fit_ranking import Example, example, fit
 
@@ -39,6 +43,21 @@ def test_the_signal_that_tells_evidence_gets_the_weight():
     assert list(weights) == list(WEIGHTS)
     assert weights["coverage"] == pytest.approx(8, abs=2)
     assert all(abs(weights[name]) < 2 for name in weights if name != "coverage")
+
+
+def test_the_encoder_is_the_profile_s_with_its_limit(monkeypatch, capsys):
+    opened = []
+
+    def local_encoder(profile):
+        opened.append(profile)
+        raise ConfigError("no encoder here")
+
+    monkeypatch.setattr(fit_ranking, "local_encoder", local_encoder)
+    monkeypatch.setattr(sys, "argv", ["fit_ranking.py", "--data", "nowhere", "--profile", "tiny"])
+    with pytest.raises(SystemExit, match="1"):
+        fit_ranking.main()
+    assert opened == [load_profile("tiny").encoder]
+    assert "no encoder here" in capsys.readouterr().err
 
 
 def test_no_evidence_is_an_error():

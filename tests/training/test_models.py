@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedTagger
@@ -24,7 +25,10 @@ from training.models import (
     open_walker,
     patient_profile,
 )
+from training.rollouts import setting
 from training.rollouts.paths import parse
+
+SMALL = load_profile("small")
 
 
 def parsed(*options: str):
@@ -46,10 +50,9 @@ def test_replies_and_histories_are_kept_side_by_side():
 
 
 def test_nothing_but_the_patience_of_the_scheduler_differs():
-    profile = load_profile("small")
-    patient = patient_profile(profile)
-    assert patient.scheduling.leader_timeout_s == PATIENCE_S > profile.scheduling.leader_timeout_s
-    assert patient.model_copy(update={"scheduling": profile.scheduling}) == profile
+    patient = patient_profile(SMALL)
+    assert patient.scheduling.leader_timeout_s == PATIENCE_S > SMALL.scheduling.leader_timeout_s
+    assert patient.model_copy(update={"scheduling": SMALL.scheduling}) == SMALL
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])
@@ -96,21 +99,25 @@ class Talk:
         return {"chat": self.turns}
 
 
+class Reversed(HashEncoder):
+    """Of the same name and dimension, with other vectors."""
+
+    async def embed(self, texts):
+        return np.ascontiguousarray((await super().embed(texts))[:, ::-1])
+
+
 NOTHING = Talk()
+ENCODER = HashEncoder(name=SMALL.encoder.asset)
 
 
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
     """Opens a walker on fakes, and on a Triton or none."""
 
-    def walker(own=None, dataset=NOTHING, questions=()):
+    def walker(own=None, dataset=NOTHING, questions=(), profile=SMALL, encoder=ENCODER):
         @asynccontextmanager
         async def loaded(profile, triton_url, *, show_progress):
-            encoder, tagger = (
-                HashEncoder(name="minilm-l6-v2"),
-                ScriptedTagger(name="en-core-web-sm"),
-            )
-            yield ModelSet(scripted(), encoder, tagger), own
+            yield ModelSet(scripted(), encoder, ScriptedTagger(name="en-core-web-sm")), own
             assert not [task for task in asyncio.all_tasks() if "_restarted" in repr(task)]
 
         monkeypatch.setattr(models, "loaded", loaded)
@@ -118,7 +125,7 @@ def opened(tmp_path, monkeypatch):
         return open_walker(
             options,
             questions,
-            profile=load_profile("small"),
+            profile=profile,
             dataset=dataset,
             strategy="capacity",
             max_tokens=None,
@@ -170,6 +177,27 @@ async def test_forms_of_a_dataset_do_not_mix_their_histories_in_one_store(opened
             names = {name for chunk in found.chunks for name in chunk.turn_ids}
             assert names == {each.id for each in said}
     assert "histories" in capsys.readouterr().err  # a bar over them
+
+
+@pytest.mark.parametrize("change", ["weights", "max_tokens"])
+async def test_another_encoder_finds_no_vectors_of_the_last_one(opened, monkeypatch, change):
+    async def found(**encoding):
+        async with opened(dataset=Talk(SAID), questions=ASKED, **encoding) as (walker, _):
+            return await walker.retriever.retrieve(walker.tenant, "chat", ASKED[0].text, 400)
+
+    first = await found()
+    limit = SMALL.encoder.max_tokens
+    if change == "weights":
+        monkeypatch.setattr(setting, "_recipes", lambda: {ENCODER.name: "of other weights"})
+    else:
+        limit = 16
+    encoder = SMALL.encoder.model_copy(update={"max_tokens": limit})
+    profile = SMALL.model_copy(update={"encoder": encoder})
+    other = await found(profile=profile, encoder=Reversed(name=ENCODER.name))
+    assert (other.query == first.query[::-1]).all()
+    assert other.vectors.keys() == first.vectors.keys() != set()
+    for name, vector in first.vectors.items():
+        assert np.allclose(other.vectors[name], vector[::-1])
 
 
 async def test_neither_chunks_nor_replies_depend_on_the_tenant(opened):

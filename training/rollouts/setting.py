@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from budgetmem.assets.catalogue import load_catalogue
-from budgetmem.config import ENCODER, TAGGER, Profile
+from budgetmem.config import ENCODER, TAGGER, EncoderProfile, Profile
 from budgetmem.errors import ConfigError
 from budgetmem.line_ranking import WEIGHTS
 from budgetmem.modules import MODULES
@@ -24,14 +24,18 @@ from training.datasets.base import Dataset
 RECIPE_DIGITS = 16
 
 
-def tenant_of(dataset: Dataset) -> str:
-    """Whose histories are walked: those of one dataset alone.
+def tenant_of(dataset: Dataset, encoder: EncoderProfile) -> str:
+    """Whose histories are walked: those of one dataset alone, as one encoder embeds them.
 
     Forms of a dataset name their histories alike, and may lie in one store: LongMemEval's S has
-    more turns in each than its oracle's. Neither recorded replies nor the ids of chunks depend on
-    it.
+    more turns in each than its oracle's. And a history that is there is not embedded again, though
+    the encoder's weights may be others by now, or cut texts elsewhere: its vectors would lie beside
+    queries of another encoder. Neither recorded replies nor the ids of chunks depend on it.
     """
-    told = json.dumps([dataset.name, dataset.sha256, dict(dataset.facts)], sort_keys=True)
+    embedded_by = [identity(encoder.asset), encoder.max_tokens]
+    told = json.dumps(
+        [dataset.name, dataset.sha256, dict(dataset.facts), *embedded_by], sort_keys=True
+    )
     return f"training-{hashlib.sha256(told.encode()).hexdigest()[:RECIPE_DIGITS]}"
 
 

@@ -18,12 +18,11 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from budgetmem.assets import asset_dir
 from budgetmem.backbone import Encoder, Vectors
 from budgetmem.config import Profile, load_profile
 from budgetmem.errors import ConfigError
 from budgetmem.history import Histories
-from budgetmem.local_encoder import LocalEncoder
+from budgetmem.local_encoder import local_encoder
 from budgetmem.store.sqlite import SqliteStore
 from training.datasets.base import Dataset, Question
 from training.datasets.sampling import named
@@ -32,7 +31,7 @@ from training.rollouts.environment import Embedded
 from training.rollouts.outcomes import OutcomeFile
 from training.rollouts.setting import check_embeds_queries, of_profile, tenant_of
 
-FORMAT = 2
+FORMAT = 3
 """Of the files in the cache; part of their names, so that older ones are left alone."""
 
 
@@ -53,7 +52,7 @@ def embedded(
     found = _read(kept) if kept.exists() else Embedded({}, {})
     missing = [each.question for each in file.outcomes if each.question not in found.queries]
     if missing:
-        encoder = encoder or LocalEncoder(asset_dir(profile.encoder.asset))
+        encoder = encoder or local_encoder(profile.encoder)
         made = asyncio.run(_embed(file.setting, missing, dataset, profile, encoder))
         found = Embedded({**found.queries, **made.queries}, {**found.chunks, **made.chunks})
         _write(kept, found)
@@ -87,7 +86,7 @@ async def _embed(
     asked = named(dataset.questions(str(setting["split"])), wanted)
     with tempfile.TemporaryDirectory(prefix="budgetmem-") as folder:
         histories = Histories(SqliteStore(Path(folder)), encoder, profile.retrieval)
-        turns, tenant = dataset.histories(), tenant_of(dataset)
+        turns, tenant = dataset.histories(), tenant_of(dataset, profile.encoder)
         for history in sorted({question.history for question in asked}):
             await histories.ingest(tenant, history, turns[history])
         return await _retrieve_all(histories, tenant, asked, int(setting["max_tokens"]))

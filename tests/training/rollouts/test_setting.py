@@ -56,14 +56,25 @@ def test_every_dataset_has_histories_of_its_own(tmp_path):
             written(folder / name, [paragraphs(name)])
     options = ({"train": "a.jsonl"}, {"train": "b.jsonl"}, {"validation": "a.jsonl"})
     found = {
-        tenant_of(open_dataset("hotpotqa", folder, **each))
+        tenant_of(open_dataset("hotpotqa", folder, **each), SMALL.encoder)
         for each in options
         for folder in folders
     }
     assert len(found) == 3  # wherever the files lie
     forms = ("longmemeval-s", "longmemeval-oracle")
     files = {"path": folders[0] / "a.jsonl", "split_file": folders[0] / "splits.json"}
-    assert len({tenant_of(open_dataset(name, **files)) for name in forms}) == 2
+    assert len({tenant_of(open_dataset(name, **files), SMALL.encoder) for name in forms}) == 2
+
+
+def test_every_encoder_has_histories_of_its_own(dataset, monkeypatch):
+    def tenant(**changed):
+        return tenant_of(dataset, SMALL.encoder.model_copy(update=changed))
+
+    usual = tenant()
+    assert tenant(price=FREE) == usual
+    assert len({usual, tenant(asset="another"), tenant(max_tokens=99)}) == 3
+    monkeypatch.setattr(setting, "_recipes", lambda: {SMALL.encoder.asset: "of other weights"})
+    assert tenant() != usual
 
 
 def swapped(field, value):

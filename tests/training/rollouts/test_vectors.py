@@ -74,6 +74,16 @@ def test_questions_and_what_they_retrieve_have_vectors(tmp_path):
         assert vector.shape == (encoder.dimension,)
 
 
+def test_the_encoder_is_the_profile_s_with_its_limit(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(vectors, "local_encoder", lambda given: opened.append(given) or Counting())
+    encoder = SMALL.encoder.model_copy(update={"max_tokens": 99})
+    shorter = SMALL.model_copy(update={"encoder": encoder})
+    monkeypatch.setattr(vectors, "load_profile", lambda _: shorter)
+    embedded(outcome_file("q0", **of_profile(shorter)), Talk(), tmp_path)
+    assert opened == [encoder]
+
+
 def test_they_are_made_once(tmp_path):
     encoder = Counting()
     first = embedded(outcome_file("q0"), Talk(), tmp_path, encoder)
