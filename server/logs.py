@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 from opentelemetry.trace import get_current_span
 
+from budgetmem.commands.terminal import printable
 from server.observability.calls import current_call
 
 
@@ -48,7 +49,10 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """A line a record, with the request id of its call behind the message."""
+    """A line a record, with the request id of its call behind the message.
+
+    Messages quote what endpoints say and how histories are named: a terminal obeys none of it.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -57,6 +61,9 @@ class TextLines(logging.Formatter):
         line = super().formatMessage(record)
         request_id = getattr(record, "names", {}).get("request_id")
         return f"{line} [{request_id}]" if request_id else line
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def configure(level: str, *, as_json: bool) -> None:

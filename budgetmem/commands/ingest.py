@@ -16,6 +16,7 @@ from budgetmem.commands.remote import (
     connect,
     print_json,
 )
+from budgetmem.commands.terminal import printable
 from budgetmem.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def read_turns(file: Path, format_: Format, select: str | None) -> list[Turn]:
         raise InvalidInput(file.name, "holds no history")
     names = ", ".join(list(found)[:FEW]) + (", ..." if len(found) > FEW else "")
     raise typer.BadParameter(
-        f"{file.name} holds {len(found)} histories, choose one: {names}", param_hint="--select"
+        printable(f"{file.name} holds {len(found)} histories, choose one: {names}"),
+        param_hint="--select",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from budgetmem.commands.terminal import JSON_ESCAPES
 from budgetmem.plain import plain
 
 if TYPE_CHECKING:
@@ -120,4 +121,4 @@ def _connected(client: type[AnyClient], remote: Remote) -> AnyClient:
 
 def print_json(value: object) -> None:
     """One line of JSON on stdout."""
-    typer.echo(json.dumps(plain(value), ensure_ascii=False))
+    typer.echo(json.dumps(plain(value), ensure_ascii=False).translate(JSON_ESCAPES))

@@ -206,6 +206,11 @@ def test_what_was_said_gives_a_terminal_no_orders(run, tmp_path):
     shown = run("histories").stdout
     assert "[31mred" in shown
     assert "\x1b" not in shown
+    (tmp_path / "c1.jsonl").write_text(json.dumps({"id": "t", "speaker": "A", "text": "\x9b31m"}))
+    assert run("ingest", "c1", str(tmp_path / "c1.jsonl")).exit_code == 0
+    exported = run("export", "c1").stdout
+    assert json.loads(exported)["text"] == "\x9b31m"
+    assert "\x9b" not in exported
 
 
 def test_a_file_of_no_history_is_named(run, tmp_path):

@@ -58,3 +58,14 @@ async def test_fields_of_a_record_are_keys_of_its_line(call):
 def test_a_line_for_people_outside_of_a_call_is_as_it_was():
     text = TextLines().format(record_of("late"))
     assert text.endswith("ERROR   server.x: late")
+
+
+def test_a_terminal_obeys_nothing_of_a_message_or_a_trace():
+    try:
+        raise ValueError("\x1b[2J said the endpoint")
+    except ValueError:
+        trace = sys.exc_info()
+    text = TextLines().format(record_of("\x1b]0;late\x07", exc_info=trace))
+    assert "]0;late" in text
+    assert "[2J said the endpoint" in text
+    assert not {"\x1b", "\x07"} & set(text)
