@@ -31,6 +31,8 @@ def add(page, name, text):
     page.get_by_label("Conversation").fill(text)
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("heading", name=f"Turns of {name}")).to_be_visible()
+    # The form closes last; who opens it before that closes it.
+    expect(page.get_by_label("Name")).to_be_hidden()
 
 
 def clicks(page):
