@@ -133,3 +133,7 @@ class AssetError(BudgetMemError):
 
 class ConfigError(BudgetMemError):
     """A profile or option that is malformed or contradicts another."""
+
+
+UNREADABLE = (LookupError, ValueError, TypeError, OverflowError, RecursionError)
+"""What reading raises where something that somebody sent is not what it should be."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import cast
 
 from budgetmem import validation
@@ -40,8 +41,8 @@ from budgetmem.store.paging import page_of
 from budgetmem.timeouts import within
 from budgetmem.types import Chunk, Turn
 
-Room = Callable[[str, Size], AbstractContextManager[None]]
-"""Gives a tenant a place for so much."""
+Places = Callable[[str, Size], AbstractContextManager[None]]
+"""Gives a tenant a place for so much, or raises Overloaded."""
 
 _REINDEX = (
     "make it anew by `budgetmem store reindex` beside the store, or delete it and ingest it again"
@@ -80,10 +81,9 @@ class Histories:
 
     `encoder_of(caller)` is the same encoder, working on a caller's account (the stages are INGEST
     and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
-    No ingest makes a history larger than `most`. `room` is asked for a place by who reads sessions
-    to write to them, for as long as that takes; it may raise Overloaded. Calls of the store block
-    `threads`, by default those of asyncio. Any number of these may work on one store, in any number
-    of processes.
+    No ingest makes a history larger than `most`. `places` are for the sessions that are read to
+    write to them, for as long as that takes. Calls of the store block `threads`, by default those
+    of asyncio. Any number of these may work on one store, in any number of processes.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Histories:
         *,
         threads: Executor | None = None,
         clock: Callable[[], float] = time.monotonic,
-        room: Room = lambda tenant, size: nullcontext(),
+        places: Places = lambda tenant, size: nullcontext(),
     ) -> None:
         self._store = store
         self._encoder = encoder
@@ -105,7 +105,7 @@ class Histories:
         self._most = most
         self._aside = Aside(threads, clock)
         self._clock = clock
-        self._room = room
+        self._places = places
         self._tokens = BoundedTokens(encoder.tokens)
         self._search = Search(store, self._tokens, retrieval.rrf_constant)
 
@@ -120,19 +120,16 @@ class Histories:
         every case nothing was written.
         """
         distinct = await self._aside(_checked, turns)
+        names = list(by_session(distinct))
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
-            async with self._place(tenant, history, list(by_session(distinct))):
+            async with self._place(tenant, history, names):
                 return await write()
 
         async def write() -> IngestReport:
             snapshot = await self._aside(
-                self._store.snapshot,
-                tenant,
-                history,
-                list(by_session(distinct)),
-                [turn.id for turn in distinct],
+                self._store.snapshot, tenant, history, names, [turn.id for turn in distinct]
             )
             self._check_settings(history, snapshot.settings, for_writing=True)
             new = _not_known(distinct, snapshot, turns)
@@ -264,16 +261,22 @@ class Histories:
         wanted = frozenset(turn_ids)
         planner = self._planner(tenant, None)
 
-        async def attempt() -> DeletionProof:
-            before = await self._aside(self._store.snapshot, tenant, history, (), wanted)
-            if before.settings is None:
-                raise not_found(history)
-            names = list(by_session(before.known.values()))
-            async with self._place(tenant, history, names):
-                return await erase(names)
+        removed = await retried(partial(self._erased, tenant, history, wanted, planner))
+        on_deleted(removed)
+        # By itself: an erasure that is made again after it was done finds nothing, and says so.
+        scan = partial(self._aside.in_turn, self._store.traces, tenant, history, wanted)
+        return replace(removed, remaining=await retried(scan))
 
-        async def erase(names: Sequence[str]) -> DeletionProof:
-            snapshot = await self._aside(self._store.snapshot, tenant, history, names, list(wanted))
+    async def _erased(
+        self, tenant: str, history: str, wanted: Collection[str], planner: Planner
+    ) -> DeletionProof:
+        """One attempt at a deletion of turns; nothing was looked for afterwards."""
+        before = await self._aside(self._store.snapshot, tenant, history, (), wanted)
+        if before.settings is None:
+            raise not_found(history)
+        names = list(by_session(before.known.values()))
+        async with self._place(tenant, history, names):
+            snapshot = await self._aside(self._store.snapshot, tenant, history, names, wanted)
             self._check_settings(history, snapshot.settings, for_writing=True)
             there = frozenset(snapshot.known)
             changes = await planner.changes(
@@ -288,14 +291,6 @@ class Histories:
                 )
             units = sum(len(change.removed) for change in changes)
             return DeletionProof(len(there), units, units, 0)
-
-        async def scan() -> int:
-            return await self._aside.in_turn(self._store.traces, tenant, history, wanted)
-
-        removed = await retried(attempt)
-        on_deleted(removed)
-        # By itself: an erasure that is made again after it was done finds nothing, and says so.
-        return replace(removed, remaining=await retried(scan))
 
     async def delete_tenant(
         self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
@@ -331,7 +326,7 @@ class Histories:
     ) -> AsyncIterator[None]:
         """A place for what these sessions take as they are read."""
         size = await self._aside(self._store.sessions_size, tenant, history, sessions)
-        with self._room(tenant, size):
+        with self._places(tenant, size):
             yield
 
     async def _embedded(self, query: str, caller: Caller) -> Vectors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+LOOPBACK = "127.0.0.1"
 LOCAL_SCHEMES = ("unix:", "unix-abstract:")
 
 

@@ -37,7 +37,7 @@ from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from server.errands import Errands
 from server.routers import ServedRouters
 from server.stores import FOLDER, OpenStore, folder_store
-from server.weighing import session_room
+from server.weighing import session_places
 
 
 def open_scheduler(profile: Profile, tracer: Tracer = NO_TRACER) -> TierScheduler:
@@ -69,7 +69,7 @@ def open_histories(
         encoder_of,
         most,
         threads=opened.threads,
-        room=session_room(limits),
+        places=session_places(limits),
     )
 
 

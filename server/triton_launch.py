@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetmem.assets import cache_root
+from budgetmem.hosts import LOOPBACK
 from server.triton_install import TritonInstall, find_install
 
-LOOPBACK = "127.0.0.1"
 SUPERVISOR = Path(__file__).with_name("supervise.py")
 PREFIX = "budgetmem-triton-"
 MAX_LINE_BYTES = 1 << 20

@@ -20,9 +20,10 @@ from pathlib import Path
 from types import TracebackType
 
 from budgetmem.errors import BackboneUnavailable, ConfigError
+from budgetmem.hosts import LOOPBACK
 from budgetmem.triton import wait_ready
 from server.stub_watch import StubWatch
-from server.triton_launch import LOOPBACK, Launch
+from server.triton_launch import Launch
 from server.triton_log import graded
 
 logger = logging.getLogger("triton")

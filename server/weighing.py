@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from budgetmem.history import Places
 from budgetmem.info import Limits
 from budgetmem.proto.budgetmem.v1.memory_pb2 import DESCRIPTOR
 from budgetmem.store.base import Size
@@ -38,20 +39,23 @@ Hold = Callable[[bytes, Context], Awaitable[AbstractContextManager[None]]]
 def ingest_room(limits: Limits) -> Room:
     """For the bytes of messages whose turns are ingested: of eight of the largest in all, of two
     of one tenant's."""
-    share = Share(8 * limits.message_bytes, 2 * limits.message_bytes)
-    return Room(share, "bytes of turns to ingest")
+    return Room(_share(limits), "bytes of turns to ingest")
 
 
-def session_room(limits: Limits) -> Callable[[str, Size], AbstractContextManager[None]]:
+def session_places(limits: Limits) -> Places:
     """For the sessions that are read to write to them, as large as those messages in all and of one
     tenant. One that is larger takes all of its tenant's, and none of others'."""
-    share = Share(8 * limits.message_bytes, 2 * limits.message_bytes)
+    share = _share(limits)
     room = Room(share, "bytes of sessions to write to")
 
     def place(tenant: str, size: Size) -> AbstractContextManager[None]:
         return room.place(tenant, min(size.bytes + READ_TURN_BYTES * size.turns, share.tenant))
 
     return place
+
+
+def _share(limits: Limits) -> Share:
+    return Share(8 * limits.message_bytes, 2 * limits.message_bytes)
 
 
 class Weighing(grpc.aio.ServerInterceptor):

@@ -12,9 +12,8 @@ import typer
 from budgetmem.commands.grouped import grouped
 from budgetmem.commands.remote import Remote, connect_async
 from budgetmem.errors import ConfigError
+from budgetmem.hosts import LOOPBACK
 from budgetmem.types import Budget
-
-LOOPBACK = "127.0.0.1"
 
 
 @grouped

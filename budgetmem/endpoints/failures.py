@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.errors import UNREADABLE, BackboneError, BackboneUnavailable
 from budgetmem.text import one_line
 
 PASSING = frozenset({408, 409, 425, 429})
@@ -24,9 +24,6 @@ ADVICE: Mapping[int, str] = {
     422: "it may not know a field of the request: see docs/backbones.md",
     400: "it may not take a field of the request: see docs/backbones.md",
 }
-
-MALFORMED = (LookupError, ValueError, TypeError, OverflowError, RecursionError)
-"""What reading raises where something is not what it should be."""
 
 LONGEST = 200
 QUOTED = 16
@@ -79,7 +76,7 @@ def reading(server: str) -> Iterator[None]:
     quotes nothing."""
     try:
         yield
-    except MALFORMED as exc:
+    except UNREADABLE as exc:
         raise BackboneError(f"{server} sent what cannot be read ({type(exc).__name__})") from exc
 
 

@@ -13,11 +13,11 @@ from mcp.server.auth.settings import AuthSettings
 from pydantic import AnyHttpUrl
 
 from budgetmem.client import AsyncClient
+from budgetmem.hosts import LOOPBACK
 from budgetmem.mcp_server.tools import INSTRUCTIONS, TOOLS, Tools
 from budgetmem.types import Budget
 from budgetmem.version import installed_version
 
-LOOPBACK = "127.0.0.1"
 AUTH = AuthSettings(issuer_url=AnyHttpUrl(f"http://{LOOPBACK}"), resource_server_url=None)
 """Nobody issues tokens to those who ask: the one that there is was told to its user."""
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from budgetmem.errors import BackboneError
+from budgetmem.errors import UNREADABLE, BackboneError
 
-MALFORMED = (LookupError, ValueError, TypeError, OverflowError, RecursionError, struct.error)
+MALFORMED = (*UNREADABLE, struct.error)
 """What reading raises where something lacks, or is not what it should be."""
 
 NUMBERS = "fiu"

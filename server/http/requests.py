@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from budgetmem.errors import InvalidInput
+from budgetmem.errors import UNREADABLE, InvalidInput
 from budgetmem.timeouts import LONGEST_S, within
 from budgetmem.wire.parts import TURN_PARTS
 from budgetmem.wire.requests import AUTHORIZATION_KEY, TENANT_KEY
@@ -40,16 +40,8 @@ PIECE = 100
 """Items of a list that are converted at a time: with as many labels as they may have, they take a
 few tenths of a second."""
 
-MALFORMED = (
-    ParseError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    OverflowError,
-    RecursionError,
-)
-"""What reading raises where something is not what it should be."""
+MALFORMED = (*UNREADABLE, ParseError, AttributeError)
+"""Protobuf's library raises them too."""
 
 
 def metadata_of(headers: Headers, request_id: str) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ from budgetmem.store.base import Size
 from server import weighing
 from server.room import Room, Share
 from server.security.tenants import NamedTenants
-from server.weighing import INLINE_BYTES, TURN_BYTES, Weighing, ingest_room, session_room
+from server.weighing import INLINE_BYTES, TURN_BYTES, Weighing, ingest_room, session_places
 from tests.server.fake_engine import running
 
 SERVICE = "/budgetmem.v1.MemoryService/"
@@ -93,7 +93,7 @@ def test_the_largest_message_always_fits_twice():
 
 def test_a_session_of_any_size_can_be_written_to_and_takes_nothing_from_others():
     limits = Limits()
-    place, huge = session_room(limits), Size(200_000, 16 * limits.message_bytes)
+    place, huge = session_places(limits), Size(200_000, 16 * limits.message_bytes)
     with place("ana", huge):
         with pytest.raises(Overloaded, match="bytes of sessions"), place("ana", Size(20, 2_000)):
             pass

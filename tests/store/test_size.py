@@ -51,7 +51,7 @@ async def test_sessions_are_weighed_before_they_are_read(store):
         yield
         taken.pop()
 
-    bounded = Histories(store, HashEncoder(), RetrievalProfile(), room=room)
+    bounded = Histories(store, HashEncoder(), RetrievalProfile(), places=room)
     turns = [turn(0, "naïve", "a"), turn(1, "two", "a"), turn(2, "other", "b")]
     await bounded.ingest("acme", "trip", turns)
     await bounded.ingest("acme", "trip", [turn(3, session="a")])
@@ -66,7 +66,7 @@ async def test_without_room_nothing_is_done(store):
         raise Overloaded("no room")
 
     await Histories(store, HashEncoder(), RetrievalProfile()).ingest("acme", "trip", [turn(0)])
-    bounded = Histories(store, HashEncoder(), RetrievalProfile(), room=full)
+    bounded = Histories(store, HashEncoder(), RetrievalProfile(), places=full)
     for call in (
         bounded.ingest("acme", "trip", [turn(1)]),
         bounded.delete_turns("acme", "trip", ["t000"]),

@@ -25,6 +25,12 @@ _ROWS_AT_ONCE = 32
 """Of a page, brought from the server together."""
 
 
+_TURN_BYTES = " + ".join(
+    f"coalesce(octet_length({column}), 0)" for column in rows.TURN_COLUMNS.split(", ")
+)
+"""SQL of how much a row of `turns` takes."""
+
+
 @dataclass(frozen=True)
 class History:
     """A history's own row. `settings` are None as long as it holds no turns."""
@@ -60,7 +66,7 @@ def remaining(db: Connection, of: History, tables: Iterable[str]) -> int:
 
 def traces(db: Connection, of: History, turn_ids: Collection[str]) -> int:
     """Turns with these ids, and units with a line of one of them."""
-    ids = [keepable for keepable in turn_ids if "\0" not in keepable]
+    ids = _keepable(turn_ids)
     turns = one(db, "SELECT count(*) FROM turns WHERE history = %s AND id = ANY(%s)", of.id, ids)
     units = one(
         db, "SELECT count(*) FROM units WHERE history = %s AND turn_ids && %s::text[]", of.id, ids
@@ -229,16 +235,17 @@ def size(db: Connection, of: History) -> Size:
 
 def sessions_size(db: Connection, of: History, names: Collection[str]) -> Size:
     """How much the turns of these sessions take."""
-    bytes_ = " + ".join(
-        f"coalesce(octet_length({column}), 0)" for column in rows.TURN_COLUMNS.split(", ")
-    )
     query = (
-        f"SELECT count(*) AS turns, coalesce(sum({bytes_}), 0) AS bytes FROM turns"
+        f"SELECT count(*) AS turns, coalesce(sum({_TURN_BYTES}), 0) AS bytes FROM turns"
         " WHERE history = %s AND grouped = ANY(%s)"
     )
-    keepable = [name for name in names if "\0" not in name]
-    found = db.execute(query, (of.id, keepable)).fetchone() or {}
+    found = db.execute(query, (of.id, _keepable(names))).fetchone() or {}
     return Size(int(found["turns"]), int(found["bytes"]))
+
+
+def _keepable(names: Iterable[str]) -> list[str]:
+    """Those that a row may have: PostgreSQL knows no NUL."""
+    return [name for name in names if "\0" not in name]
 
 
 def one(db: Connection, query: str, *values: object) -> Any:  # noqa: ANN401 - whatever is there
