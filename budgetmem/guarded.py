@@ -8,7 +8,9 @@ has set aside what it costs once. Time limits are the caller's, by cancellation.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -28,7 +30,7 @@ from budgetmem.backbone import (
 from budgetmem.breakers import Breaker, Breakers
 from budgetmem.config import ENCODER, TAGGER
 from budgetmem.errors import BackboneUnavailable
-from budgetmem.timeouts import within
+from budgetmem.timeouts import in_line, within
 
 T = TypeVar("T")
 
@@ -92,12 +94,13 @@ class Retries:
 
 @dataclass(frozen=True)
 class Guard:
-    """What every call of one model goes through."""
+    """What every call of one model goes through, until the `deadline` of time.monotonic()."""
 
     breaker: Breaker
     outage: Outage
     retries: Retries
     probes: bool = False
+    deadline: float = math.inf
 
     async def call(
         self,
@@ -109,22 +112,32 @@ class Guard:
         """The result of `work`, which is called again while the model is unavailable.
 
         Raises BackboneUnavailable after the last attempt, or at once if the breaker is open or the
-        reply had `begun`, and whatever else `work` raises. If calls are `billed`, one that reached
-        its model is not made again here: the error says whether it is worth that (`again`).
+        reply had `begun`, and whatever else `work` raises; DeadlineExceeded if that came while no
+        attempt had reached the model. If calls are `billed`, one that reached its model is not
+        made again here: the error says whether, after a wait, it is worth that (`again`).
         """
+        reached = False
+
+        def late() -> bool:
+            return not reached and time.monotonic() >= self.deadline
+
         for failed in range(1, self.retries.attempts):
-            await self.outage.wait()
+            with in_line(late):
+                await self.outage.wait()
             try:
                 with self.breaker.call(probes=self.probes):
                     return await work()
             except BackboneUnavailable as exc:
                 if begun() or self.breaker.refuses or not self.retries.allow(exc):
                     raise
-                await self.retries.wait(failed, exc.retry_after_s or 0.0)
                 if billed and exc.reached:
                     exc.again = True
                     raise
-        await self.outage.wait()
+                reached = reached or exc.reached
+                with in_line(late):
+                    await self.retries.wait(failed, exc.retry_after_s or 0.0)
+        with in_line(late):
+            await self.outage.wait()
         with self.breaker.call(probes=self.probes):
             return await work()
 
@@ -132,17 +145,18 @@ class Guard:
 @dataclass(frozen=True)
 class GuardedModels:
     """`budgetmem.backbone.Models` behind a guard each. Half-open breakers let their calls through
-    if they are `probes`, which find out whether the model is back."""
+    if they are `probes`, which find out whether the model is back. `deadline` is the caller's."""
 
     inner: Models
     breakers: Breakers
     outage: Outage
     retries: Retries = field(default_factory=Retries)
     probes: bool = False
+    deadline: float = math.inf
 
     def bound(self, caller: Caller) -> GuardedModels:
         """The same, working on the caller's account."""
-        return replace(self, inner=self.inner.bound(caller))
+        return replace(self, inner=self.inner.bound(caller), deadline=caller.deadline)
 
     @property
     def backbones(self) -> Mapping[str, Backbone]:
@@ -160,7 +174,9 @@ class GuardedModels:
         return _GuardedTagger(self.inner.tagger, self._guard(TAGGER))
 
     def _guard(self, model: str) -> Guard:
-        return Guard(self.breakers.by_model[model], self.outage, self.retries, self.probes)
+        return Guard(
+            self.breakers.by_model[model], self.outage, self.retries, self.probes, self.deadline
+        )
 
 
 def breakers_of(backbones: Iterable[str], make: Callable[[str], Breaker] = Breaker) -> Breakers:

@@ -44,9 +44,6 @@ SPECIALIST_PASSES = 8
 findings, which repeat a few times. An estimate: a rung that reads more has to find it affordable
 as it goes, and is given up if it is not."""
 
-ATTEMPTS = Retries().attempts
-"""At most, at one LLM call."""
-
 LLM_TOKENS = 2
 """LLM tokens per token of the encoder's tokenizer, or per word of a memory, at most: escaping and
 headings included."""
@@ -126,6 +123,7 @@ class Rungs:
         turns: LoopTurns | None = None,
         *,
         breakers: Breakers | None = None,
+        retries: Retries | None = None,
     ) -> None:
         self._profile = profile
         self._models = models
@@ -133,6 +131,7 @@ class Rungs:
         self._tenant = tenant
         self._turns = turns or LoopTurns()
         self._breakers = breakers or Breakers()
+        self._retries = retries or Retries()
         away = () if breakers is None else (BackboneUnavailable,)
         self._given_up = (ReplyError, DeadlineExceeded, BudgetTooSmall, *away)
         self._calls = Calls(profile, models, prices)
@@ -249,12 +248,17 @@ class Rungs:
     async def _ask(self, call: Call, ledger: Ledger, tally: _Tally) -> Completion:
         """One LLM call; one that was lost is made again, under a reservation of its own. Raises
         what `_ask_once` raises."""
-        for _ in range(ATTEMPTS - 1):
+        for failed in range(1, self._retries.attempts):
             try:
                 return await self._ask_once(call, ledger, tally)
             except BackboneUnavailable as exc:
                 if not exc.again:
                     raise
+                wait = partial(self._retries.wait, failed, exc.retry_after_s or 0.0)
+            try:
+                await _in_time(wait, ledger)
+            except asyncio.TimeoutError as exc:
+                raise DeadlineExceeded(_passed(ledger, "before a call")) from exc
         return await self._ask_once(call, ledger, tally)
 
     async def _ask_once(self, call: Call, ledger: Ledger, tally: _Tally) -> Completion:

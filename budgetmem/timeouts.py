@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
+
+from budgetmem.errors import DeadlineExceeded
 
 T = TypeVar("T")
 
@@ -29,3 +32,15 @@ async def within(seconds: float | None, work: Awaitable[T]) -> T:
     if late and task.cancelled():
         raise asyncio.TimeoutError
     return task.result()
+
+
+@contextmanager
+def in_line(late: Callable[[], bool]) -> Iterator[None]:
+    """Around a wait for a turn. Who is cancelled there when it is `late` gets DeadlineExceeded: the
+    time was over before anything was begun that is to be paid for."""
+    try:
+        yield
+    except asyncio.CancelledError as exc:
+        if not late():
+            raise
+        raise DeadlineExceeded("the deadline came before the turn") from exc

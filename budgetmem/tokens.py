@@ -66,7 +66,9 @@ def load_tokenizer(tokenizer_file: Path) -> Tokenizer:
     Raises AssetError naming the file if it is missing, or no tokenizer.
     """
     if not tokenizer_file.is_file():
-        raise AssetError(f"no tokenizer at {tokenizer_file}: pull the profile's assets")
+        raise AssetError(
+            f"no tokenizer at {tokenizer_file}: pull the profile's assets, or put the model's there"
+        )
     try:
         # Not `from_file`, whose complaints are of no class of their own.
         tokenizer = Tokenizer.from_buffer(tokenizer_file.read_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,8 +25,12 @@ from server.model_config import (
 )
 
 CONFIG = "config.pbtxt"
+VLLM_FILE = "model.json"
 VERSION = "1"
 ONNX_FILE = "model.onnx"
+VERSION_FILES = ("model.py", VLLM_FILE, ONNX_FILE, "__pycache__")
+"""What a version's folder may hold; the last is Python's, beside Triton's own."""
+
 UNTESTED = "its config was checked against Triton's protobuf, but it has not been run on a GPU"
 
 app = typer.Typer(no_args_is_help=True, help="The models of a profile as Triton serves them.")
@@ -107,7 +111,7 @@ def _render_vllm(entry: BackboneProfile, out_dir: Path) -> RenderedModel:
     folder = _new_model(out_dir / entry.triton_model)
     write_config(vllm_config(entry), folder / CONFIG)
     engine = json.dumps(vllm_engine(entry), indent=4)
-    (folder / VERSION / "model.json").write_text(engine + "\n", encoding="utf-8")
+    (folder / VERSION / VLLM_FILE).write_text(engine + "\n", encoding="utf-8")
     return RenderedModel(entry.triton_model, "vllm", folder, UNTESTED)
 
 
@@ -163,7 +167,7 @@ def render_command(
 ) -> None:
     """Write the Triton model repository of a profile."""
     chosen = load_profile(profile)
-    _make_room(out, force, _names(chosen))
+    _make_room(out, force)
     written = render(chosen, out)
     if as_json:
         rows = [{**asdict(model), "path": str(model.path)} for model in written]
@@ -176,26 +180,27 @@ def render_command(
             typer.echo(f"note: {model.name}: {model.note}")
 
 
-def _names(profile: Profile) -> set[str]:
-    backbones = {entry.triton_model for entry in profile.on_triton.values()}
-    return {*backbones, profile.encoder.triton_model, profile.tagger.triton_model}
-
-
-def _make_room(out: Path, force: bool, ours: Collection[str]) -> None:
-    """Empties `out` of model folders with `force`; without, refuses a folder that has anything.
-
-    `ours` are models that are about to be written: what a run that was cut off left of them goes.
-    """
+def _make_room(out: Path, force: bool) -> None:
+    """Empties `out` of model folders with `force`; without, refuses a folder that has anything."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is not a folder")
     if not out.is_dir() or not any(out.iterdir()):
         return
     if not force:
         raise ConfigError(f"{out} is not empty: choose another folder, or replace it with --force")
-    foreign = [p.name for p in out.iterdir() if p.name not in ours and not (p / CONFIG).is_file()]
+    foreign = [p.name for p in out.iterdir() if not _is_model(p)]
     if foreign:
         raise ConfigError(
             f"{out} holds {', '.join(sorted(foreign))}, no Triton models: remove them yourself"
         )
     for model in out.iterdir():
         shutil.rmtree(model)
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether it is a model's folder, or what was left of one where a run was cut off."""
+    if (folder / CONFIG).is_file():
+        return True
+    version = folder / VERSION
+    parts = {*folder.glob("*"), *version.glob("*")}
+    return folder.is_dir() and parts <= {version, *(version / name for name in VERSION_FILES)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing, contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from budgetmem.errors import ConfigError
 from budgetmem.store.base import Store
 from budgetmem.store.opening import erased_elsewhere, is_url, postgres_store
 from budgetmem.store.sqlite import SqliteStore
@@ -69,8 +71,25 @@ def opened_store(where: str) -> Iterator[OpenStore]:
     tenant's would keep the threads from all others. Raises ConfigError, and StoreUnavailable."""
     with ExitStack() as stack:
         if not is_url(where):
-            yield folder_store(Path(where).expanduser())
+            folder = Path(where).expanduser()
+            _check_folder(folder)
+            yield folder_store(folder)
             return
         store = stack.enter_context(closing(postgres_store()(where, waits=False)))
         threads = stack.enter_context(ThreadPoolExecutor(WAITERS, thread_name_prefix="store"))
         yield OpenStore(store, threads, erased_elsewhere(where), store)
+
+
+def _check_folder(folder: Path) -> None:
+    """Makes it, and fails now rather than at the first call that writes."""
+    why = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        why = exc.strerror
+    if why is None and not os.access(folder, os.W_OK | os.X_OK):
+        why = "Permission denied"
+    if why is not None:
+        raise ConfigError(
+            f"histories cannot be kept in {folder} ({why}): name a folder of your own, --data-dir"
+        )

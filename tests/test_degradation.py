@@ -19,10 +19,14 @@ from budgetmem.errors import (
 )
 from budgetmem.guarded import GuardedModels, Outage, Retries, breakers_of
 from budgetmem.history import Histories
+from budgetmem.ledger import Ledger
 from budgetmem.pipeline import ExtractRequest
+from budgetmem.prices import PriceBook
+from budgetmem.prompting import answer_prompt
+from budgetmem.rungs import Rungs
 from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import Tier
-from budgetmem.types import Budget, Fallback, Turn, Usage
+from budgetmem.types import Budget, Fallback, Turn, Usage, Workspace
 from tests.fakes import FixedRetriever, Found, kept_ledgers, perfect, pipeline, scripted
 
 LOW, MID, HIGH = Tier
@@ -90,14 +94,17 @@ class Lost(ScriptedBackbone):
         return await super().generate(request, on_first_token)
 
 
+def losing_models(times):
+    backbones = {**scripted(), "high": Lost(perfect, name="high", times=times)}
+    task_models = HashEncoder(name="minilm-l6-v2"), ScriptedTagger(name="en-core-web-sm")
+    return ModelSet(backbones, *task_models)
+
+
 def losing(times, breakers):
     async def at_once(_seconds):
         return None
 
-    backbones = {**scripted(), "high": Lost(perfect, name="high", times=times)}
-    task_models = HashEncoder(name="minilm-l6-v2"), ScriptedTagger(name="en-core-web-sm")
-    retries = Retries(sleep=at_once)
-    models = GuardedModels(ModelSet(backbones, *task_models), breakers, Outage(), retries)
+    models = GuardedModels(losing_models(times), breakers, Outage(), Retries(sleep=at_once))
     return pipeline(models=models, breakers=breakers)
 
 
@@ -119,6 +126,23 @@ async def test_a_call_that_cannot_be_paid_twice_is_not_made_twice():
         ceiling = replace(request.budget, max_cost_usd=share * whole)
         found = await losing(2, breakers_of(scripted())).extract(replace(request, budget=ceiling))
         assert found.receipt.total.cost_usd <= share * whole
+
+
+async def test_a_lost_call_is_waited_for_between_attempts_and_no_longer_than_there_is_time():
+    waits = []
+
+    async def note(seconds):
+        waits.append(seconds)
+        await asyncio.sleep(60.0 if seconds > 0.3 else 0.0)
+
+    profile = load_profile("small").model_copy(update={"answerer": "high"})
+    models = GuardedModels(losing_models(9), breakers_of(scripted()), Outage())
+    retries = Retries(draw=lambda low, high: high, sleep=note)
+    rungs = Rungs(profile, models, PriceBook.of(profile), retries=retries)
+    prompt = answer_prompt("", Workspace.start("Who?", (), None))
+    with pytest.raises(DeadlineExceeded, match="while answering"):
+        await rungs.answer(prompt, Ledger(Budget(max_latency_ms=200.0)))
+    assert waits == [0.2, 0.4]
 
 
 async def test_a_model_whose_breaker_is_open_is_not_asked_and_its_tier_is_masked():

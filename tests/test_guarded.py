@@ -1,6 +1,7 @@
 """Calls to guarded models: made again while it may help, and never past an open breaker."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -15,8 +16,9 @@ from budgetmem.backbone import (
 )
 from budgetmem.breakers import Breaker, BreakerLimits, BreakerState
 from budgetmem.config import ENCODER, TAGGER
-from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.errors import BackboneError, BackboneUnavailable, DeadlineExceeded
 from budgetmem.guarded import GuardedModels, Outage, Retries, breakers_of
+from budgetmem.timeouts import within
 
 ASKED = GenerationRequest("q", 4)
 
@@ -106,7 +108,7 @@ async def test_a_call_that_may_be_paid_is_left_to_who_pays():
     with pytest.raises(BackboneUnavailable, match="gone") as lost:
         await models.backbones["high"].generate(ASKED)
     assert lost.value.again
-    assert (len(backbone.requests), waits.bounds) == (1, [0.2])
+    assert (len(backbone.requests), waits.bounds) == (1, [])
     backbone.failures = gone(1, reached=True)
     probing = replace(models, probes=True)
     assert (await probing.backbones["high"].generate(ASKED)).text == "yes"
@@ -177,6 +179,31 @@ async def test_an_outage_that_lasts_is_an_error_that_is_worth_a_retry():
     assert not away.value.reached
     # It says nothing of the model.
     assert breakers.by_model["high"].state is BreakerState.CLOSED
+
+
+async def cut_off(models):
+    """Embeds a text for a caller whose time is over while that waits."""
+    caller = Caller(deadline=time.monotonic() + 0.01)
+    await within(0.02, models.bound(caller).encoder.embed(["a"]))
+
+
+async def test_who_is_cut_off_during_an_outage_has_called_nobody():
+    models, _, _ = guarded(Flaky(lambda _: "yes"), outage := Outage())
+    outage.begin()
+    with pytest.raises(DeadlineExceeded):
+        await cut_off(models)
+
+
+@pytest.mark.parametrize("reached", [False, True])
+async def test_who_is_cut_off_before_another_attempt_pays_for_one_that_reached_its_model(reached):
+    class Away(HashEncoder):
+        async def embed(self, texts):
+            raise BackboneUnavailable("gone", reached=reached)
+
+    models = ModelSet({}, Away(), ScriptedTagger())
+    retries = Retries(first_s=60.0, draw=lambda low, high: high)
+    with pytest.raises(asyncio.TimeoutError if reached else DeadlineExceeded):
+        await cut_off(GuardedModels(models, breakers_of([]), Outage(), retries))
 
 
 async def test_guarded_models_are_what_they_guard():

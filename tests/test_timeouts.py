@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from budgetmem.timeouts import within
+from budgetmem.errors import DeadlineExceeded
+from budgetmem.timeouts import in_line, within
 
 
 async def work(gate, ended):
@@ -53,3 +54,13 @@ async def test_who_leaves_as_the_work_ends_has_left(ticks):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert ended
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_who_is_cut_off_in_line_had_no_time_left_only_if_it_is_late(late):
+    async def queue():
+        with in_line(lambda: late):
+            await asyncio.Event().wait()
+
+    with pytest.raises(DeadlineExceeded if late else asyncio.TimeoutError):
+        await within(0.01, queue())

@@ -34,6 +34,11 @@ class Portion:
         self.results: list[Any] = [None] * size
         self._missing = size
 
+    @property
+    def begun(self) -> bool:
+        """Whether one of the payloads has been dispatched."""
+        return self._on_dispatch is None
+
     def dispatched(self) -> None:
         """One of the payloads has been dispatched."""
         if self._on_dispatch is not None:

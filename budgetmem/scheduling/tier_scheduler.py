@@ -20,6 +20,7 @@ from budgetmem.scheduling.interface import MAX_TOKENS, NEVER
 from budgetmem.scheduling.loop_bridge import Entry, Item, LoopBridge
 from budgetmem.scheduling.refusals import Refusals
 from budgetmem.scheduling.sizes import GroupSizes, Sizes
+from budgetmem.timeouts import in_line
 from budgetmem.tracing import NO_TRACER, Attributes, traced
 
 T = TypeVar("T")
@@ -101,7 +102,8 @@ class TierScheduler:
         self._groups.enter(entry.item.group)
         went = ok = False
         try:
-            with traced(self._tracer, _span_name("wait", work), _attributes([work])):
+            span = traced(self._tracer, _span_name("wait", work), _attributes([work]))
+            with span, in_line(partial(self._late, [entry])):
                 await entry.future
             went = True
             result = await call(partial(self._bridge.first_token, entry))
@@ -183,11 +185,15 @@ class TierScheduler:
             ]
             self._bridge.submit(portion.members)
             try:
-                await portion.future
+                with in_line(lambda: not portion.begun and self._late(portion.members)):
+                    await portion.future
             finally:
                 self._bridge.withdraw(portion.members)
                 portion.leave()
         return portion.results
+
+    def _late(self, entries: Sequence[Entry]) -> bool:
+        return min(entry.item.deadline for entry in entries) <= self._scheduler.now()
 
     def _start(self, dispatched: Sequence[tuple[Entry, int]]) -> None:
         batches: dict[Any, list[Member]] = {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from budgetmem.errors import ConfigError
+from budgetmem.hosts import bracketed
 from server.doctor.elsewhere import endpoints, reached
 from server.doctor.findings import Check, Finding, Level, Wanted, shown_size
 from server.doctor.machine import SHARED_MEMORY, Machine, this_machine
@@ -30,6 +31,13 @@ SHARED_MEMORY_BYTES = 32 * 2**20
 SLOW_TOKENS_PER_SECOND, FAST_TOKENS_PER_SECOND = 42, 350
 """Tokens that a 1.5B model of `small` reads in a second on two cores, without AVX-512 and with it
 (docs/benchmarks.md)."""
+
+
+PORT_ADVICE: Mapping[int | None, str] = {
+    errno.EADDRINUSE: "a server may be running; else take another by --port",
+    errno.EACCES: "take a port from 1024 on by --port",
+}
+HOST_ADVICE = "name an address of this machine by --host: 127.0.0.1, or 0.0.0.0 for all of them"
 
 
 def examine(wanted: Wanted, machine: Machine | None = None) -> list[Finding]:
@@ -97,17 +105,15 @@ def _cpu(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
 
 
 def _port(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
-    address = f"{wanted.host}:{wanted.port}"
+    address = f"{bracketed(wanted.host)}:{wanted.port}"
     family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((wanted.host, wanted.port))
         except OSError as exc:
-            taken = exc.errno == errno.EADDRINUSE
-            level = Level.WARN if taken else Level.FAIL
-            another = "a server may be running; else take another by --port"
-            advice = another if taken else "name an address of this machine by --host"
+            level = Level.WARN if exc.errno == errno.EADDRINUSE else Level.FAIL
+            advice = PORT_ADVICE.get(exc.errno, HOST_ADVICE)
             yield Finding("port", level, f"{address}: {exc.strerror or exc}", advice)
             return
     yield Finding("port", Level.OK, f"{address} is free")

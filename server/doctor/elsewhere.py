@@ -11,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 from budgetmem.config import EndpointProfile
 from budgetmem.endpoints.connecting import key_of
 from budgetmem.errors import ConfigError
+from budgetmem.hosts import bracketed
 from server.doctor.findings import Finding, Level, Wanted
 from server.doctor.machine import Machine
 
@@ -49,4 +50,4 @@ def _connected(name: str, endpoint: EndpointProfile) -> Finding:
     if url.scheme == "https" and getproxies().keys() & {"https", "all"} and not proxy_bypass(host):
         return Finding("endpoints", Level.OK, f"{host} is behind a proxy: not tried")
     advice = f"start it, or correct the base_url of backbone {name!r} in the profile"
-    return reached("endpoints", f"{host}:{url.port or PORTS[url.scheme]}", advice)
+    return reached("endpoints", f"{bracketed(host)}:{url.port or PORTS[url.scheme]}", advice)

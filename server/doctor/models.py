@@ -46,8 +46,7 @@ def tokenizers(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
         try:
             load_tokenizer(file)
         except AssetError as exc:
-            advice = "put the model's tokenizer.json there, or name it in the profile"
-            yield Finding("tokenizers", Level.FAIL, str(exc), advice)
+            yield Finding("tokenizers", Level.FAIL, str(exc))
     on_triton = [each.hub for each in wanted.profile.on_triton.values() if each.asset is None]
     for hub_id in dict.fromkeys([*on_triton, *(n for n in names if not n.endswith(".json"))]):
         if hub_id is not None and cached_tokenizer(hub_id) is None:

@@ -109,6 +109,6 @@ def _bound(host: str, port: int) -> socket.socket:
         return socket.create_server((host.strip("[]"), port), family=family)
     except OSError as exc:
         raise ConfigError(
-            f"cannot listen on {host}:{port} for HTTP ({exc}): name another --http-port, or "
-            "--http-host"
+            f"cannot listen on {bracketed(host)}:{port} for HTTP ({exc}): name another "
+            "--http-port, or --http-host"
         ) from exc

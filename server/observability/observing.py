@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from budgetmem.backbone import Models
 from budgetmem.errors import BudgetMemError
+from budgetmem.hosts import bracketed
 from budgetmem.scheduling.tier_scheduler import SchedulerStats
 from budgetmem.tracing import NO_TRACER
 from server.engine import Engine
@@ -106,5 +107,5 @@ async def observing(
             port = await stack.enter_async_context(
                 metrics_endpoint(seen.registry, host, options.metrics_port)
             )
-            announce(f"metrics on http://{host}:{port}/metrics")
+            announce(f"metrics on http://{bracketed(host)}:{port}/metrics")
         yield seen

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from opentelemetry.trace import Tracer
 
@@ -26,12 +27,14 @@ async def exporting(
     At the end of the block the spans that wait are sent. Sampling, headers, certificates and
     resource attributes are the SDK's, by the variables OTEL_*.
 
-    Raises ConfigError if the SDK is not installed, or another protocol than gRPC is asked for.
+    Raises ConfigError if the SDK is not installed, another protocol than gRPC is asked for, or the
+    endpoint is no URL of a collector.
     """
     if endpoint is None:
         yield NO_TRACER
         return
     _check_protocol(environment)
+    _check_url(endpoint)
     # Imported here: a server without traces does not need the SDK, nor its time and memory.
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
@@ -52,6 +55,20 @@ async def exporting(
         yield provider.get_tracer(NAME, installed_version())
     finally:
         await asyncio.to_thread(provider.shutdown)
+
+
+def _check_url(endpoint: str) -> None:
+    """The exporter takes anything, and tells of every batch of spans that it cannot send."""
+    try:
+        parts = urlsplit(endpoint)
+        _ = parts.port  # a port out of range is told where it is asked for
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"--otlp-endpoint {endpoint}: traces are sent to a URL such as http://localhost:4317"
+        )
 
 
 def _check_protocol(environment: Mapping[str, str]) -> None:

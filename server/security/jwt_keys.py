@@ -44,6 +44,9 @@ RETRY_S = 30.0
 FETCH_S = 10.0
 """For the whole of a fetch: callers wait for it."""
 
+LARGEST = 1 << 20
+"""Bytes of an answer with keys. A key takes some hundreds."""
+
 Keys = tuple[PyJWK, ...]
 
 
@@ -133,16 +136,28 @@ def fetcher(url: str, client: httpx.AsyncClient) -> Callable[[], Awaitable[bytes
 
     async def fetch() -> bytes:
         try:
-            got = client.get(url, timeout=FETCH_S, follow_redirects=False)
-            response = await within(FETCH_S, got)
-            response.raise_for_status()
+            return await within(FETCH_S, _content(client, url))
         except httpx.HTTPError as exc:
             raise ConfigError(f"cannot fetch keys from {url}: {exc}") from exc
         except asyncio.TimeoutError as exc:
             raise ConfigError(f"cannot fetch keys from {url} within {FETCH_S:.0f} s") from exc
-        return response.content
 
     return fetch
+
+
+async def _content(client: httpx.AsyncClient, url: str) -> bytes:
+    # What is compressed may be a thousand times as large.
+    plain = {"accept-encoding": "identity"}
+    async with client.stream(
+        "GET", url, headers=plain, timeout=FETCH_S, follow_redirects=False
+    ) as response:
+        response.raise_for_status()
+        content = bytearray()
+        async for part in response.aiter_bytes():
+            content += part
+            if len(content) > LARGEST:
+                raise ConfigError(f"{url} answers with more than {LARGEST} bytes: no set of keys")
+    return bytes(content)
 
 
 def read_key_file(path: Path) -> Keys:

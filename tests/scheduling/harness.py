@@ -11,6 +11,9 @@ from budgetmem.scheduling import reference_scheduler
 from budgetmem.scheduling.interface import BackbonePlan, Ids, Items, Plan, QueuePlan
 from budgetmem.scheduling.tier_scheduler import TierScheduler, Work
 
+SECOND = 1_000_000_000
+"""Nanoseconds."""
+
 ANSWER = ("answer", "high")
 EXTRACT = ("extract", "high")
 ENCODE = ("retrieve", "encoder")

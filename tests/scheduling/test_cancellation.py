@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from budgetmem.errors import BackboneError
+from budgetmem.errors import BackboneError, DeadlineExceeded
 from budgetmem.scheduling.tier_scheduler import Work
-from tests.scheduling.harness import ENCODE, EXTRACT, Bench, Held, call_of, extract, plan
+from tests.scheduling.harness import ENCODE, EXTRACT, SECOND, Bench, Held, call_of, extract, plan
 
 
 async def ended(task: asyncio.Task) -> None:
@@ -42,6 +42,39 @@ async def test_in_line(make_bench):
     assert await first == "done"
     await bench.until(finished=1)
     assert bench.tiers.stats().backbones["high"]["credits_in_use"] == 0
+
+
+async def test_in_line_when_time_is_over(make_bench):
+    bench, held = make_bench(plan()), Held()
+    first = asyncio.create_task(bench.tiers.run(extract(), held))
+    await held.started.wait()
+    late = [
+        asyncio.create_task(bench.tiers.run(extract(deadline=5.0), never)),
+        asyncio.create_task(bench.tiers.map([extract(deadline=5.0)], ["a"], never)),
+    ]
+    await bench.until(waiting=2)
+    bench.clock.advance(5 * SECOND)
+    for task in late:
+        task.cancel()
+        with pytest.raises(DeadlineExceeded):
+            await task
+    held.go.set()
+    assert await first == "done"
+
+
+async def test_in_a_batch_that_was_sent_when_time_is_over(make_bench):
+    bench, sent = make_bench(plan()), asyncio.Event()
+
+    async def batch(_texts):
+        sent.set()
+        await asyncio.Event().wait()
+
+    work = Work(ENCODE, deadline=5.0)
+    task = asyncio.create_task(bench.tiers.map([work, work], ["a", "b"], batch))
+    await sent.wait()
+    bench.clock.advance(5 * SECOND)
+    task.cancel()
+    await ended(task)
 
 
 async def test_in_flight(make_bench):

@@ -5,9 +5,17 @@ import pytest
 
 from budgetmem.errors import DeadlineExceeded, InvalidInput, Overloaded, ServerUnavailable
 from budgetmem.scheduling.tier_scheduler import Work
-from tests.scheduling.harness import ANSWER, EXTRACT, Held, call_of, extract, plan, sizes, until
-
-SECOND = 1_000_000_000
+from tests.scheduling.harness import (
+    ANSWER,
+    EXTRACT,
+    SECOND,
+    Held,
+    call_of,
+    extract,
+    plan,
+    sizes,
+    until,
+)
 
 
 async def test_the_result_comes_back_and_the_credit_too(make_bench):

@@ -186,14 +186,20 @@ def test_a_folder_in_use_is_refused_without_force(tmp_path):
     assert not (out / "old_model").exists()
 
 
-def test_force_takes_what_a_run_that_was_cut_off_left(tmp_path):
-    out = tmp_path / "out"
-    (out / "backbone_low" / "1").mkdir(parents=True)
-    assert run("--out", out, "--force").exit_code == 0
-    assert (out / "backbone_low" / "config.pbtxt").is_file()
+@pytest.mark.parametrize("left", ["backbone_low", "backbone_low/1", "encoder/1/__pycache__"])
+def test_force_goes_on_where_a_run_was_cut_off(tmp_path, left):
+    (tmp_path / left).mkdir(parents=True)
+    (tmp_path / "tagger" / "1").mkdir(parents=True)
+    (tmp_path / "tagger" / "1" / "model.py").write_text("# cut of")
+    assert run("--out", tmp_path, "--force").exit_code == 0
+    assert (tmp_path / "backbone_low" / "config.pbtxt").is_file()
 
 
-def test_force_never_deletes_what_is_no_model(tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    assert "thesis.txt" in str(run("--out", tmp_path, "--force").exception)
-    assert (tmp_path / "thesis.txt").exists()
+@pytest.mark.parametrize(
+    "name", ["thesis.txt", "thesis/1.txt", "thesis/1/draft.txt", ".thesis/2", "encoder/1/thesis"]
+)
+def test_force_never_deletes_what_is_no_model(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("years of work")
+    assert "no Triton models" in str(run("--out", tmp_path, "--force").exception)
+    assert (tmp_path / name).exists()

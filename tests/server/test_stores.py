@@ -34,6 +34,17 @@ def test_a_folder_needs_no_threads(tmp_path):
         assert opened.threads is None
 
 
+@pytest.mark.parametrize("inside", ["", "below"])
+def test_a_folder_that_cannot_be_written_is_told_before_anybody_calls(tmp_path, inside):
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    with (
+        pytest.raises(ConfigError, match=r"histories cannot be kept in .*--data-dir"),
+        opened_store(str(file / inside)),
+    ):
+        pass
+
+
 def test_other_urls_are_refused():
     with (
         pytest.raises(ConfigError, match="no store of the kind mysql://"),

@@ -45,6 +45,13 @@ async def test_without_an_endpoint_nothing_is_recorded():
         assert tracer is NO_TRACER
 
 
+@pytest.mark.parametrize("url", ["nonsense://x", "localhost:4317", "http://", "http://a:99999"])
+async def test_what_is_no_url_of_a_collector_is_told_at_once(url):
+    with pytest.raises(ConfigError, match="--otlp-endpoint"):
+        async with exporting(url, {}):
+            pass
+
+
 async def test_spans_arrive_by_the_end_of_the_block(collector):
     async with exporting(collector.url, {}) as tracer:
         with traced(tracer, "some work"):

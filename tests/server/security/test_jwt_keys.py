@@ -282,6 +282,20 @@ async def test_a_provider_that_does_not_come_to_an_end_is_given_up(monkeypatch):
             await asyncio.wait_for(fetcher(URL, client)(), 10)
 
 
+async def test_an_answer_without_end_is_not_read_to_its_end():
+    async def more():
+        while True:
+            yield bytes(1 << 16)
+
+    def answer(request):
+        assert request.headers["accept-encoding"] == "identity"
+        return httpx.Response(200, content=more())
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(ConfigError, match="more than 1048576 bytes"):
+            await fetcher(URL, client)()
+
+
 @pytest.mark.parametrize(
     "url",
     [
