@@ -17,7 +17,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from budgetmem import dates
+from budgetmem.dated_chunks import dated, under_dates
 from budgetmem.errors import NotFound
 from budgetmem.modules.base import Module
 from budgetmem.periods import prose
@@ -91,11 +91,6 @@ def answer_prompt(memory: str, work: Workspace) -> Prompt:
     return Prompt(prefix, prefix + _instruction("answer", "direct", {}))
 
 
-def plain_memory(chunks: Sequence[Chunk]) -> str:
-    """Chunks as they are, under their dates: what plain retrieval gives to an answerer."""
-    return _under_dates(chunks, [_dated(chunk) for chunk in chunks])
-
-
 def reply_schema(module: Module, style: str, work: Workspace) -> Mapping[str, Any]:
     """The module's JSON schema for these chunks, with `reasoning` first where the style reasons.
 
@@ -125,28 +120,10 @@ def _numbered_up_to(schema: Mapping[str, Any], count: int) -> dict[str, Any]:
 
 def _prefix(chunks: Sequence[Chunk], work: Workspace) -> str:
     numbered = [
-        f"[{number}] {quote_lines(escape(_dated(chunk))).lstrip()}"
+        f"[{number}] {quote_lines(escape(dated(chunk))).lstrip()}"
         for number, chunk in enumerate(chunks, 1)
     ]
-    return f"<memories>\n{_under_dates(chunks, numbered)}\n</memories>\n{_question(work)}"
-
-
-def _under_dates(chunks: Sequence[Chunk], texts: Sequence[str]) -> str:
-    """The chunks' texts, under the date of their session wherever it changes."""
-    written: list[str] = []
-    told: str | None = None
-    for chunk, text in zip(chunks, texts, strict=True):
-        heading = None if chunk.time is None else f"{prose(chunk.time)}:"
-        if heading not in (None, told):
-            written.append(heading)
-        told = heading
-        written.append(text)
-    return "\n".join(written)
-
-
-def _dated(chunk: Chunk) -> str:
-    """The text with its relative dates resolved, if the session's date is known."""
-    return chunk.text if chunk.time is None else dates.annotate(chunk.text, chunk.time)
+    return f"<memories>\n{under_dates(chunks, numbered)}\n</memories>\n{_question(work)}"
 
 
 def _question(work: Workspace) -> str:

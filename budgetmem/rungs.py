@@ -31,7 +31,7 @@ from budgetmem.modules.summary import WORDS
 from budgetmem.prices import PriceBook
 from budgetmem.prompting import STYLES, Prompt, answer_prompt, module_prompt, reply_schema
 from budgetmem.reasons import COST, DEADLINE, REPLY, TIME, UNAVAILABLE
-from budgetmem.tiers import FLOOR, Apply, Ask, Rung, Tier
+from budgetmem.tiers import FLOOR, FREE, Apply, Ask, Rung, Tier
 from budgetmem.timeouts import within
 from budgetmem.types import Choice, Fallback, Finding, Step, Usage, Workspace
 
@@ -295,7 +295,7 @@ class Rungs:
         return call.overflow or ledger.refusal(call.bound, share)
 
     def _apply_bound(self, task: Task, rung: Apply) -> Bound:
-        if rung == FLOOR:
+        if rung in FREE:
             return Bound()
         chunks, encoder = task.module.reads(task.work), self._models.encoder
         tokens = sum(chunk.tokens for chunk in chunks) + encoder.tokens.count(task.work.query)

@@ -1,4 +1,4 @@
-"""Tiers, rungs and the three strategies, as nine cells of data (paper, section 3)."""
+"""Tiers, rungs and strategies as data: the paper's three (section 3), and one without LLMs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,15 @@ STRATEGIES: Mapping[str, Mapping[Tier, Rung]] = {
         Tier.MID: Ask("direct", "mid"),
         Tier.HIGH: Ask("direct", "high"),
     },
+    "extractive": {
+        Tier.LOW: Apply("rules"),
+        Tier.MID: Apply("specialist"),
+        Tier.HIGH: Apply("as_found"),
+    },
 }
 
 FLOOR = Apply("rules")
 """The rung below every ladder: local, free, and never out of budget."""
+
+FREE = frozenset({FLOOR, Apply("as_found")})
+"""Rungs that ask no model."""

@@ -6,7 +6,9 @@ import pytest
 
 from budgetmem.backbone import HashEncoder, ModelSet, ScriptedBackbone, ScriptedTagger
 from budgetmem.config import Profile, load_profile
+from budgetmem.dated_chunks import as_found
 from budgetmem.errors import BackboneUnavailable, BudgetTooSmall, InvalidInput
+from budgetmem.evidence import evidence_of
 from budgetmem.info import CostWeights
 from budgetmem.modules import MODULES
 from budgetmem.pipeline import Event, ExtractRequest, RetrievedEvent, StepEvent
@@ -44,6 +46,13 @@ async def test_every_cell_gives_a_memory_and_a_complete_receipt(strategy: str, t
     parts = sum((step.usage for step in receipt.steps), receipt.retrieval)
     assert receipt.total.cost_usd == pytest.approx(parts.cost_usd)
     assert receipt.total.calls == parts.calls
+
+
+async def test_an_extractive_memory_is_what_was_found_and_costs_no_more_than_finding_it():
+    memory = await pipeline().extract(request("extractive", tiers=all_at(HIGH)))
+    assert memory.text == as_found(CHUNKS)
+    assert memory.receipt.total.cost_usd == memory.receipt.retrieval.cost_usd
+    assert {evidence.turn_ids for evidence in evidence_of(memory)} == {("t1",), ("t2",), ("t3",)}
 
 
 async def test_prompts_go_to_the_backbone_of_the_tier():

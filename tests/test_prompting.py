@@ -14,7 +14,6 @@ from budgetmem.prompting import (
     answer_prompt,
     fingerprint,
     module_prompt,
-    plain_memory,
     reply_schema,
 )
 from budgetmem.types import Chunk, Workspace
@@ -53,7 +52,6 @@ def test_a_session_is_dated_once():
         "9 May 2023:",
         "[5] Ana: Now.",
     ]
-    assert plain_memory((first, second)) == "8 May 2023:\nAna: Hi!\nAna: Bye!"
 
 
 def test_the_prefix_is_the_same_for_all_modules_that_read_the_same_chunks():

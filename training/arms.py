@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from budgetmem.dated_chunks import as_found
 from budgetmem.errors import ConfigError
 from budgetmem.finding import Finder
 from budgetmem.ledger import Ledger
 from budgetmem.pipeline import ExtractRequest, Pipeline
 from budgetmem.prices import PriceBook
-from budgetmem.prompting import answer_prompt, plain_memory
+from budgetmem.prompting import answer_prompt
 from budgetmem.router import FixedRouter, Routers
 from budgetmem.rungs import Rungs
 from budgetmem.types import Budget, Chunk, Receipt, Usage, Workspace
@@ -94,7 +95,7 @@ class Plain:
         ledger = Ledger(Budget())
         found, retrieval = await self._retrieved(walker, asked, ledger)
         work = Workspace.start(question.text, found, question.asked_at)
-        prompt = answer_prompt(plain_memory(found), work)
+        prompt = answer_prompt(as_found(found), work)
         rungs = Rungs(walker.profile, walker.models, prices, asked.tenant)
         text, usage = await rungs.answer(prompt, ledger)
         receipt = Receipt(

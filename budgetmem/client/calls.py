@@ -45,7 +45,7 @@ RETRIES = {
 class QueryOptions(TypedDict, total=False):
     """Options of a query; all may be left out.
 
-    strategy: "implementation" (default), "reasoning" or "capacity".
+    strategy: "implementation" (default), "reasoning", "capacity" or "extractive".
     budget: cost weight and ceilings, and tiers by module name.
     tier: one tier for every module that `budget.tiers` does not name; else the router chooses.
     max_tokens: length of the retrieved chunks in tokens of the encoder; else the server's.

@@ -9,7 +9,13 @@ from typing import Any
 from budgetmem.backbone import Relation
 from budgetmem.dates import annotate
 from budgetmem.modules.base import LocalRung, Tools
-from budgetmem.modules.extraction import by_coverage, by_similarity, list_schema, read_findings
+from budgetmem.modules.extraction import (
+    by_coverage,
+    by_similarity,
+    list_schema,
+    nothing,
+    read_findings,
+)
 from budgetmem.modules.lines import Line, lines, sentence_lines, third_person
 from budgetmem.schemas import STRING
 from budgetmem.text import keywords
@@ -47,7 +53,7 @@ class Entity:
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
-        return {"rules": by_patterns, "specialist": by_tagger}
+        return {"rules": by_patterns, "specialist": by_tagger, "as_found": nothing}
 
     def reads(self, work: Workspace) -> tuple[Chunk, ...]:
         return work.kept

@@ -25,6 +25,11 @@ the place of all that was said."""
 Describe = Callable[[Mapping[str, str], Chunk], Finding]
 
 
+async def nothing(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
+    """No findings, for a memory that is to hold the chunks as they were found."""
+    return ()
+
+
 def list_schema(key: str, fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """`{key: [{field: ..., "memory": number}, ...]}`, of the schema of each field."""
     item = {

@@ -50,7 +50,7 @@ class Filter:
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
-        return {"rules": by_score, "specialist": by_similarity}
+        return {"rules": by_score, "specialist": by_similarity, "as_found": everything}
 
     def reads(self, work: Workspace) -> tuple[Chunk, ...]:
         return work.retrieved
@@ -87,6 +87,11 @@ async def by_similarity(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
                 nearest[i] = max(nearest[i], cosine)
     scores = _retrieval(work) * np.exp(COSINE_WEIGHT * nearest)
     return _findings(work, scores, SPECIALIST_SHARE)
+
+
+async def everything(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
+    """All chunks."""
+    return tuple(_kept(chunk, None) for chunk in work.retrieved)
 
 
 def _retrieval(work: Workspace) -> Scores:

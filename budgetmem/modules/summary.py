@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from budgetmem.dated_chunks import as_found
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import LocalRung, Tools
 from budgetmem.modules.extraction import distinct
@@ -85,7 +86,7 @@ class Summary:
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
-        return {"rules": by_score, "specialist": by_similarity}
+        return {"rules": by_score, "specialist": by_similarity, "as_found": everything}
 
     def reads(self, work: Workspace) -> tuple[Chunk, ...]:
         return work.kept
@@ -126,6 +127,11 @@ async def by_similarity(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
     cosines, _ = await similarity(tools, work.query, [part.told for part in parts])
     scores = _scores(parts, work) * np.exp(COSINE_WEIGHT * cosines)
     return _written([*_pieces(_ranked(parts, scores)), *_finding_pieces(work)], work.tier)
+
+
+async def everything(work: Workspace, tools: Tools) -> tuple[Finding, ...]:
+    """All kept chunks as they were found, however long that is."""
+    return (_memory(as_found(work.kept).strip(), [chunk.id for chunk in work.kept]),)
 
 
 def _scores(said: Sequence[Line], work: Workspace) -> Scores:

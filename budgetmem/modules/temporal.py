@@ -13,6 +13,7 @@ from budgetmem.modules.extraction import (
     by_coverage,
     by_similarity,
     list_schema,
+    nothing,
     read_findings,
 )
 from budgetmem.modules.lines import Line, lines, sentence_lines, third_person
@@ -45,7 +46,7 @@ class Temporal:
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
-        return {"rules": by_rules, "specialist": by_tagger}
+        return {"rules": by_rules, "specialist": by_tagger, "as_found": nothing}
 
     def reads(self, work: Workspace) -> tuple[Chunk, ...]:
         return work.kept

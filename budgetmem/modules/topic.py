@@ -9,7 +9,7 @@ import numpy as np
 
 from budgetmem.dates import annotate
 from budgetmem.modules.base import LocalRung, Tools
-from budgetmem.modules.extraction import list_schema, read_findings
+from budgetmem.modules.extraction import list_schema, nothing, read_findings
 from budgetmem.modules.lines import Line, lines, sentence_lines
 from budgetmem.modules.ranking import Scores, coverage, diverse, similarity
 from budgetmem.schemas import SENTENCE, STRING
@@ -37,7 +37,7 @@ class Topic:
 
     @property
     def local(self) -> Mapping[str, LocalRung]:
-        return {"rules": by_keyphrases, "specialist": by_noun_phrases}
+        return {"rules": by_keyphrases, "specialist": by_noun_phrases, "as_found": nothing}
 
     def reads(self, work: Workspace) -> tuple[Chunk, ...]:
         return work.kept

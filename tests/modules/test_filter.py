@@ -45,6 +45,11 @@ async def test_the_specialist_prefers_what_is_nearer_to_the_query(tools: Tools) 
     assert ids(found)[0] == "c2"
 
 
+async def test_all_that_was_found_is_kept_in_its_order(tools: Tools) -> None:
+    work = workspace("pottery", scored(0.02, 0.9, 0.0, 0.04))
+    assert ids(await FILTER.local["as_found"](work, tools)) == ["m0", "m1", "m2", "m3"]
+
+
 @pytest.mark.parametrize("method", ["rules", "specialist"])
 @pytest.mark.parametrize("score", [0.0, -1.0])
 async def test_without_scores_a_few_chunks_are_kept(

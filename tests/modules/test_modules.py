@@ -39,7 +39,7 @@ def test_the_pipeline_has_five_modules_in_order() -> None:
         assert module.name == name
         assert module.about.endswith(".")
         assert module.about.count(".") == 1
-        assert set(module.local) == {"rules", "specialist"}
+        assert set(module.local) == {"rules", "specialist", "as_found"}
 
 
 @pytest.mark.parametrize(("name", "method"), RUNGS)
@@ -57,7 +57,7 @@ async def test_rung(name: str, method: str, query: str, history: str, tools: Too
 
 
 @pytest.mark.parametrize(("name", "method"), RUNGS)
-async def test_rules_use_no_model_and_specialists_do(name: str, method: str, tools: Tools) -> None:
+async def test_specialists_alone_use_a_model(name: str, method: str, tools: Tools) -> None:
     await MODULES[name].local[method](workspace("What did Ada make?"), tools)
     assert bool(tools.tokens) == (method == "specialist")
 

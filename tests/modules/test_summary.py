@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from budgetmem.dated_chunks import as_found
 from budgetmem.errors import ReplyError
 from budgetmem.modules.base import Tools
 from budgetmem.modules.summary import WORDS, Summary
@@ -34,6 +35,14 @@ async def test_an_answer_follows_its_question(tools: Tools) -> None:
     chunk = Chunk("c", "s", None, ("a", "b"), "Ben: Which breed is your dog?\nAda: A beagle.", 9)
     (found,) = await SUMMARY.local["rules"](workspace("dog breed", (chunk,)), tools)
     assert "A beagle." in found.text
+
+
+async def test_all_that_was_kept_is_the_memory_as_it_was_found(tools: Tools) -> None:
+    long = (replace(CHUNKS[0], id=id_, text="Ada:" + " more" * 90) for id_ in ("t1", "t2"))
+    twins = (*CHUNKS, *long)
+    (found,) = await SUMMARY.local["as_found"](workspace("pottery", twins), tools)
+    assert found.text == as_found(twins)
+    assert found.chunk_ids == tuple(chunk.id for chunk in twins)
 
 
 @pytest.mark.parametrize("method", ["rules", "specialist"])

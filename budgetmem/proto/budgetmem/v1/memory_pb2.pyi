@@ -762,7 +762,7 @@ class ExtractRequest(_message.Message):
     query: _builtins.str
     """The question, at most 32 KiB. Required."""
     strategy: _builtins.str
-    """How tiers differ: "implementation", "reasoning" or "capacity". Empty: "implementation"."""
+    """How tiers differ: "implementation", "reasoning", "capacity" or "extractive". Empty: "implementation"."""
     asked_at: _builtins.str
     """When the question is asked, ISO 8601; dates such as "last week" count from it. Empty: unknown."""
     @_builtins.property
