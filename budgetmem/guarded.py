@@ -29,7 +29,7 @@ from budgetmem.backbone import (
 )
 from budgetmem.breakers import Breaker, Breakers
 from budgetmem.config import ENCODER, TAGGER
-from budgetmem.errors import BackboneUnavailable
+from budgetmem.errors import BackboneUnavailable, DeadlineExceeded
 from budgetmem.timeouts import in_line, within
 
 T = TypeVar("T")
@@ -112,34 +112,38 @@ class Guard:
         """The result of `work`, which is called again while the model is unavailable.
 
         Raises BackboneUnavailable after the last attempt, or at once if the breaker is open or the
-        reply had `begun`, and whatever else `work` raises; DeadlineExceeded if that came while no
-        attempt had reached the model. If calls are `billed`, one that reached its model is not
-        made again here: the error says whether, after a wait, it is worth that (`again`).
+        reply had `begun`, and whatever else `work` raises. If calls are `billed`, one that reached
+        its model is not made again here: the error says whether, after a wait, it is worth that
+        (`again`). Who is cut off in a wait gets DeadlineExceeded, or asyncio.TimeoutError if an
+        attempt had reached the model, which may have cost something.
         """
-        reached = False
+        failed, reached = 0, False
+        try:
+            while True:
+                with in_line(self._late):
+                    await self.outage.wait()
+                try:
+                    with self.breaker.call(probes=self.probes):
+                        return await work()
+                except BackboneUnavailable as exc:
+                    failed += 1
+                    # What an earlier attempt may have cost is not forgotten for a later one.
+                    reached = exc.reached = reached or exc.reached
+                    last = failed == self.retries.attempts
+                    if last or begun() or self.breaker.refuses or not self.retries.allow(exc):
+                        raise
+                    if billed and exc.reached:
+                        exc.again = True
+                        raise
+                    with in_line(self._late):
+                        await self.retries.wait(failed, exc.retry_after_s or 0.0)
+        except DeadlineExceeded as exc:
+            if reached:
+                raise asyncio.TimeoutError from exc
+            raise
 
-        def late() -> bool:
-            return not reached and time.monotonic() >= self.deadline
-
-        for failed in range(1, self.retries.attempts):
-            with in_line(late):
-                await self.outage.wait()
-            try:
-                with self.breaker.call(probes=self.probes):
-                    return await work()
-            except BackboneUnavailable as exc:
-                if begun() or self.breaker.refuses or not self.retries.allow(exc):
-                    raise
-                if billed and exc.reached:
-                    exc.again = True
-                    raise
-                reached = reached or exc.reached
-                with in_line(late):
-                    await self.retries.wait(failed, exc.retry_after_s or 0.0)
-        with in_line(late):
-            await self.outage.wait()
-        with self.breaker.call(probes=self.probes):
-            return await work()
+    def _late(self) -> bool:
+        return time.monotonic() >= self.deadline
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,21 @@ async def test_after_the_last_attempt_it_is_an_error():
     assert len(backbone.requests) == 3
 
 
+async def test_what_an_attempt_may_have_cost_is_told_of_the_last_one():
+    class Away(HashEncoder):
+        reached = [True, False, False]
+
+        async def embed(self, texts):
+            raise BackboneUnavailable("gone", reached=self.reached.pop(0))
+
+    models = ModelSet({}, Away(), ScriptedTagger())
+    with pytest.raises(BackboneUnavailable) as gone:
+        await GuardedModels(models, breakers_of([]), Outage(), Retries(first_s=0.0)).encoder.embed(
+            ["a"]
+        )
+    assert gone.value.reached
+
+
 async def test_a_call_that_may_be_paid_is_left_to_who_pays():
     backbone = Flaky(lambda _: "yes", failures=gone(1, reached=True))
     models, _, waits = guarded(backbone)
@@ -204,6 +219,21 @@ async def test_who_is_cut_off_before_another_attempt_pays_for_one_that_reached_i
     retries = Retries(first_s=60.0, draw=lambda low, high: high)
     with pytest.raises(asyncio.TimeoutError if reached else DeadlineExceeded):
         await cut_off(GuardedModels(models, breakers_of([]), Outage(), retries))
+
+
+async def test_no_time_for_another_attempt_is_no_refund_of_the_first():
+    class Away(HashEncoder):
+        failures = (BackboneUnavailable("gone"), DeadlineExceeded("in line"))
+
+        async def embed(self, texts):
+            first, *self.failures = self.failures
+            raise first
+
+    models = ModelSet({}, Away(), ScriptedTagger())
+    with pytest.raises(asyncio.TimeoutError):
+        await GuardedModels(models, breakers_of([]), Outage(), Retries(first_s=0.0)).encoder.embed(
+            ["a"]
+        )
 
 
 async def test_guarded_models_are_what_they_guard():
