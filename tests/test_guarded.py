@@ -103,11 +103,11 @@ async def test_after_the_last_attempt_it_is_an_error():
 
 
 async def test_what_an_attempt_may_have_cost_is_told_of_the_last_one():
-    class Away(HashEncoder):
-        reached = [True, False, False]
+    attempts = iter([True, False, False])
 
+    class Away(HashEncoder):
         async def embed(self, texts):
-            raise BackboneUnavailable("gone", reached=self.reached.pop(0))
+            raise BackboneUnavailable("gone", reached=next(attempts))
 
     models = ModelSet({}, Away(), ScriptedTagger())
     with pytest.raises(BackboneUnavailable) as gone:
@@ -222,12 +222,11 @@ async def test_who_is_cut_off_before_another_attempt_pays_for_one_that_reached_i
 
 
 async def test_no_time_for_another_attempt_is_no_refund_of_the_first():
-    class Away(HashEncoder):
-        failures = (BackboneUnavailable("gone"), DeadlineExceeded("in line"))
+    failures = iter([BackboneUnavailable("gone"), DeadlineExceeded("in line")])
 
+    class Away(HashEncoder):
         async def embed(self, texts):
-            first, *self.failures = self.failures
-            raise first
+            raise next(failures)
 
     models = ModelSet({}, Away(), ScriptedTagger())
     with pytest.raises(asyncio.TimeoutError):
