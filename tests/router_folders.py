@@ -13,7 +13,10 @@ from onnx import TensorProto, helper
 from budgetmem.features import NAMES
 from budgetmem.modules import MODULES
 from budgetmem.router_artifact import encoder_sha256
-from budgetmem.tiers import Tier
+from budgetmem.tiers import STRATEGIES, Tier
+
+UNTRAINED = dict.fromkeys(STRATEGIES, "fixed-mid")
+"""The versions of a server's routers where it has none but that of its own."""
 
 OPSET = 17
 ENCODER = {"name": "minilm-l6-v2", "dimension": 384, "sha256": encoder_sha256("minilm-l6-v2")}

@@ -17,10 +17,9 @@ from budgetmem.router_artifact import load
 from budgetmem.router_book import RouterBook, prepare, random_decisions, try_out
 from budgetmem.tiers import Tier
 from budgetmem.types import Choice
+from tests.router_folders import UNTRAINED
 from tests.test_router_frontier import METRICS, TRAINING
 from tests.toy_router import DIMENSION, ENCODER, Toy, write_router
-
-OTHERS = {"implementation": "fixed-mid", "reasoning": "fixed-mid"}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ async def test_strategies_without_a_router_have_the_default():
     fixed = FixedRouter()
     book = RouterBook(fixed)
     assert book.of("capacity") is fixed
-    assert book.versions() == {**OTHERS, "capacity": "fixed-mid"}
+    assert book.versions() == UNTRAINED
     assert book.cost_weights() == {}
     await book.close()
 
@@ -93,7 +92,7 @@ async def test_a_request_keeps_the_router_it_got(tmp_path, swap):
     assert await swap(book, write_router(tmp_path / "new", Toy.make(seed=1))) == "capacity"
     new = book.of("capacity")
     assert old.version != new.version
-    assert book.versions() == {**OTHERS, "capacity": new.version}
+    assert book.versions() == UNTRAINED | {"capacity": new.version}
     decisions = random_decisions(load(tmp_path / "old").card)
     before, after = await old.choose(decisions), await new.choose(decisions)
     assert [each.probabilities for each in before] != [each.probabilities for each in after]

@@ -13,7 +13,7 @@ from budgetmem.info import CostWeights, RouterVersion
 from budgetmem.tiers import STRATEGIES, Tier
 from server import routers as served
 from server.routers import ServedRouters, serving_routers
-from tests.router_folders import write_router
+from tests.router_folders import UNTRAINED, write_router
 
 LOW, MID, HIGH = Tier
 PROFILE = load_profile("small")
@@ -36,7 +36,7 @@ async def routers(folders, old):
 
 
 async def test_a_strategy_without_a_folder_keeps_the_fixed_router(routers, old):
-    assert routers.versions() == {**old, "implementation": "fixed-mid"}
+    assert routers.versions() == UNTRAINED | old
     assert routers.of("implementation") is routers.default
     assert routers.cost_weights() == dict.fromkeys(old, CostWeights(0.0, 1.0))
 
@@ -97,7 +97,7 @@ async def test_one_faulty_folder_keeps_all_the_old_routers(folders, old, routers
     shutil.rmtree(folders["reasoning"])
     with pytest.raises(ConfigError, match="reasoning"):
         await routers.reload()
-    assert routers.versions() == {**old, "implementation": "fixed-mid"}
+    assert routers.versions() == UNTRAINED | old
 
 
 async def test_what_was_checked_is_what_serves(folders, old, routers, monkeypatch):
@@ -111,14 +111,14 @@ async def test_what_was_checked_is_what_serves(folders, old, routers, monkeypatc
 
     monkeypatch.setattr(served, "prepare", then_spoilt)
     assert [router.version for router in await routers.reload()] == list(new.values())
-    assert routers.versions() == {**new, "implementation": "fixed-mid"}
+    assert routers.versions() == UNTRAINED | new
 
 
 async def test_a_folder_that_changed_its_strategy_is_refused(folders, old, routers):
     write_router(folders["capacity"], "reasoning", HIGH)
     with pytest.raises(ConfigError, match="now holds a router of the strategy 'reasoning'"):
         await routers.reload("capacity")
-    assert routers.versions() == {**old, "implementation": "fixed-mid"}
+    assert routers.versions() == UNTRAINED | old
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_all_checks_of_all_routers_come_before_the_first_swap(
     write_router(folders["reasoning"], "reasoning", HIGH, **fault)
     with pytest.raises(ConfigError, match=says):
         await routers.reload()
-    assert routers.versions() == {**old, "implementation": "fixed-mid"}
+    assert routers.versions() == UNTRAINED | old
 
 
 @pytest.mark.parametrize(("strategy", "whose"), [("", "router to"), ("capacity", "of capacity to")])

@@ -42,7 +42,7 @@ from server.security.api_keys import new_key
 from server.security.key_file import change_keys
 from server.security.principal import Scope
 from server.serving import Options, run
-from tests.router_folders import write_router
+from tests.router_folders import UNTRAINED, write_router
 from tests.server.fake_engine import INFO, FakeHistories, FakePipeline, FakeRouters
 
 
@@ -407,14 +407,14 @@ async def versions(house, **changes):
 
 
 async def test_bundled_routers_serve_unasked(house, bundle):
-    assert await versions(house) == {**bundle, "implementation": "fixed-mid"}
+    assert await versions(house) == UNTRAINED | bundle
 
 
 async def test_a_named_router_takes_the_place_of_the_bundled_one(house, bundle, tmp_path):
     mine = write_router(tmp_path / "mine", "capacity", Tier.HIGH, profile="tiny")
     assert mine != bundle["capacity"]
     served = await versions(house, routers=(tmp_path / "mine",))
-    assert served == {**bundle, "capacity": mine, "implementation": "fixed-mid"}
+    assert served == UNTRAINED | bundle | {"capacity": mine}
 
 
 async def test_without_the_bundled_ones_a_router_is_served_by_its_name(house, bundle):
