@@ -17,6 +17,7 @@ OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
 # The paths between which most is to be chosen, and that call no large model: docs/decisions, 18.
 SHORT := LLLLL,LLLLM,MLLLL,MLLLM
+FOUND := LLLLH,HLLLH
 
 .PHONY: demo test test-cpp fuzz lint docs audit dist format bench recordings routers report serve assets clean
 
@@ -72,6 +73,8 @@ recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, g
 	$(RECORD) --strategy capacity --split validation --constants --questions 30 --output $(OUTCOMES)-capacity-validation.jsonl.gz
 	$(RECORD) --strategy capacity --split train --no-plan --paths $(SHORT) --questions 120 --output $(OUTCOMES)-capacity-train.jsonl.gz
 	$(RECORD) --strategy capacity --split validation --no-plan --paths $(SHORT),LMMMM,MMMMM --questions 60 --output $(OUTCOMES)-capacity-validation.jsonl.gz
+	$(RECORD) --strategy extractive --split train --no-plan --paths $(SHORT),$(FOUND) --questions 600 --output $(OUTCOMES)-extractive-train.jsonl.gz
+	$(RECORD) --strategy extractive --split validation --no-plan --paths $(SHORT),$(FOUND) --questions 341 --output $(OUTCOMES)-extractive-validation.jsonl.gz
 	$(RECORD) --strategy implementation --split train --constants --questions 150 --output $(OUTCOMES)-implementation-train.jsonl.gz
 	$(RECORD) --strategy implementation --split validation --constants --questions 40 --output $(OUTCOMES)-implementation-validation.jsonl.gz
 	$(RECORD) --strategy implementation --split train --no-plan --paths $(SHORT) --questions 600 --output $(OUTCOMES)-implementation-train.jsonl.gz
@@ -80,7 +83,7 @@ recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, g
 	$(RECORD) --strategy reasoning --split validation --constants --questions 20 --output $(OUTCOMES)-reasoning-validation.jsonl.gz
 
 routers: $(TESTING)  ## Trains the bundled routers on the recordings, and exports them
-	for strategy in capacity implementation reasoning; do \
+	for strategy in capacity extractive implementation reasoning; do \
 	    $(BIN)/python training/train.py --config training/bundled.toml --sweep --data $(DATA) \
 	        --out build/runs/$$strategy --outcomes $(OUTCOMES)-$$strategy-train.jsonl.gz \
 	        --validation $(OUTCOMES)-$$strategy-validation.jsonl.gz && \

@@ -15,6 +15,9 @@ from budgetmem.text import one_line, unescape
 
 _LONGEST = 20_000
 _ATTEMPTS = 8
+_MOST_REPAIRED = 40_000
+"""Characters, over all attempts at one reply: repairing nested braces takes some 15 µs for each,
+and a reply that was made to be hard would hold up all of a server meanwhile."""
 _SHOWN = 80
 
 
@@ -57,19 +60,28 @@ def read_number(value: object, count: int) -> int | None:
 
 
 def _candidates(text: str, key: str) -> Iterator[object]:
-    """Parses of the reply, the likeliest first: as it is, then from a brace before the key."""
+    """Parses of the reply, the likeliest first: as it is, then from where JSON may begin."""
     with contextlib.suppress(ValueError, RecursionError):
         yield json.loads(text)
-    mentions = [m.start() for m in re.finditer(rf"\b{re.escape(key)}\b[\"'”]?\s*:", text)]
+    left = _MOST_REPAIRED
+    for start in dict.fromkeys(_starts(text, key)):
+        left -= len(text) - start
+        if left < 0:
+            return
+        yield _repaired(text[start:])
+
+
+def _starts(text: str, key: str) -> Iterator[int]:
+    """Braces before a mention of the key, the last ones first; lists behind one; a bare list."""
+    mentions = list(re.finditer(rf"\b{re.escape(key)}\b[\"'”]?\s*:\s*", text))
     for mention in reversed(mentions[-_ATTEMPTS:]):
-        braces = [m.start() for m in re.finditer(r"\{", text[:mention])]
-        for brace in reversed(braces[-_ATTEMPTS:]):
-            yield _repaired(text[brace:])
-    for match in reversed(list(re.finditer(rf"\b{re.escape(key)}\b[\"'”]?\s*:\s*(?=\[)", text))):
-        yield _repaired(text[match.end() :])
-    bare = re.sub(r"^```\w*\s*", "", text)
-    if bare.startswith("[") and not bare.rpartition("]")[2].strip(" \n`"):
-        yield _repaired(bare)
+        braces = [m.start() for m in re.finditer(r"\{", text[: mention.start()])]
+        yield from reversed(braces[-_ATTEMPTS:])
+    yield from (m.end() for m in reversed(mentions) if text.startswith("[", m.end()))
+    fence = re.match(r"```\w*\s*", text)
+    bare = fence.end() if fence else 0
+    if text.startswith("[", bare) and not text[bare:].rpartition("]")[2].strip(" \n`"):
+        yield bare
 
 
 def _repaired(text: str) -> object:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 
+import json_repair
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,15 @@ def test_any_reply_gives_a_list_or_a_reply_error(reply: str) -> None:
     for text in (reply, '{"keep": ' + reply, "[" + reply):
         with contextlib.suppress(ReplyError):
             assert isinstance(read_list(text, "keep"), list)
+
+
+def test_a_reply_that_is_hard_to_repair_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(json_repair, "loads", lambda text, **_: tried.append(text))
+    with pytest.raises(ReplyError):
+        read_list(('{"a": [1, 2, "b"' * 300 + ' "keep": {') * 6, "keep")
+    assert 2 <= len(tried) == len(set(tried))
+    assert sum(map(len, tried)) <= 40_000
 
 
 @pytest.mark.parametrize(
