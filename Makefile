@@ -73,6 +73,8 @@ recordings: $(TESTING)  ## What the bundled routers learn from: hours of work, g
 	$(RECORD) --strategy capacity --split validation --constants --questions 30 --output $(OUTCOMES)-capacity-validation.jsonl.gz
 	$(RECORD) --strategy capacity --split train --no-plan --paths $(SHORT) --questions 120 --output $(OUTCOMES)-capacity-train.jsonl.gz
 	$(RECORD) --strategy capacity --split validation --no-plan --paths $(SHORT),LMMMM,MMMMM --questions 60 --output $(OUTCOMES)-capacity-validation.jsonl.gz
+	$(RECORD) --strategy extractive --split train --no-plan --constants --questions 150 --output $(OUTCOMES)-extractive-train.jsonl.gz
+	$(RECORD) --strategy extractive --split validation --no-plan --constants --questions 40 --output $(OUTCOMES)-extractive-validation.jsonl.gz
 	$(RECORD) --strategy extractive --split train --no-plan --paths $(SHORT),$(FOUND) --questions 600 --output $(OUTCOMES)-extractive-train.jsonl.gz
 	$(RECORD) --strategy extractive --split validation --no-plan --paths $(SHORT),$(FOUND) --questions 341 --output $(OUTCOMES)-extractive-validation.jsonl.gz
 	$(RECORD) --strategy implementation --split train --constants --questions 150 --output $(OUTCOMES)-implementation-train.jsonl.gz
