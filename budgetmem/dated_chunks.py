@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from budgetmem import dates
-from budgetmem.periods import prose
+from budgetmem.periods import heading
 from budgetmem.types import Chunk
 
 
@@ -19,10 +19,10 @@ def under_dates(chunks: Sequence[Chunk], texts: Sequence[str]) -> str:
     written: list[str] = []
     told: str | None = None
     for chunk, text in zip(chunks, texts, strict=True):
-        heading = None if chunk.time is None else f"{prose(chunk.time)}:"
-        if heading not in (None, told):
-            written.append(heading)
-        told = heading
+        day = None if chunk.time is None else heading(chunk.time)
+        if day not in (None, told):
+            written.append(day)
+        told = day
         written.append(text)
     return "\n".join(written)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import groupby
 
 from budgetmem.forms import parsed
-from budgetmem.periods import prose
+from budgetmem.periods import heading
 from budgetmem.types import Chunk, Memory
 
 SAID_BY = 0.5
@@ -46,7 +46,7 @@ def evidence_of(memory: Memory) -> tuple[Evidence, ...]:
     cited = {id_ for finding in memory.findings.get("summary", ()) for id_ in finding.chunk_ids}
     chunks = [chunk for chunk in memory.chunks if chunk.id in cited]
     turns = [turn for chunk in chunks for turn in _turns(chunk)]
-    headings = {f"{prose(chunk.time)}:" for chunk in chunks if chunk.time is not None}
+    headings = {heading(chunk.time) for chunk in chunks if chunk.time is not None}
     said = [line for line in memory.text.splitlines() if line not in headings]
     quoted = {place for line in said for place in _sources(line, turns)}
     if quoted:

@@ -37,6 +37,11 @@ def prose(when: date) -> str:
     return f"{when.day} {MONTHS[when.month - 1]} {when.year}"
 
 
+def heading(when: date) -> str:
+    """The line above what was said in a session of that day."""
+    return f"{prose(when)}:"
+
+
 def day(when: date) -> Period:
     """A single day: `2023-05-08`."""
     return Period(f"{when:%Y-%m-%d}", "day", prose(when))

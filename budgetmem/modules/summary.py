@@ -18,7 +18,7 @@ from budgetmem.modules.base import LocalRung, Tools
 from budgetmem.modules.extraction import distinct
 from budgetmem.modules.lines import Line, lines, sentence_lines
 from budgetmem.modules.ranking import Scores, best, coverage, similarity
-from budgetmem.periods import prose
+from budgetmem.periods import heading
 from budgetmem.replies import read_list
 from budgetmem.schemas import SENTENCE
 from budgetmem.text import escape, keywords, one_line, unescape
@@ -233,7 +233,7 @@ def _when(piece: _Piece) -> tuple[str, tuple[int, int]]:
 
 def _session(time: datetime | None, pieces: Sequence[_Piece]) -> str:
     said = "\n".join(piece.text for piece in pieces)
-    return f"{prose(time)}:\n{said}" if time else said
+    return f"{heading(time)}\n{said}" if time else said
 
 
 def _memory(text: str, chunk_ids: Iterable[str]) -> Finding:
