@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+import traceback
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, cast
 
 import grpc
@@ -47,7 +48,8 @@ class Arrival(grpc.aio.ServerInterceptor):
 
 def _read(behaviour: Unary, seconds: float) -> Callable[[object, Context], Awaitable[Message]]:
     async def read(_requests: object, context: Context) -> Message:
-        return await behaviour(await _message(context, seconds), context)
+        with _let_go():
+            return await behaviour(await _message(context, seconds), context)
 
     return read
 
@@ -56,11 +58,29 @@ def _read_stream(
     behaviour: Stream, seconds: float
 ) -> Callable[[object, Context], AsyncGenerator[Message, None]]:
     async def read(_requests: object, context: Context) -> AsyncGenerator[Message, None]:
-        async with aclosing(behaviour(await _message(context, seconds), context)) as responses:
-            async for response in responses:
-                yield response
+        with _let_go():
+            async with aclosing(behaviour(await _message(context, seconds), context)) as responses:
+                async for response in responses:
+                    yield response
 
     return read
+
+
+@contextmanager
+def _let_go() -> Iterator[None]:
+    """Empties the frames that the end of a call went through, in which its message is.
+
+    A context keeps the exception that it was aborted with, and the frames of that keep the context:
+    all of it would stay in memory until garbage is collected, which may take minutes.
+    """
+    try:
+        yield
+    except grpc.aio.AbortError as exc:
+        error: BaseException | None = exc
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+        raise
 
 
 async def _message(context: Context, seconds: float) -> Message:

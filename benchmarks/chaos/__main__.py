@@ -28,7 +28,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -40,6 +40,8 @@ from benchmarks.chaos.fuzz.worker import Job
 from benchmarks.isolation.run import isolation
 from benchmarks.load.target import Served, serving
 from training.reporting.results import write_json
+
+T = TypeVar("T")
 
 Found = tuple[bool, Any]
 """Whether what is promised was kept, and the figures."""
@@ -72,8 +74,12 @@ def _store(args: argparse.Namespace) -> Found:
 
 
 def _triton(args: argparse.Namespace) -> Found:
-    kills = _served(args, lambda served: asyncio.run(triton_kills.run(served, args.rounds)))
+    kills = [kill for victim in triton_kills.VICTIMS for kill in _kills(args, victim)]
     return all(each.kept for each in kills), [each.report() for each in kills]
+
+
+def _kills(args: argparse.Namespace, victim: str) -> Sequence[triton_kills.Kill]:
+    return _served(args, lambda served: asyncio.run(triton_kills.run(served, victim, args.rounds)))
 
 
 def _overload(args: argparse.Namespace) -> Found:
@@ -113,7 +119,7 @@ def fuzz_kept(verdicts: Sequence[Verdict], inputs: int) -> bool:
     return whole and not not_built() and not any(verdict.findings for verdict in verdicts)
 
 
-def _served(args: argparse.Namespace, work: Callable[[Served], Any]) -> Any:  # noqa: ANN401 - what the work gives
+def _served(args: argparse.Namespace, work: Callable[[Served], T]) -> T:
     with (
         tempfile.TemporaryDirectory(prefix="budgetmem-chaos-") as folder,
         serving(args.profile, Path(folder), errors=subprocess.DEVNULL) as served,
@@ -139,7 +145,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(PARTS)}, with commas")
     parser.add_argument("--profile", default="tiny", help="of the server (default: tiny)")
     parser.add_argument("--kills", type=int, default=200, help="of the store's process")
-    parser.add_argument("--rounds", type=int, default=3, help="kills of each of Triton's processes")
+    most = triton_kills.MOST_ROUNDS
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        choices=range(1, most + 1),
+        metavar="ROUNDS",
+        help=f"kills of each of Triton's processes, {most} at most (default: 3)",
+    )
     parser.add_argument("--minutes", type=float, default=20.0, help="of the soak")
     parser.add_argument("--calls", type=int, default=100_000, help="of all tenants together")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="of each fuzz target")

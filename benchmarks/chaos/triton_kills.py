@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.chaos.footprint import started_by
-from benchmarks.chaos.requests import HISTORY, TURNS, Outcomes, asks, seconds_until_whole
+from benchmarks.chaos.requests import HISTORY, QUESTION, TURNS, Outcomes, asks, seconds_until_whole
 from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
+from budgetmem.errors import ServerUnavailable
 from budgetmem.tiers import Tier
+from budgetmem.types import Budget
+from server.restarts import Restarts
 
 CALLERS = 8
 PROMISED_S = 30.0
@@ -21,6 +25,20 @@ RECOVERY_LIMIT_S = 300.0
 """So long it is waited for, to tell how long it took where it took too long."""
 
 REQUEST_TIMEOUT_S = 120.0
+
+MOST_ROUNDS = Restarts().attempts - 1
+"""On a fast machine all lives are short, and of so many in a row the next is the last."""
+
+EVERY_MODEL = Budget(
+    tiers={
+        "filter": Tier.MID,
+        "entity": Tier.MID,
+        "temporal": Tier.LOW,
+        "topic": Tier.LOW,
+        "summary": Tier.HIGH,
+    }
+)
+"""One call of each model under the default strategy: encoder, tagger, LLM."""
 
 VICTIMS = {"Triton": "tritonserver", "a model's process": "triton_python_backend_stub"}
 
@@ -46,23 +64,28 @@ class Kill:
         return {"victim": self.victim, "recovery_s": self.recovery_s, **self.requests}
 
 
-async def run(served: Served, rounds: int) -> Sequence[Kill]:
-    """Kills each victim so many times, one after the other."""
-    kills = []
-    async with AsyncClient(served.address, timeout_s=REQUEST_TIMEOUT_S) as client:
-        await client.ingest(HISTORY, TURNS)
-        for _ in range(rounds):
-            for victim, program in VICTIMS.items():
-                kills.append(await _kill(served, client, victim, program))
-    return kills
+async def run(served: Served, victim: str, rounds: int) -> Sequence[Kill]:
+    """Kills the victim so many times, one after the other. Raises ServerUnavailable where the
+    server itself has ended."""
+    async with (
+        AsyncClient(served.address, timeout_s=REQUEST_TIMEOUT_S) as client,
+        # Whose turn does not come after all that the other has under way.
+        AsyncClient(served.address, tenant="probe", timeout_s=REQUEST_TIMEOUT_S) as probe,
+    ):
+        for each in (client, probe):
+            await each.ingest(HISTORY, TURNS)
+        return [await _kill(served, client, probe, victim) for _ in range(rounds)]
 
 
-async def _kill(served: Served, client: AsyncClient, victim: str, program: str) -> Kill:
+async def _kill(served: Served, client: AsyncClient, probe: AsyncClient, victim: str) -> Kill:
+    if not started_by(served.pid, VICTIMS[victim]):
+        raise ServerUnavailable(f"no {VICTIMS[victim]} is left to be killed")
     outcomes, ask = Outcomes(), asks(client, Tier.HIGH)
     under_way = [asyncio.ensure_future(outcomes.of(ask)) for _ in range(CALLERS)]
     await asyncio.sleep(0.5)
     # The newest one: Triton starts helpers that end by themselves while models load.
-    started_by(served.pid, program)[-1].kill()
-    recovery = await seconds_until_whole(ask, RECOVERY_LIMIT_S)
+    started_by(served.pid, VICTIMS[victim])[-1].kill()
+    every = partial(probe.extract, HISTORY, QUESTION, budget=EVERY_MODEL)
+    recovery = await seconds_until_whole(every, RECOVERY_LIMIT_S)
     await asyncio.gather(*under_way)
     return Kill(victim, recovery, outcomes.report())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 
 from benchmarks.chaos import __main__ as chaos
+from benchmarks.chaos import triton_kills
 from benchmarks.chaos.footprint import Footprint
 from benchmarks.chaos.fuzz import libfuzzer, suite
 from benchmarks.chaos.fuzz.targets import NATIVE
@@ -16,8 +19,10 @@ from benchmarks.chaos.fuzz.verdict import Found, Verdict
 from benchmarks.chaos.overload import FLOOD_S, Overload, recovered
 from benchmarks.chaos.soak import DESCRIPTORS, Soak, _median, _or_given_up
 from benchmarks.chaos.store_flood import MOST_MORE_BYTES, StoreFlood
-from benchmarks.chaos.triton_kills import PROMISED_S, Kill
-from budgetmem.errors import Conflict
+from benchmarks.chaos.triton_kills import MOST_ROUNDS, PROMISED_S, Kill
+from benchmarks.load.target import Served
+from budgetmem.client.aio import AsyncClient
+from budgetmem.errors import Conflict, ServerUnavailable
 
 FINE = {"answered": 500, "retryable": 3, "late": 0, "failed": 0, "refused_without_hint": 0}
 WARM = Footprint(1000, 2000, 50, 4, 4096)
@@ -39,6 +44,20 @@ def test_service_that_comes_back_in_time_is_kept_and_later_is_not():
     assert Kill("Triton", PROMISED_S, FINE).kept
     assert not Kill("Triton", PROMISED_S + 0.1, FINE).kept
     assert not Kill("Triton", None, FINE).kept
+
+
+def test_triton_is_killed_no_more_often_than_a_server_starts_it_anew(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["chaos", "--rounds", str(MOST_ROUNDS + 1)])
+    with pytest.raises(SystemExit):
+        chaos.main()
+    assert "--rounds: invalid choice" in capsys.readouterr().err
+
+
+async def test_a_server_that_gave_up_its_triton_is_told(monkeypatch):
+    monkeypatch.setattr(AsyncClient, "ingest", AsyncMock())
+    here = Served("127.0.0.1:1", os.getpid())
+    with pytest.raises(ServerUnavailable, match="no tritonserver is left"):
+        await triton_kills.run(here, "Triton", rounds=1)
 
 
 @pytest.mark.parametrize("wrong", ["late", "failed", "refused_without_hint"])

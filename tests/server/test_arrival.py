@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import threading
-from contextlib import contextmanager
+import weakref
+from contextlib import asynccontextmanager, contextmanager
 
 import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from budgetmem.errors import Overloaded
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from server import room
+from server.arrival import Arrival
 from server.doors import Patience
+from server.errors import ErrorEdge
 from server.room import CHECK, CallLimits, Share
 from tests.server.fake_engine import running
 
@@ -92,3 +98,56 @@ def test_who_has_sent_the_message_waits_as_long_as_it_takes(server, channel):
     asked, stub = pb.ExtractRequest(history="trip", query="When?"), MemoryServiceStub(channel)
     assert stub.Extract(asked, timeout=WAIT_S).memory.text
     assert list(stub.ExtractStream(asked, timeout=WAIT_S))[-1].memory.text
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_message_is_let_go_when_its_call_is_refused(without_collecting, streams):
+    messages = []
+
+    class Sent:
+        def __init__(self, raw):
+            messages.append(weakref.ref(self))
+
+    async def refuse(request, context):
+        raise Overloaded("full")
+
+    async def refuse_stream(request, context):
+        raise Overloaded("full")
+        yield
+
+    if streams:
+        handler = grpc.unary_stream_rpc_method_handler(refuse_stream, request_deserializer=Sent)
+    else:
+        handler = grpc.unary_unary_rpc_method_handler(refuse, request_deserializer=Sent)
+    async with refusing(handler) as channel:
+        call = channel.unary_stream("/a/b") if streams else channel.unary_unary("/a/b")
+        with pytest.raises(grpc.RpcError) as caught:
+            await (anext(aiter(call(b"x"))) if streams else call(b"x"))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for _ in range(100):
+            if messages[0]() is None:
+                break
+            await asyncio.sleep(0.01)
+        assert [message() for message in messages] == [None]
+
+
+@pytest.fixture
+def without_collecting():
+    """What is in a cycle stays."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@asynccontextmanager
+async def refusing(handler):
+    """A channel to a server whose only method is `/a/b`."""
+    server = grpc.aio.server(interceptors=[Arrival(WAIT_S, WAIT_S), ErrorEdge()])
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a", {"b": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+    finally:
+        await server.stop(0)
