@@ -15,6 +15,8 @@ CPP = $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 DATA ?= locomo10.json
 OUTCOMES := training/recordings/small
 RECORD = $(BIN)/python training/record.py --data $(DATA)
+REPORT := $(BIN)/python training/report.py
+FIGURES := docs/results/figures
 # The paths between which most is to be chosen, and that call no large model: docs/decisions, 18.
 SHORT := LLLLL,LLLLM,MLLLL,MLLLM
 FOUND := LLLLH,HLLLH
@@ -93,8 +95,10 @@ routers: $(TESTING)  ## Trains the bundled routers on the recordings, and export
 	        budgetmem/routers/small/$$strategy || exit 1; \
 	done
 
-report: $(TESTING)  ## The page of results, from figures of evaluations
-	$(BIN)/python training/report.py docs/results/figures/*.jsonl.gz --out docs/results
+report: $(TESTING)  ## The pages of results, from figures of evaluations
+	$(REPORT) $(FIGURES)/*.jsonl.gz --out docs/results
+	$(REPORT) $(FIGURES)/budgets/*.jsonl.gz $(FIGURES)/locomo-validation-extractive.jsonl.gz --out docs/results/budgets
+	$(REPORT) $(FIGURES)/backbones/*.jsonl.gz --out docs/results/backbones
 
 serve: $(SERVING)
 	$(BIN)/budgetmem assets pull $(PROFILE)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -68,25 +66,3 @@ def asks(client: AsyncClient, tier: Tier = Tier.LOW) -> Ask:
         return await client.extract(HISTORY, QUESTION, strategy="capacity", tier=tier)
 
     return ask
-
-
-async def seconds_until_whole(ask: Ask, limit_s: float) -> float | None:
-    """Until a request is answered with nothing left out for want of a model; None if it takes
-    longer than `limit_s`."""
-    begin = time.monotonic()
-    while time.monotonic() - begin < limit_s:
-        try:
-            memory = await ask()
-        except (*RETRYABLE, DeadlineExceeded):
-            await asyncio.sleep(0.1)
-            continue
-        if isinstance(memory, Memory) and not _lacking(memory):
-            return time.monotonic() - begin
-    return None
-
-
-def _lacking(memory: Memory) -> bool:
-    steps = memory.receipt.steps
-    reasons = {reason for step in steps for reason in step.choice.masked.values()}
-    reasons |= {fallback.reason for step in steps for fallback in step.fallbacks}
-    return "unavailable" in reasons

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
 from benchmarks.chaos.footprint import started_by
-from benchmarks.chaos.requests import HISTORY, QUESTION, TURNS, Outcomes, asks, seconds_until_whole
+from benchmarks.chaos.requests import HISTORY, TURNS, Outcomes, asks
 from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
 from budgetmem.errors import ServerUnavailable
 from budgetmem.tiers import Tier
-from budgetmem.types import Budget
 from server.restarts import Restarts
 
 CALLERS = 8
@@ -25,28 +28,18 @@ RECOVERY_LIMIT_S = 300.0
 """So long it is waited for, to tell how long it took where it took too long."""
 
 REQUEST_TIMEOUT_S = 120.0
+EVERY_S = 0.1
 
 MOST_ROUNDS = Restarts().attempts - 1
 """On a fast machine all lives are short, and of so many in a row the next is the last."""
-
-EVERY_MODEL = Budget(
-    tiers={
-        "filter": Tier.MID,
-        "entity": Tier.MID,
-        "temporal": Tier.LOW,
-        "topic": Tier.LOW,
-        "summary": Tier.HIGH,
-    }
-)
-"""One call of each model under the default strategy: encoder, tagger, LLM."""
 
 VICTIMS = {"Triton": "tritonserver", "a model's process": "triton_python_backend_stub"}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What was killed, what became of the requests that were under way, and how long it was until
-    all models answered again (None: not within the limit)."""
+    """What was killed, what became of the requests that were under way, and how many seconds it was
+    until the server served again (None: not within the limit)."""
 
     victim: str
     recovery_s: float | None
@@ -69,15 +62,14 @@ async def run(served: Served, victim: str, rounds: int) -> Sequence[Kill]:
     server itself has ended."""
     async with (
         AsyncClient(served.address, timeout_s=REQUEST_TIMEOUT_S) as client,
-        # Whose turn does not come after all that the other has under way.
-        AsyncClient(served.address, tenant="probe", timeout_s=REQUEST_TIMEOUT_S) as probe,
+        grpc.aio.insecure_channel(served.address) as channel,
     ):
-        for each in (client, probe):
-            await each.ingest(HISTORY, TURNS)
-        return [await _kill(served, client, probe, victim) for _ in range(rounds)]
+        await client.ingest(HISTORY, TURNS)
+        health = HealthStub(channel)
+        return [await _kill(served, client, health, victim) for _ in range(rounds)]
 
 
-async def _kill(served: Served, client: AsyncClient, probe: AsyncClient, victim: str) -> Kill:
+async def _kill(served: Served, client: AsyncClient, health: HealthStub, victim: str) -> Kill:
     if not started_by(served.pid, VICTIMS[victim]):
         raise ServerUnavailable(f"no {VICTIMS[victim]} is left to be killed")
     outcomes, ask = Outcomes(), asks(client, Tier.HIGH)
@@ -85,7 +77,20 @@ async def _kill(served: Served, client: AsyncClient, probe: AsyncClient, victim:
     await asyncio.sleep(0.5)
     # The newest one: Triton starts helpers that end by themselves while models load.
     started_by(served.pid, VICTIMS[victim])[-1].kill()
-    every = partial(probe.extract, HISTORY, QUESTION, budget=EVERY_MODEL)
-    recovery = await seconds_until_whole(every, RECOVERY_LIMIT_S)
+    recovery = await _seconds_until_back(health)
     await asyncio.gather(*under_way)
     return Kill(victim, recovery, outcomes.report())
+
+
+async def _seconds_until_back(health: HealthStub) -> float | None:
+    """Until the server said that it serves no more, and then that it does again: that all models
+    are loaded, and have answered. None if it takes longer than RECOVERY_LIMIT_S."""
+    begin, went = time.monotonic(), False
+    while (seconds := time.monotonic() - begin) < RECOVERY_LIMIT_S:
+        checked = await health.Check(HealthCheckRequest(), timeout=REQUEST_TIMEOUT_S)
+        if checked.status != HealthCheckResponse.SERVING:
+            went = True
+        elif went:
+            return seconds
+        await asyncio.sleep(EVERY_S)
+    return None
