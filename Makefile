@@ -97,8 +97,8 @@ routers: $(TESTING)  ## Trains the bundled routers on the recordings, and export
 
 report: $(TESTING)  ## The pages of results, from figures of evaluations
 	$(REPORT) $(FIGURES)/*.jsonl.gz --out docs/results
-	$(REPORT) $(FIGURES)/budgets/*.jsonl.gz $(FIGURES)/locomo-validation-extractive.jsonl.gz --out docs/results/budgets
-	$(REPORT) $(FIGURES)/backbones/*.jsonl.gz --out docs/results/backbones
+	$(REPORT) $(FIGURES)/budgets/*.jsonl.gz $(FIGURES)/locomo-validation-extractive.jsonl.gz --out docs/results-by-budget
+	$(REPORT) $(FIGURES)/backbones/*.jsonl.gz --out docs/results-other-backbones
 
 serve: $(SERVING)
 	$(BIN)/budgetmem assets pull $(PROFILE)
