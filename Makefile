@@ -19,6 +19,7 @@ REPORT := $(BIN)/python training/report.py
 FIGURES := docs/results/figures
 # The paths between which most is to be chosen, and that call no large model: docs/decisions, 18.
 SHORT := LLLLL,LLLLM,MLLLL,MLLLM
+# Under `extractive`, what was found as it is: docs/decisions, 19.
 FOUND := LLLLH,HLLLH
 
 .PHONY: demo test test-cpp fuzz lint docs audit dist format bench recordings routers report serve assets clean

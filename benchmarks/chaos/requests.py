@@ -66,3 +66,19 @@ def asks(client: AsyncClient, tier: Tier = Tier.LOW) -> Ask:
         return await client.extract(HISTORY, QUESTION, strategy="capacity", tier=tier)
 
     return ask
+
+
+async def answered_whole(ask: Ask) -> bool:
+    """Whether a request is answered with nothing left out for want of a model."""
+    try:
+        memory = await ask()
+    except (*RETRYABLE, DeadlineExceeded):
+        return False
+    return isinstance(memory, Memory) and not _lacking(memory)
+
+
+def _lacking(memory: Memory) -> bool:
+    steps = memory.receipt.steps
+    reasons = {reason for step in steps for reason in step.choice.masked.values()}
+    reasons |= {fallback.reason for step in steps for fallback in step.fallbacks}
+    return "unavailable" in reasons

@@ -13,7 +13,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from benchmarks.chaos.footprint import started_by
-from benchmarks.chaos.requests import HISTORY, TURNS, Outcomes, asks
+from benchmarks.chaos.requests import HISTORY, TURNS, Outcomes, answered_whole, asks
 from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
 from budgetmem.errors import ServerUnavailable
@@ -39,7 +39,7 @@ VICTIMS = {"Triton": "tritonserver", "a model's process": "triton_python_backend
 @dataclass(frozen=True)
 class Kill:
     """What was killed, what became of the requests that were under way, and how many seconds it was
-    until the server served again (None: not within the limit)."""
+    until the server served again (None: not within the limit, or not with all its models)."""
 
     victim: str
     recovery_s: float | None
@@ -79,7 +79,8 @@ async def _kill(served: Served, client: AsyncClient, health: HealthStub, victim:
     started_by(served.pid, VICTIMS[victim])[-1].kill()
     recovery = await _seconds_until_back(health)
     await asyncio.gather(*under_way)
-    return Kill(victim, recovery, outcomes.report())
+    whole = await answered_whole(ask)
+    return Kill(victim, recovery if whole else None, outcomes.report())
 
 
 async def _seconds_until_back(health: HealthStub) -> float | None:

@@ -66,7 +66,7 @@ def _modules() -> dict[str, Target]:
     found = {"prompts": Target(plain(models.prompts))}
     for name in MODULES:
         found[f"reply-{name}.bytes"] = Target(
-            plain(models.bytes_as_reply(name)), replies, models.WORDS, most=512
+            plain(models.bytes_as_reply(name)), replies, models.WORDS
         )
         found[f"reply-{name}.form"] = Target(plain(models.formed_reply(name)))
     return found
