@@ -39,12 +39,15 @@ from benchmarks.chaos.fuzz.verdict import Verdict
 from benchmarks.chaos.fuzz.worker import Job
 from benchmarks.isolation.run import isolation
 from benchmarks.load.target import Served, serving
+from budgetmem.errors import BudgetMemError
 from training.reporting.results import write_json
 
 T = TypeVar("T")
 
 Found = tuple[bool, Any]
 """Whether what is promised was kept, and the figures."""
+
+Part = Callable[[argparse.Namespace], Found]
 
 TENANTS = 8
 """Of the isolation."""
@@ -58,13 +61,20 @@ def main() -> None:
     broken = []
     for name in args.only.split(",") if args.only else PARTS:
         console.print(f"{name} ...")
-        kept, figures = PARTS[name](args)
+        kept, figures = _outcome(PARTS[name], args)
         found[name] = {"kept": kept, "figures": figures}
         console.print(f"{name}: {'kept' if kept else 'BROKEN'} {json.dumps(figures)}", markup=False)
         broken += [] if kept else [name]
         if args.json is not None:
             write_json(args.json, found)
     sys.exit(1 if broken else 0)
+
+
+def _outcome(part: Part, args: argparse.Namespace) -> Found:
+    try:
+        return part(args)
+    except BudgetMemError as failure:  # A server that ended: the other parts have their own.
+        return False, {"error": str(failure)}
 
 
 def _store(args: argparse.Namespace) -> Found:
@@ -127,7 +137,7 @@ def _served(args: argparse.Namespace, work: Callable[[Served], T]) -> T:
         return work(served)
 
 
-PARTS: Mapping[str, Callable[[argparse.Namespace], Found]] = {
+PARTS: Mapping[str, Part] = {
     "store": _store,
     "triton": _triton,
     "overload": _overload,

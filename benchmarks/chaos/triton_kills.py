@@ -16,6 +16,7 @@ from benchmarks.chaos.footprint import started_by
 from benchmarks.chaos.requests import HISTORY, TURNS, Outcomes, answered_whole, asks
 from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
+from budgetmem.client.failures import error_of
 from budgetmem.errors import ServerUnavailable
 from budgetmem.tiers import Tier
 from server.restarts import Restarts
@@ -77,8 +78,12 @@ async def _kill(served: Served, client: AsyncClient, health: HealthStub, victim:
     await asyncio.sleep(0.5)
     # The newest one: Triton starts helpers that end by themselves while models load.
     started_by(served.pid, VICTIMS[victim])[-1].kill()
-    recovery = await _seconds_until_back(health)
-    await asyncio.gather(*under_way)
+    try:
+        recovery = await _seconds_until_back(health)
+    except grpc.RpcError as failure:
+        raise error_of(failure, served.address) from failure
+    finally:
+        await asyncio.gather(*under_way)
     whole = await answered_whole(ask)
     return Kill(victim, recovery if whole else None, outcomes.report())
 

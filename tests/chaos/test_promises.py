@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from dataclasses import replace
 from types import SimpleNamespace
@@ -58,6 +59,30 @@ async def test_a_server_that_gave_up_its_triton_is_told(monkeypatch):
     here = Served("127.0.0.1:1", os.getpid())
     with pytest.raises(ServerUnavailable, match="no tritonserver is left"):
         await triton_kills.run(here, "Triton", rounds=1)
+
+
+async def test_a_server_that_ends_under_a_kill_is_told_in_the_clients_words(monkeypatch):
+    victim = SimpleNamespace(kill=lambda: None)
+    monkeypatch.setattr(triton_kills, "started_by", lambda pid, name: [victim])
+    monkeypatch.setattr(triton_kills, "answered_whole", AsyncMock(return_value=True))
+    monkeypatch.setattr(AsyncClient, "ingest", AsyncMock())
+    monkeypatch.setattr(AsyncClient, "extract", AsyncMock(side_effect=ServerUnavailable("gone")))
+    with pytest.raises(ServerUnavailable, match="127.0.0.1:1"):
+        await triton_kills.run(Served("127.0.0.1:1", os.getpid()), "Triton", rounds=1)
+
+
+def test_a_part_whose_server_ends_is_not_kept_and_the_next_one_is_run(monkeypatch, tmp_path):
+    def ends(args):
+        raise ServerUnavailable("the server is gone")
+
+    monkeypatch.setattr(chaos, "PARTS", {"triton": ends, "soak": lambda args: (True, {})})
+    monkeypatch.setattr("sys.argv", ["chaos", "--json", str(tmp_path / "chaos.json")])
+    with pytest.raises(SystemExit) as ended:
+        chaos.main()
+    assert ended.value.code == 1
+    found = json.loads((tmp_path / "chaos.json").read_text())
+    assert found["triton"] == {"kept": False, "figures": {"error": "the server is gone"}}
+    assert found["soak"]["kept"]
 
 
 @pytest.mark.parametrize("wrong", ["late", "failed", "refused_without_hint"])
