@@ -12,7 +12,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,9 +28,9 @@ HISTORIES = ("h0", "h1", "h2")
 SESSIONS = 4
 LONGEST_LIFE_S = 0.5
 
-ADDED, ERASED, DROPPED = "+", "-", "0"
-SHARES = {ADDED: 80, ERASED: 15, DROPPED: 5}
-"""How often turns are added, turns erased and whole histories deleted."""
+ADDED, ERASED, DROPPED, EMPTIED = "+", "-", "0", "*"
+SHARES = {ADDED: 80, ERASED: 15, DROPPED: 5, EMPTIED: 2}
+"""How often turns are added, turns erased, whole histories deleted, and all of the tenant's."""
 
 
 @dataclass
@@ -44,8 +44,9 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Over all rounds: calls that were acknowledged, turns that were lost or came back, histories
-    in which a call happened by half, and those that could not be read."""
+    """Over all rounds: calls that were acknowledged (a deletion of the tenant is one for each of
+    its histories), turns that were lost or came back, histories in which a call happened by half,
+    and those that could not be read."""
 
     kills: int
     acknowledged: int
@@ -102,10 +103,12 @@ async def _work(root: Path, number: int, draw: random.Random, writer: int) -> No
     """Writes until it is killed; says what it is going to do, and then that it was done."""
     histories = opened(root)
 
-    async def told(history: str, ids: Sequence[str], work: Awaitable[object]) -> None:
-        _tell(writer, "begin", what, history, ids)
+    async def told(what: str, ids: Mapping[str, Sequence[str]], work: Awaitable[object]) -> None:
+        for history, its in ids.items():
+            _tell(writer, "begin", what, history, its)
         await work
-        _tell(writer, "done", what, history, ids)
+        for history, its in ids.items():
+            _tell(writer, "done", what, history, its)
 
     for call in range(1_000_000):
         history = draw.choice(HISTORIES)
@@ -115,14 +118,18 @@ async def _work(root: Path, number: int, draw: random.Random, writer: int) -> No
                 Turn(f"{number}.{call}.{place}", "Ana", _words(draw), None, _session(draw))
                 for place in range(draw.randint(1, 6))
             ]
-            added = [turn.id for turn in turns]
-            await told(history, added, histories.ingest(TENANT, history, turns))
+            added = {history: [turn.id for turn in turns]}
+            await told(what, added, histories.ingest(TENANT, history, turns))
+        elif what == EMPTIED:
+            all_known = {name: await _ids(histories, name) for name in HISTORIES}
+            await told(what, all_known, histories.delete_tenant(TENANT))
         elif len(known := await _ids(histories, history)) > 2:
             if what == DROPPED:
-                await told(history, known, histories.delete(TENANT, history))
+                await told(what, {history: known}, histories.delete(TENANT, history))
             else:
                 some = draw.sample(known, 2)
-                await told(history, some, histories.delete_turns(TENANT, history, some))
+                erased = histories.delete_turns(TENANT, history, some)
+                await told(what, {history: some}, erased)
 
 
 def opened(root: Path) -> Histories:

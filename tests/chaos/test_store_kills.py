@@ -1,7 +1,7 @@
 """A process that is killed in the middle of its writes loses nothing that it acknowledged."""
 
 from benchmarks.chaos import store_kills
-from benchmarks.chaos.store_kills import DROPPED, Ledger, Verdict, run
+from benchmarks.chaos.store_kills import DROPPED, EMPTIED, Ledger, Verdict, run
 from budgetmem.history import Histories
 
 KILLS = 25
@@ -34,6 +34,17 @@ def test_a_history_that_is_deleted_bit_by_bit_is_found_out(tmp_path, monkeypatch
     monkeypatch.setitem(store_kills.SHARES, DROPPED, 80)
     verdict = run(tmp_path, KILLS, seed=7)
     assert verdict.torn > 0
+    assert not verdict.kept
+
+
+def test_a_deletion_of_the_tenant_that_leaves_turns_is_found_out(tmp_path, monkeypatch):
+    async def delete_tenant(histories, tenant):
+        return None
+
+    monkeypatch.setattr(Histories, "delete_tenant", delete_tenant)
+    monkeypatch.setitem(store_kills.SHARES, EMPTIED, 80)
+    verdict = run(tmp_path, KILLS, seed=7)
+    assert verdict.resurrected > 0
     assert not verdict.kept
 
 
