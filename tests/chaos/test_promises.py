@@ -67,7 +67,7 @@ async def test_a_server_that_ends_under_a_kill_is_told_in_the_clients_words(monk
     monkeypatch.setattr(triton_kills, "answered_whole", AsyncMock(return_value=True))
     monkeypatch.setattr(AsyncClient, "ingest", AsyncMock())
     monkeypatch.setattr(AsyncClient, "extract", AsyncMock(side_effect=ServerUnavailable("gone")))
-    with pytest.raises(ServerUnavailable, match="127.0.0.1:1"):
+    with pytest.raises(ServerUnavailable, match=r"127\.0\.0\.1:1"):
         await triton_kills.run(Served("127.0.0.1:1", os.getpid()), "Triton", rounds=1)
 
 
