@@ -38,8 +38,9 @@ from benchmarks.chaos.fuzz.suite import FINDINGS, engine_here, fuzz, not_built
 from benchmarks.chaos.fuzz.verdict import Verdict
 from benchmarks.chaos.fuzz.worker import Job
 from benchmarks.isolation.run import isolation
-from benchmarks.load.target import Served, serving
+from benchmarks.load.target import serving
 from budgetmem.errors import BudgetMemError
+from server.child import Served
 from training.reporting.results import write_json
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmarks.chaos.footprint import footprint
 from benchmarks.chaos.requests import HISTORY, TURNS, Ask, Outcomes, asks
-from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
+from server.child import Served
 
 FACTOR = 10
 CALLERS = 8

@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks.chaos.footprint import Footprint, footprint
 from benchmarks.chaos.requests import HISTORY, QUESTION, TURNS, Ask, Outcomes
-from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
 from budgetmem.tiers import Tier
+from server.child import Served
 
 CALLERS = 4
 WARM_UP = 0.2

@@ -17,13 +17,13 @@ import grpc
 
 from benchmarks.chaos.footprint import footprint
 from benchmarks.chaos.requests import Ask, Outcomes
-from benchmarks.load.target import Served
 from budgetmem.client.failures import translated
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from budgetmem.types import Turn
 from budgetmem.wire.requests import TENANT_KEY
 from budgetmem.wire.values import encode_turn
+from server.child import Served
 
 TENANTS = 6
 INGESTING = 9

@@ -14,11 +14,11 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from benchmarks.chaos.footprint import started_by
 from benchmarks.chaos.requests import HISTORY, TURNS, Outcomes, answered_whole, asks
-from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
 from budgetmem.client.failures import error_of
 from budgetmem.errors import ServerUnavailable
 from budgetmem.tiers import Tier
+from server.child import Served
 from server.restarts import Restarts
 
 CALLERS = 8

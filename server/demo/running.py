@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,10 +11,10 @@ from rich.console import Console
 from budgetmem import assets
 from budgetmem.client import Client
 from budgetmem.config import load_profile
-from budgetmem.errors import BackboneUnavailable, InvalidInput
+from budgetmem.errors import InvalidInput
 from budgetmem.importers import jsonl
-from budgetmem.interpreter import module_command
 from budgetmem.tiers import STRATEGIES
+from server.child import serving
 from server.demo.asking import HISTORY, ask, choose_strategy, cost_weights, plan, read_questions
 from server.demo.options import DemoOptions
 from server.demo.report import show, write
@@ -27,7 +23,6 @@ CONVERSATION = Path(__file__).with_name("conversation.jsonl")
 COST_WEIGHTS = (0.0, 0.3, 0.9)
 PIPED_WIDTH = 140
 """Columns of the tables where no terminal says its own."""
-READY = re.compile(r"ready on (?P<address>\S+) in (?P<seconds>\S+) s")
 
 
 def run(options: DemoOptions) -> None:
@@ -43,9 +38,10 @@ def run(options: DemoOptions) -> None:
         assets.pull(load_profile(options.profile).assets, progress=assets.progress_for(quiet=False))
     questions = read_questions(options.questions)
     with tempfile.TemporaryDirectory(prefix="budgetmem-demo-") as folder:
-        server = _server(options.profile, options.router or (), Path(folder))
-        with server as (address, ready_seconds), Client(address) as client:
-            console.print(f"service ready on {address} in {ready_seconds:.1f} s")
+        routers = [word for path in options.router or () for word in ("--router", str(path))]
+        child = serving("--profile", options.profile, "--data-dir", folder, *routers)
+        with child as served, Client(served.address) as client:
+            console.print(f"service ready on {served.address} in {served.ready_seconds:.1f} s")
             report = client.ingest(HISTORY, jsonl.read(CONVERSATION)["conversation"])
             console.print(f"ingested {report.added} turns as {report.chunks} chunks")
             info = client.info()
@@ -54,23 +50,5 @@ def run(options: DemoOptions) -> None:
             rows = ask(client, plan(questions, weights), strategy, console)
     show(console, info, strategy, rows)
     if options.output is not None:
-        write(options.output, info, strategy, ready_seconds, rows)
+        write(options.output, info, strategy, served.ready_seconds, rows)
         console.print(f"wrote {options.output}")
-
-
-@contextlib.contextmanager
-def _server(profile: str, routers: Sequence[Path], folder: Path) -> Iterator[tuple[str, float]]:
-    """A `budgetmem serve` of our own on a free port, stopped at the end."""
-    command = module_command("server", "--profile", profile, "--port", "0")
-    command += ["--data-dir", str(folder)]
-    for router in routers:
-        command += ["--router", str(router)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        ready = READY.match(process.stdout.readline() if process.stdout else "")
-        if ready is None:
-            raise BackboneUnavailable(f"the server ended with exit code {process.wait()}")
-        yield ready["address"], float(ready["seconds"])
-    finally:
-        process.terminate()
-        process.wait(timeout=60)

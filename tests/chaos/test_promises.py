@@ -21,9 +21,9 @@ from benchmarks.chaos.overload import FLOOD_S, Overload, recovered
 from benchmarks.chaos.soak import DESCRIPTORS, Soak, _median, _or_given_up
 from benchmarks.chaos.store_flood import MOST_MORE_BYTES, StoreFlood
 from benchmarks.chaos.triton_kills import MOST_ROUNDS, PROMISED_S, Kill
-from benchmarks.load.target import Served
 from budgetmem.client.aio import AsyncClient
 from budgetmem.errors import Conflict, ServerUnavailable
+from server.child import Served
 
 FINE = {"answered": 500, "retryable": 3, "late": 0, "failed": 0, "refused_without_hint": 0}
 WARM = Footprint(1000, 2000, 50, 4, 4096)
@@ -56,7 +56,7 @@ def test_triton_is_killed_no_more_often_than_a_server_starts_it_anew(monkeypatch
 
 async def test_a_server_that_gave_up_its_triton_is_told(monkeypatch):
     monkeypatch.setattr(AsyncClient, "ingest", AsyncMock())
-    here = Served("127.0.0.1:1", os.getpid())
+    here = Served("127.0.0.1:1", os.getpid(), 0.0)
     with pytest.raises(ServerUnavailable, match="no tritonserver is left"):
         await triton_kills.run(here, "Triton", rounds=1)
 
@@ -68,7 +68,7 @@ async def test_a_server_that_ends_under_a_kill_is_told_in_the_clients_words(monk
     monkeypatch.setattr(AsyncClient, "ingest", AsyncMock())
     monkeypatch.setattr(AsyncClient, "extract", AsyncMock(side_effect=ServerUnavailable("gone")))
     with pytest.raises(ServerUnavailable, match=r"127\.0\.0\.1:1"):
-        await triton_kills.run(Served("127.0.0.1:1", os.getpid()), "Triton", rounds=1)
+        await triton_kills.run(Served("127.0.0.1:1", os.getpid(), 0.0), "Triton", rounds=1)
 
 
 def test_a_part_whose_server_ends_is_not_kept_and_the_next_one_is_run(monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +22,7 @@ from budgetmem.modules import MODULES
 from budgetmem.tiers import STRATEGIES, Tier
 from budgetmem.types import Budget
 from server.assembly import build_engine
+from server.child import Served
 from server.demo import asking, running
 from server.demo.command import demo
 from server.doors import Doors
@@ -62,9 +64,9 @@ def show(tmp_path, monkeypatch):
 
             @contextmanager
             def server(*_):
-                yield address, 0.5
+                yield Served(address, os.getpid(), 0.5)
 
-            monkeypatch.setattr(running, "_server", server)
+            monkeypatch.setattr(running, "serving", server)
             result = await asyncio.to_thread(
                 runner.invoke, app, ["--no-pull", "--output", str(output), *arguments]
             )
