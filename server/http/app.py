@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -59,7 +60,7 @@ def create_app(
         Mounted(OPENAPI, openapi),
         *pages,
         *(
-            Mounted(
+            _Whole(
                 # Names of histories may have slashes; the path comes here decoded.
                 route.path.replace("}", ":path}"),
                 Endpoint(route, channel, admit, bounds),
@@ -81,6 +82,18 @@ def create_app(
             expose_headers=[REQUEST_ID_KEY, "retry-after"],
         )
     return Common(LocalNamesOnly(app) if access.local_names_only else app)
+
+
+class _Whole(Mounted):
+    """A route of which a line break is a character like any other.
+
+    Starlette ends its patterns with `$`, which also matches before a last line break, and its names
+    have none: DELETE of the history "x\\n" would delete "x".
+    """
+
+    def __init__(self, path: str, endpoint: ASGIApp, methods: Sequence[str]) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z", re.DOTALL)
 
 
 async def openapi(_request: Request) -> Response:

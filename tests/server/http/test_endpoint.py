@@ -307,7 +307,20 @@ def test_what_is_no_route_is_an_error_like_the_others(house, verb, path, status)
 
 @pytest.mark.parametrize(
     "name",
-    ["a/b", "a%2Fb", "x:extract", "q?x=1#y", "naïve 🙂", "a b+c", "turns", "..:..", "/x/turns"],
+    [
+        *(
+            "a/b",
+            "a%2Fb",
+            "x:extract",
+            "q?x=1#y",
+            "naïve 🙂",
+            "a b+c",
+            "turns",
+            "..:..",
+            "/x/turns",
+        ),
+        *("x\n", "\nx", "a\nb", "x\r\n", "x\u2028"),
+    ],
 )
 def test_any_name_of_a_history_fits_into_a_path(house, name):
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
@@ -316,6 +329,33 @@ def test_any_name_of_a_history_fits_into_a_path(house, name):
     response = house.http.get(f"/v1/histories/{quoted}/turns")
     assert len(events(response)) == 2
     assert house.http.delete(f"/v1/histories/{quoted}").status_code == 200
+
+
+def test_a_line_break_at_the_end_of_a_name_is_part_of_it(house):
+    ingest(house, "x")
+    assert house.http.delete("/v1/histories/x%0A").status_code == 404
+    ingest(house, "x%0A")
+    assert house.http.delete("/v1/histories/x%0A").json()["turns"] == "2"
+    assert list(house.grpc.histories.kept) == [("default", "x")]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("POST", "/v1/histories/x:ingest%0A"),
+        ("POST", "/v1/histories/x:deleteTurns%0A"),
+        ("GET", "/v1/histories/x/turns%0A"),
+        ("DELETE", "/v1/tenant%0A"),
+        ("GET", "/v1/histories%0A"),
+    ],
+)
+def test_a_line_break_after_a_method_leads_to_no_other(house, verb, path):
+    ingest(house, "x")
+    body = {"json": {"turnIds": ["t1"]}} if verb == "POST" else {}
+    assert house.http.request(verb, path, **body).status_code in {404, 405}
+    assert {key: len(turns) for key, turns in house.grpc.histories.kept.items()} == {
+        ("default", "x"): 2
+    }
 
 
 def test_a_request_keeps_its_id(house):
