@@ -43,6 +43,7 @@ from server.routers import ServedRouters, serving_routers
 from server.security.options import SecurityOptions
 from server.security.security import opened
 from server.stores import FOLDER, OpenStore, opened_store
+from server.triton_install import check_backends
 from server.triton_process import EmbeddedTriton
 
 logger = logging.getLogger(__name__)
@@ -243,11 +244,15 @@ def router_folders(options: Options) -> list[Path]:
 
 
 def check_assets(profile: Profile, *, embedded: bool) -> None:
-    """Raises AssetError naming the first thing that is not downloaded.
+    """Raises ConfigError for models that the embedded Triton cannot serve, AssetError naming the
+    first thing that is not downloaded.
 
     A Triton elsewhere has the weights itself; only tokenizers are looked for, by `connect`.
     """
-    for name in profile.assets if embedded else ():
+    if not embedded:
+        return
+    check_backends(profile)
+    for name in profile.assets:
         asset_dir(name)
 
 
@@ -292,6 +297,7 @@ async def connected(
         over_http = await stack.enter_async_context(endpoints.connected(profile))
         own = None
         if triton_url is None:
+            check_backends(profile)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="budgetmem-")))
             render(profile, folder)
             with loading_display(show_progress) as on_progress:

@@ -11,16 +11,24 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import budgetmem
+from budgetmem.config import Profile
 from budgetmem.errors import ConfigError
 
 UTILITIES = "triton_python_backend_utils.py"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+LACKING: Mapping[str, str] = {
+    "vllm": "vLLM",
+    "tensorrtllm": "TensorRT-LLM",
+    "onnxruntime": "ONNX Runtime",
+}
+"""What a profile may want and this Triton has no backend for: it has that of Python alone."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,18 @@ def find_install() -> TritonInstall:
     )
     _check(install)
     return install
+
+
+def check_backends(profile: Profile) -> None:
+    """Raises ConfigError for a profile with models that this Triton cannot serve."""
+    wanted = {each.engine for each in profile.on_triton.values()} | {profile.encoder.platform}
+    lacking = [name for key, name in LACKING.items() if key in wanted]
+    if lacking:
+        raise ConfigError(
+            f"the embedded Triton has no {' and no '.join(lacking)}, which profile "
+            f"{profile.name!r} needs: serve its models by a Triton of yours, and name that by "
+            "--triton-url HOST:PORT"
+        )
 
 
 def libpython_folder() -> Path | None:

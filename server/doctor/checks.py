@@ -17,7 +17,7 @@ from server.doctor.findings import Check, Finding, Level, Wanted, shown_size
 from server.doctor.machine import SHARED_MEMORY, Machine, this_machine
 from server.doctor.models import assets, memory, routers, tokenizers
 from server.doctor.stores import store
-from server.triton_install import find_install, libpython_folder
+from server.triton_install import check_backends, find_install, libpython_folder
 
 PYTHONS = ((3, 10), (3, 13))
 """Oldest and newest Python that it is made for."""
@@ -70,6 +70,7 @@ def _triton(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
         yield Finding("triton", Level.FAIL, kind, advice)
         return
     try:
+        check_backends(wanted.profile)
         install = find_install()
         libpython_folder()
     except ConfigError as exc:

@@ -430,6 +430,20 @@ async def test_a_faulty_router_is_told_before_listening(house, tmp_path):
     assert house.log == []
 
 
+async def test_models_that_the_embedded_triton_has_no_backend_for_are_told_at_once(house):
+    with pytest.raises(ConfigError, match=r"no vLLM .*--triton-url"):
+        await house.start(replace(house.options, profile="gpu"))
+    assert not house.port_file.exists()
+    assert house.log == []
+
+
+async def test_whoever_connects_to_them_is_told_too(house):
+    house.triton.loaded.set()
+    with pytest.raises(ConfigError, match=r"no vLLM .*--triton-url"):
+        async with serving.connected(load_profile("gpu")):
+            pass
+
+
 def test_a_triton_elsewhere_needs_no_weights_here(monkeypatch):
     asked = []
     monkeypatch.setattr(serving, "asset_dir", asked.append)

@@ -6,9 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
 from server import triton_install
-from server.triton_install import PYTHON, UTILITIES, find_install, import_paths, libpython_folder
+from server.triton_install import (
+    PYTHON,
+    UTILITIES,
+    check_backends,
+    find_install,
+    import_paths,
+    libpython_folder,
+)
 
 
 @pytest.fixture
@@ -46,6 +54,35 @@ def test_a_broken_package_is_named(package):
     (package / "tritonserver" / "bin" / "tritonserver").unlink()
     with pytest.raises(ConfigError, match=r"lacks .*bin/tritonserver: reinstall"):
         find_install()
+
+
+@pytest.mark.parametrize(
+    ("engine", "platform", "lacking"),
+    [
+        ("vllm", "python", "no vLLM, which"),
+        ("tensorrtllm", "python", "no TensorRT-LLM, which"),
+        ("openvino", "onnxruntime", "no ONNX Runtime, which"),
+        ("vllm", "onnxruntime", "no vLLM and no ONNX Runtime, which"),
+    ],
+)
+def test_models_without_a_backend_need_another_triton(engine, platform, lacking):
+    with pytest.raises(ConfigError, match=f"{lacking} profile 'tiny' .*--triton-url HOST:PORT"):
+        check_backends(tiny(engine, platform))
+
+
+@pytest.mark.parametrize("engine", ["openvino", "transformers"])
+def test_models_of_its_python_backend_can_be_embedded(engine):
+    check_backends(tiny(engine, "python"))
+
+
+def tiny(engine, platform):
+    """The profile of that name, but for what runs its models."""
+    profile = load_profile("tiny")
+    backbones = {
+        key: each.model_copy(update={"engine": engine}) for key, each in profile.backbones.items()
+    }
+    encoder = profile.encoder.model_copy(update={"platform": platform})
+    return profile.model_copy(update={"backbones": backbones, "encoder": encoder})
 
 
 def test_numpy_2_is_refused(package, monkeypatch):

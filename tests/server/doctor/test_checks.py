@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from budgetmem.config import load_profile
 from budgetmem.errors import ConfigError
 from server.doctor import checks
 from server.doctor.findings import Level
@@ -65,6 +66,14 @@ def test_a_triton_that_is_not_installed_says_what_to_install(wanted, monkeypatch
         Level.FAIL,
         "run pip install 'budgetmem[embedded]'",
     )
+
+
+def test_a_profile_that_the_embedded_triton_cannot_serve_fails(wanted, monkeypatch):
+    monkeypatch.setattr(checks, "find_install", lambda: pytest.fail("it is of no use"))
+    finding = found(replace(wanted, profile=load_profile("gpu")))["triton"]
+    assert finding.level is Level.FAIL
+    assert "no vLLM and no ONNX Runtime" in finding.found
+    assert "--triton-url HOST:PORT" in finding.found
 
 
 def test_with_a_triton_elsewhere_this_machine_may_be_poor(wanted):
