@@ -59,7 +59,7 @@ docs: $(TESTING)  ## The documentation's site, in build/site; a link that leads 
 audit: $(TESTING)  ## An SBOM (build/sbom.json) and known vulnerabilities; AUDIT: options of .ci/audit.py
 	$(BIN)/python .ci/audit.py $(AUDIT)
 
-dist: $(TESTING)  ## The sdist, and the wheel made from it as pip does, which is installed by itself and looked at
+dist: $(TESTING)  ## The sdist, and the wheel made from it as pip does: both are installed in a clean environment and tried out
 	$(BIN)/python .ci/dist.py
 
 format: $(TESTING)

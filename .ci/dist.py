@@ -1,4 +1,4 @@
-"""Builds the sdist, and the wheel from it, installs that in a clean environment and runs its demo.
+"""Builds the sdist, and the wheel from it, installs both in a clean environment and runs the demo.
 
 `make dist` runs this. What the wheel requires, the extra `embedded` with it, comes from pip's
 index; the demonstration serves the profile `tiny` and pulls its weights where they are missing.
@@ -42,7 +42,7 @@ def main() -> None:
         print(f"{artefact.name}, {artefact.stat().st_size / 1e6:.2f} MB", flush=True)
     complain("does not belong there", [*strays_of_wheel(wheel), *strays_of_sdist(sdist)])
     complain("not as in the tree", [*lost_by_wheel(wheel, tracked())])
-    try_out(wheel)
+    try_out(wheel, sdist)
 
 
 def strays_of_wheel(wheel: Path) -> Iterator[str]:
@@ -79,8 +79,9 @@ def lost_by_wheel(wheel: Path, files: Mapping[str, bytes]) -> Iterator[str]:
             yield name
 
 
-def try_out(wheel: Path) -> None:
-    """Installs a wheel with all that it needs, looks at it, and runs its demonstration.
+def try_out(wheel: Path, sdist: Path) -> None:
+    """Installs a wheel with all that it needs, then the sdist in its place, as pip builds it; looks
+    at both, and runs the demonstration.
 
     Raises CalledProcessError where one of them fails.
     """
@@ -88,11 +89,11 @@ def try_out(wheel: Path) -> None:
         clean, work = Path(folder) / "environment", Path(folder) / "work"
         venv.create(clean, with_pip=True)
         python = str(clean / "bin" / "python")
-        with timed("installed"):
-            install = ("-m", "pip", "install", "--quiet", f"{wheel}[embedded]")
-            run(python, *install, folder=Path(folder))
-        run(python, "-m", "pip", "check", folder=Path(folder))
-        run(python, str(CHECK), folder=Path(folder))
+        for what in ((f"{wheel}[embedded]",), ("--no-deps", "--force-reinstall", str(sdist))):
+            with timed(f"{Path(what[-1]).name} installed"):
+                run(python, "-m", "pip", "install", "--quiet", *what, folder=Path(folder))
+            run(python, "-m", "pip", "check", folder=Path(folder))
+            run(python, str(CHECK), folder=Path(folder))
         work.mkdir()
         # Where the demonstration is run, files may have any names.
         (work / "server.py").write_text("raise SystemExit('the wrong server')\n")
