@@ -106,12 +106,13 @@ def _cpu(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
 
 
 def _port(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
-    address = f"{bracketed(wanted.host)}:{wanted.port}"
-    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    host = wanted.host.strip("[]")
+    address = f"{bracketed(host)}:{wanted.port}"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind((wanted.host, wanted.port))
+            trial.bind((host, wanted.port))
         except OSError as exc:
             level = Level.WARN if exc.errno == errno.EADDRINUSE else Level.FAIL
             advice = PORT_ADVICE.get(exc.errno, HOST_ADVICE)

@@ -30,7 +30,8 @@ def assets(wanted: Wanted, machine: Machine) -> Iterator[Finding]:
         yield Finding("assets", Level.OK, found)
         return
     found = ", ".join(f"{row.name} is {row.state}" for row in bad)
-    names = " ".join(row.name for row in bad) if elsewhere else wanted.profile.name
+    # Not the profile: that of a file has a name that `pull` does not know.
+    names = " ".join(row.name for row in bad)
     advice = f"budgetmem assets pull {names}  ({shown_size(_bytes(bad))})"
     yield Finding("assets", Level.FAIL, found, advice)
     free, needed = free_bytes(cache_root()), 2 * _bytes(bad)

@@ -103,6 +103,13 @@ def test_a_taken_port_is_a_warning(wanted):
     assert f"127.0.0.1:{port}" in finding.found
 
 
+@pytest.mark.usefixtures("ipv6")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_brackets_around_an_address_are_no_fault(wanted, host):
+    finding = found(replace(wanted, host=host))["port"]
+    assert (finding.level, finding.found) == (Level.OK, "[::1]:0 is free")
+
+
 def test_an_address_of_another_machine_fails(wanted):
     finding = found(replace(wanted, host="192.0.2.1"))["port"]
     assert finding.level is Level.FAIL

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from budgetmem import bundled_routers
+from budgetmem.assets import load_catalogue
 from budgetmem.config import load_profile
 from server.doctor import models
 from server.doctor.findings import Level
@@ -48,7 +49,17 @@ def test_missing_assets_are_named_with_the_command(wanted, installed):
     finding = found(wanted)["assets"]
     assert finding.level is Level.FAIL
     assert finding.found == f"{name} is damaged"
-    assert finding.advice.startswith("budgetmem assets pull tiny  (1.0 GB)")
+    assert finding.advice == f"budgetmem assets pull {name}  (1.0 GB)"
+
+
+def test_what_a_profile_of_ones_own_lacks_can_be_pulled(wanted, installed):
+    own = load_profile(str(ENDPOINT))
+    installed.update(dict.fromkeys(own.assets, "missing"))
+    advice = found(replace(wanted, profile=own))["assets"].advice
+    words = advice.partition("  (")[0].split()
+    assert words[:3] == ["budgetmem", "assets", "pull"]
+    assert words[3:] == list(own.assets)
+    assert set(words[3:]) <= load_catalogue().keys()
 
 
 def test_a_full_disk_is_in_the_way_of_a_download(wanted, installed, monkeypatch):
