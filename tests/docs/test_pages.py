@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from docsite.modules import PAGES as MODULES
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ALL, ROOT
 from tests.docs.programs import tomllib
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -47,6 +47,14 @@ def test_every_decision_is_listed_by_its_title():
     for page in sorted(folder.glob("0*.md")):
         number, title = re.match(r"# (\d+)\. (.+)", page.read_text(encoding="utf-8")).groups()
         assert f"| {number} | [{title}]({page.name}) |" in listed
+
+
+def test_whoever_is_to_train_is_told_what_finds_the_scripts():
+    """No wheel has them, and only an editable install lets them import `training`."""
+    pages = {block.page for block in ALL if "python training/" in block.text}
+    assert len(pages) >= 4
+    for page in pages:
+        assert "pip install --editable '.[embedded,train]'" in page.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
