@@ -102,8 +102,9 @@ class StoreUnavailable(BudgetMemError):
 
 
 class StoreDamaged(BudgetMemError):
-    """The file of a history was changed by something else than this library: it can be deleted or
-    restored from a backup, nothing else. Other histories are not concerned."""
+    """What keeps a history was changed by something else than this library. A file can be deleted
+    or restored from a backup, nothing else, and other histories are not concerned; the pages of a
+    database are its operator's to restore, and may be those of all histories."""
 
 
 class DeadlineExceeded(BudgetMemError):

@@ -43,6 +43,7 @@ HINTS: tuple[Hint, ...] = (
     (AssetError, "", "`budgetmem assets pull PROFILE` fetches what a profile needs"),
     (BudgetTooSmall, "", "raise the ceiling, or leave it out"),
     (BackboneUnavailable, "", "a model server is away: try again, or look at the server's log"),
+    (StoreDamaged, "postgresql://", "the database is its operator's to mend: a retry is no use"),
     (StoreDamaged, "", "`budgetmem delete` removes it all the same; the others are not concerned"),
     (StoreUnavailable, "postgresql://", "try again, or look whether the database runs"),
     (DeadlineExceeded, "", "give it more time by --timeout, or cheaper tiers"),

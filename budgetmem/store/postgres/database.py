@@ -12,7 +12,7 @@ from psycopg import IsolationLevel, conninfo, errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
-from budgetmem.errors import ConfigError, StoreUnavailable
+from budgetmem.errors import ConfigError, StoreDamaged, StoreUnavailable
 from budgetmem.store.base import Busy
 
 Connection: TypeAlias = "psycopg.Connection[DictRow]"
@@ -25,7 +25,10 @@ AWAY = (
     errors.IdleInTransactionSessionTimeout,
     errors.ReadOnlySqlTransaction,
 )
-"""The database is away, has cut this process off, or has become a standby."""
+"""The database is away, has cut off this process or its statement, or has become a standby: the
+same call may succeed later."""
+
+_DAMAGED = (errors.DataCorrupted, errors.IndexCorrupted)
 
 _WAIT_SECONDS = 10.0
 """For a connection."""
@@ -119,6 +122,14 @@ class Database:
             raise Busy("the history is busy: another writer holds it") from exc
         except (errors.UndefinedTable, errors.InsufficientPrivilege) as exc:
             raise ConfigError(f"{self.name}: {exc.diag.message_primary}") from exc
+        except _DAMAGED as exc:
+            raise StoreDamaged(
+                f"{self.name} is damaged ({_first_line(exc)}): restore it from a backup, or "
+                "REINDEX if it is an index alone"
+            ) from exc
+        except errors.ProgramLimitExceeded:
+            # One of AWAY to psycopg, but no retry passes a limit of PostgreSQL's own.
+            raise
         except AWAY as exc:
             raise StoreUnavailable(f"{self.name} does not answer: {_first_line(exc)}") from exc
 
