@@ -9,6 +9,7 @@ const path = (history, rest) => `${HISTORIES}/${encodeURIComponent(history)}${re
 export class ApiError extends Error {
   constructor(status, error) {
     super(error ? `${error.status}: ${error.message}` : `HTTP ${status}`);
+    this.status = status;
     this.refused = status === 401 || status === 403;
   }
 }

@@ -14,6 +14,9 @@ const $ = (id) => document.getElementById(id);
 const FILLED = ["server", "strategy", "weight-value", "router", "frontier", "runs", "confirm-title"];
 const state = { api: new Api(), info: null, running: null, runs: 0 };
 
+// The models take many seconds to load, and the page is served before.
+const AGAIN_MS = 2000;
+
 const say = (text) => { $("status").textContent = text; };
 
 async function telling(work) {
@@ -40,9 +43,22 @@ function enter(api) {
   metrics.restart();
 }
 
+// Asks until the server serves, or its API is closed. What it says meanwhile is announced once, not at every attempt.
+async function infoOf(api) {
+  for (let told; ; await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))) {
+    try {
+      return await api.info();
+    } catch (error) {
+      if (error.status !== 503) throw error;
+      if (error.message !== told) say(`${error.message}. This page waits for it.`);
+      told = error.message;
+    }
+  }
+}
+
 async function load() {
   say("Loading");
-  state.info = await state.api.info();
+  state.info = await infoOf(state.api);
   const { profile, about, version, strategies } = state.info;
   $("server").textContent = `${profile}: ${about} (${version})`;
   $("strategy").replaceChildren(...strategies.map(({ name }) => element("option", { value: name }, name)));

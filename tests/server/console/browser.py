@@ -21,7 +21,8 @@ needs_chromium = pytest.mark.skipif(
 WAIT_MS = 120_000
 """For what takes milliseconds, on a machine that may be busy."""
 
-REFUSED = "Failed to load resource: the server responded with a status of 4"
+_STATUS = "Failed to load resource: the server responded with a status of "
+REFUSED = (f"{_STATUS}4", f"{_STATUS}503")
 """What Chromium says of every request that a server refuses; the page says it to people."""
 
 CLICKS = """addEventListener("click", () => {
@@ -51,10 +52,13 @@ def opened_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def visited(browser: Browser, url: str, **options: object) -> Iterator[Page]:
+def visited(
+    browser: Browser, url: str, *, by_hand: bool = False, **options: object
+) -> Iterator[Page]:
     """The page once it has loaded, which counts its clicks.
 
-    In the end there must have been no error in it, and no other host asked.
+    Its clock can be put forward `by_hand`, by `page.clock`. In the end there must have been no
+    error in it, and no other host asked.
     """
     context = browser.new_context(**options)
     context.set_default_timeout(WAIT_MS)
@@ -64,6 +68,8 @@ def visited(browser: Browser, url: str, **options: object) -> Iterator[Page]:
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
     context.on("request", lambda request: asked.append(urlsplit(request.url).netloc))
     page.add_init_script(CLICKS)
+    if by_hand:
+        page.clock.install()
     page.goto(url)
     page.wait_for_function(LOADED)
     yield page
