@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,12 +44,9 @@ from server.security.security import opened
 from server.stores import FOLDER, OpenStore, opened_store
 from server.triton_install import check_backends
 from server.triton_process import EmbeddedTriton
+from server.workers import Workers
 
 logger = logging.getLogger(__name__)
-
-WORKERS = 1
-"""Threads for what would hold up the event loop: searches, tokenizing. They hold Python's global
-lock most of the time: with two, the event loop gets it too seldom to accept calls under load."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a worker may keep the event loop from Python's global lock; Python's default is ten
@@ -96,7 +92,7 @@ async def run(options: Options, announce: Callable[[str], None]) -> None:
     for good.
     """
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(WORKERS, thread_name_prefix="worker"))
+    loop.set_default_executor(Workers())
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     life = asyncio.ensure_future(_live(options, announce))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -171,6 +173,29 @@ async def test_it_listens_at_once_serves_when_loaded_and_drains_on_sigterm(house
         assert (await call).text == "Ana booked in May."
     await life
     assert house.log[2:] == ["scheduler closed", "models closed", "triton stopped"]
+
+
+async def test_a_resolver_that_hangs_holds_up_no_work(house, monkeypatch):
+    asked, let_go = threading.Event(), threading.Event()
+
+    def hang(*_):
+        asked.set()
+        let_go.wait(60)
+        raise socket.gaierror("no such host")
+
+    life = house.start()
+    await house.address()
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    looking = asyncio.create_task(asyncio.get_running_loop().getaddrinfo("idp.example", 443))
+    while not asked.is_set():
+        await asyncio.sleep(0.001)
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: "searched"), 30) == "searched"
+    assert not looking.done()
+    let_go.set()
+    with pytest.raises(socket.gaierror):
+        await looking
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
 
 
 async def test_a_triton_that_dies_is_started_anew(house):

@@ -6,7 +6,6 @@ import asyncio
 import json
 import sqlite3
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -19,8 +18,8 @@ from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 from server.assembly import open_histories
 from server.erasure import ErasingHistories, ErasureLog
-from server.serving import WORKERS
 from server.stores import opened_store
+from server.workers import Workers
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -75,7 +74,7 @@ def reader(folder):
     ids=["writer-ingest", "writer-turns", "writer-all", "reader-turns", "reader-all"],
 )
 async def test_a_history_that_another_program_holds_holds_up_no_other(tmp_path, holder, call):
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(WORKERS))
+    asyncio.get_running_loop().set_default_executor(Workers())
     with opened_store(str(tmp_path)) as opened:
         histories = open_histories(PROFILE, MODELS, tmp_path, opened=opened)
         for name in ("held", "other"):
