@@ -2,6 +2,9 @@
 
 import { header, saidIn } from "./transcript.js";
 
+// A message of the server's may have 16 MiB. A batch is far below it, unless it is a single turn.
+const BATCH_TURNS = 200;
+const BATCH_BYTES = 2 * 1024 * 1024;
 const FIELDS = ["id", "speaker", "text", "time", "session", "caption", "metadata"];
 
 // Throws an Error that says what is wrong, and where.
@@ -15,6 +18,23 @@ export function turnsOf(text) {
     return lines.flatMap((line, place) => (line.trim() === "" ? [] : [turn(parsed(line, `Line ${place + 1}`), `Line ${place + 1}`)]));
   }
   return spoken(text);
+}
+
+// The turns in parts that a message has room for, in order.
+export function* batches(turns) {
+  const encoder = new TextEncoder();
+  let batch = [];
+  let size = 0;
+  for (const each of turns) {
+    const bytes = encoder.encode(JSON.stringify(each)).length;
+    if (batch.length === BATCH_TURNS || (batch.length > 0 && size + bytes > BATCH_BYTES)) {
+      yield batch;
+      [batch, size] = [[], 0];
+    }
+    batch.push(each);
+    size += bytes;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 function parsed(text, name) {

@@ -1,12 +1,10 @@
 // The histories of a tenant: choose one, read it page by page, add one, delete one.
 
-import { turnsOf } from "./conversations.js";
+import { batches, turnsOf } from "./conversations.js";
 import { element } from "./dom.js";
 import { count } from "./numbers.js";
 
 const PAGE = 100;
-// A message of the server's may have 16 MiB; 200 long turns are far below it.
-const AT_ONCE = 200;
 const EXAMPLE = { name: "example", file: "/console/example.jsonl", question: "How much did Idris pay for the dinghy and her engine together?" };
 
 // `api()` is the API at this moment, `say` announces, `telling` does work and shows its failure.
@@ -125,10 +123,11 @@ export class Histories {
 
   // To the end by the API that was asked for when it began: it is that tenant's.
   async #ingest(api, name, turns) {
-    let added = 0;
-    for (let from = 0; from < turns.length; from += AT_ONCE) {
-      this.say(`${name}: ${count(from)} of ${count(turns.length)} turns are in`);
-      added += (await api.ingest(name, turns.slice(from, from + AT_ONCE))).added;
+    let [sent, added] = [0, 0];
+    for (const batch of batches(turns)) {
+      this.say(`${name}: ${count(sent)} of ${count(turns.length)} turns are in`);
+      added += (await api.ingest(name, batch)).added;
+      sent += batch.length;
     }
     this.chosen = name;
     await this.load();

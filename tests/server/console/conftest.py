@@ -51,7 +51,7 @@ def node(tmp_path):
             'import { lines } from "./api.js";\n'
             'import { budgetOf, threeBudgets } from "./budgets.js";\n'
             'import { Run } from "./run.js";\n'
-            'import { turnsOf } from "./conversations.js";\n'
+            'import { batches, turnsOf } from "./conversations.js";\n'
             'import { operatingPoint } from "./frontier.js";\n'
             'import { summary } from "./metrics.js";\n'
             'const input = readFileSync(0, "utf8");\nlet result;\n'

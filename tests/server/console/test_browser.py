@@ -11,9 +11,12 @@ pytest.importorskip("onnxruntime", reason="needs the `embedded` extra")
 
 from playwright.sync_api import expect
 
+from budgetmem.info import Limits
 from server.assembly import FOLDER
-from tests.server.console.browser import add_example, ask, held, needs_chromium
+from server.http.pages import console_pages
+from tests.server.console.browser import add_example, ask, held, needs_chromium, visited
 from tests.server.console.scripted import QUESTION
+from tests.server.http.house import open_house
 
 BUSY = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "busy"}
 CUT_OFF = "The reply was cut off before its end. Ask again."
@@ -223,6 +226,21 @@ def test_a_long_history_is_read_page_by_page(page):
         f"word {n}" for n in range(200, 230)
     ]
     assert page.get_by_role("button", name="Page after").is_disabled()
+
+
+def test_a_conversation_of_long_turns_goes_in_by_parts(browser, tmp_path):
+    turns = [{"id": f"t{n}", "speaker": "Ana", "text": "word " * 180_000} for n in range(4)]
+    file = tmp_path / "long.json"
+    file.write_text(json.dumps(turns), encoding="utf-8")
+    bounds = Limits(message_bytes=3 * 2**20)
+    with open_house(pages=console_pages(), limits=bounds) as house:
+        with visited(browser, house.url) as page:
+            page.get_by_text("Add a history", exact=True).click()
+            page.get_by_label("Name").fill("long")
+            page.get_by_label("or a file").set_input_files(file)
+            page.get_by_role("button", name="Add", exact=True).click()
+            expect(page.get_by_role("status")).to_have_text("4 turns are new in long")
+        assert len(house.grpc.histories.kept["default", "long"]) == len(turns)
 
 
 def test_turns_of_one_history_are_never_under_the_name_of_another(page):

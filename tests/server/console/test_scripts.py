@@ -182,6 +182,27 @@ def test_what_is_no_conversation_is_refused_by_its_place(node, given, fault):
     assert node(script, given).startswith(fault)
 
 
+@pytest.mark.parametrize(
+    ("letter", "lengths", "expected"),
+    [
+        ("a", [10] * 450, [200, 200, 50]),
+        ("a", [900_000] * 5, [2, 2, 1]),
+        ("é", [450_000] * 5, [2, 2, 1]),
+        ("a", [10, 5_000_000, 10, 10], [1, 1, 2]),
+        ("a", [], []),
+    ],
+    ids=["turns", "bytes", "bytes of UTF-8", "one larger", "none"],
+)
+def test_batches_have_few_turns_and_few_bytes(node, letter, lengths, expected):
+    script = """
+    const [letter, lengths] = JSON.parse(input);
+    const parts = [...batches(lengths.map((length, id) => ({ id, text: letter.repeat(length) })))];
+    result = [parts.map((part) => part.length), parts.flat().map(({ id }) => id)];
+    """
+    found, ids = node(script, json.dumps([letter, lengths]))
+    assert (found, ids) == (expected, list(range(len(lengths))))
+
+
 def test_the_operating_point_is_on_the_line_between_what_was_measured(node):
     points = [
         {"costWeight": weight, "score": {"mean": score}, "costUsd": {"mean": cost}}
