@@ -10,6 +10,7 @@ import pytest
 from docsite.modules import PAGES as MODULES
 from tests.docs.blocks import ALL, ROOT
 from tests.docs.programs import tomllib
+from tests.docs.shell import commands
 
 SVG = "{http://www.w3.org/2000/svg}"
 MADE = {f"docs/reference/{name}.md" for name in ("grpc", "commands", *MODULES)}
@@ -55,6 +56,15 @@ def test_whoever_is_to_train_is_told_what_finds_the_scripts():
     assert len(pages) >= 4
     for page in pages:
         assert "pip install --editable '.[embedded,train]'" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["http.md", "console.md"])
+def test_the_first_block_of_a_page_serves_on_a_new_machine(page):
+    first = next(block for block in ALL if block.page == ROOT / "docs" / page)
+    install, pull, serve = commands(first.text)
+    assert install == ["pip", "install", "budgetmem[embedded,http]"]
+    assert pull == ["budgetmem", "assets", "pull", "small"]
+    assert serve[:2] == ["budgetmem", "serve"]
 
 
 @pytest.fixture(scope="module")
