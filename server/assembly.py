@@ -105,7 +105,7 @@ def build_engine(
     if scheduler is not None:
         pipeline = AdmittedExtractor(pipeline, scheduler, profile.retrieval.max_tokens)
     log = ErasureLog(opened.records or RecordFile(data_dir / "erasures.jsonl"))
-    erasing = ErasingHistories(histories, forget, log, errands or Errands())
+    erasing = ErasingHistories(histories, forget, log, errands or Errands(), opened.threads)
     return Engine(erasing, pipeline, describe(profile, routers.default, limits), routers)
 
 

@@ -7,20 +7,22 @@ not learns none.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import hashlib
 import json
 import logging
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from budgetmem.aside import Aside
 from budgetmem.errors import BudgetMemError
 from budgetmem.history import IngestReport
 from budgetmem.store.base import DeletionProof, HistoryInfo
@@ -109,12 +111,14 @@ class ErasingHistories:
 
     A deletion and its record are one of the `errands`: threads that delete do not stop when their
     caller leaves, so neither may what comes after them. Raises Overloaded if they are too many.
+    Records are written on `threads`, by default those of asyncio.
     """
 
     inner: DeletingHistories
     forget: Callable[[str], None]
     log: ErasureLog
     errands: Errands = field(default_factory=Errands)
+    threads: Executor | None = None
 
     async def ingest(self, tenant: str, history: str, turns: Sequence[Turn]) -> IngestReport:
         return await self.inner.ingest(tenant, history, turns)
@@ -174,4 +178,5 @@ class ErasingHistories:
         return replace(proof, record=record)
 
     async def _add(self, scope: str, proof: DeletionProof, *, complete: bool, **names: str) -> str:
-        return await asyncio.to_thread(self.log.add, scope, proof, complete=complete, **names)
+        write = Aside(self.threads, time.monotonic)
+        return await write(self.log.add, scope, proof, complete=complete, **names)

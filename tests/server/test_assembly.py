@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -12,9 +14,11 @@ from budgetmem.modules import MODULES
 from budgetmem.pipeline import ExtractRequest
 from budgetmem.router import FixedRouter
 from budgetmem.scheduling.models import ScheduledModels
+from budgetmem.store.sqlite import SqliteStore
 from budgetmem.tiers import Tier
 from budgetmem.types import Budget, Turn
 from server.assembly import build_engine, describe, open_scheduler
+from server.stores import OpenStore
 from tests.endpoints.fakes import endpoint
 from tests.fakes import perfect
 
@@ -63,6 +67,27 @@ async def test_deleting_a_history_empties_the_models_memories_too(tmp_path):
     assert (proof.turns, proof.remaining, forgotten) == (1, 0, ["acme"])
     with pytest.raises(NotFound):
         await engine.histories.delete("acme", "trip")
+
+
+@dataclass
+class RecordsElsewhere:
+    """Notes on which threads records are written."""
+
+    threads: list[str] = field(default_factory=list)
+
+    def keep_record(self, line):
+        self.threads.append(threading.current_thread().name)
+
+
+async def test_records_are_written_on_the_threads_that_wait_for_the_store(tmp_path):
+    """A database may hang, and everybody's work must not."""
+    records = RecordsElsewhere()
+    with ThreadPoolExecutor(1, thread_name_prefix="store") as threads:
+        elsewhere = OpenStore(SqliteStore(tmp_path), threads, records=records)
+        histories = build_engine(PROFILE, MODELS, tmp_path, opened=elsewhere).histories
+        await histories.ingest("acme", "trip", [Turn("t1", "Ana", "I booked the flight")])
+        assert (await histories.delete("acme", "trip")).record
+    assert records.threads == ["store_0"]
 
 
 @dataclass
