@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from packaging.requirements import Requirement
 
-from tests.docs.programs import PROGRAMS
+from tests.docs.programs import PROGRAMS, PROJECT
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,9 @@ def test_what_pip_cannot_install_here(words, monkeypatch):
 def test_other_programs_refuse_what_they_would_not_take(program, words, monkeypatch):
     with pytest.raises(AssertionError):
         PROGRAMS[program](words, monkeypatch)
+
+
+def test_the_hubs_program_is_installed_with_the_package():
+    """Pages, the doctor and the log advise `hf download`: 0.34.0 was the first with `hf`."""
+    needed = {each.name: each for each in map(Requirement, PROJECT["dependencies"])}
+    assert not needed["huggingface-hub"].specifier.contains("0.33.5")
