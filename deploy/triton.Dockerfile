@@ -17,7 +17,7 @@ COPY --from=full /opt/tritonserver/backends/onnxruntime /opt/tritonserver/backen
 # BudgetMem comes without its requirements: numpy and protobuf stay as vLLM wants them.
 RUN --mount=from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-deps /wheels/budgetmem-*.whl \
-    && pip install --no-cache-dir "platformdirs>=4" "spacy>=3.8,<3.9" "typer>=0.20"
+    && pip install --no-cache-dir "platformdirs>=4" "spacy>=3.8.13,<3.9" "typer>=0.20"
 ENV BUDGETMEM_ASSETS=/assets
 USER triton-server
 # How it is begun is said where it is deployed: compose.yaml, kubernetes/triton.yaml.

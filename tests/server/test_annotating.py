@@ -82,6 +82,25 @@ def test_one_annotation_a_text_in_order(annotator):
     assert [bool(a.noun_phrases) for a in found] == [False, True, False]
 
 
+def test_words_are_not_kept(annotator):
+    annotator.annotate(["warm up"])
+    before = len(annotator.nlp.vocab.strings)
+    (found,) = annotator.annotate(["Zorbulux bought two florbs."])
+    assert found.relations == (Relation("Zorbulux", "bought", "two florbs"),)
+    assert len(annotator.nlp.vocab.strings) == before
+    assert "Zorbulux" not in annotator.nlp.vocab.strings
+    caches = [getattr(part, "cache", None) for _, part in annotator.nlp.pipeline]
+    assert not any(caches)
+
+
+def test_words_are_not_kept_of_a_batch_that_fails(annotator):
+    before = len(annotator.nlp.vocab.strings)
+    with pytest.raises(ValueError, match="max_length"):
+        annotator.annotate(["Qwxyzland.", "a" * (annotator.nlp.max_length + 1)])
+    assert len(annotator.nlp.vocab.strings) == before
+    assert relations(annotator, "Tom bought a car.") == [("Tom", "bought", "a car")]
+
+
 def test_what_is_no_model_says_so(tmp_path):
     with pytest.raises(AssetError, match="not a spaCy model"):
         Annotator.open(tmp_path)
