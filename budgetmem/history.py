@@ -81,9 +81,10 @@ class Histories:
 
     `encoder_of(caller)` is the same encoder, working on a caller's account (the stages are INGEST
     and RETRIEVE of `budgetmem.stages`); without it, `encoder` works for everybody.
-    No ingest makes a history larger than `most`. `places` are for the sessions that are read to
-    write to them, for as long as that takes. Calls of the store block `threads`, by default those
-    of asyncio. Any number of these may work on one store, in any number of processes.
+    No ingest makes a history larger than `most`. `places` are for the sessions and turns that are
+    read by what would change the history, for as long as that takes. Calls of the store block
+    `threads`, by default those of asyncio. Any number of these may work on one store, in any number
+    of processes.
     """
 
     def __init__(
@@ -120,17 +121,15 @@ class Histories:
         every case nothing was written.
         """
         distinct = await self._aside(_checked, turns)
-        names = list(by_session(distinct))
+        names, ids = list(by_session(distinct)), [turn.id for turn in distinct]
         planner = self._planner(tenant, progress)
 
         async def attempt() -> IngestReport:
-            async with self._place(tenant, history, names):
+            async with self._place(tenant, history, names, ids):
                 return await write()
 
         async def write() -> IngestReport:
-            snapshot = await self._aside(
-                self._store.snapshot, tenant, history, names, [turn.id for turn in distinct]
-            )
+            snapshot = await self._aside(self._store.snapshot, tenant, history, names, ids)
             self._check_settings(history, snapshot.settings, for_writing=True)
             new = _not_known(distinct, snapshot, turns)
             if not new:
@@ -268,29 +267,29 @@ class Histories:
         return replace(removed, remaining=await retried(scan))
 
     async def _erased(
-        self, tenant: str, history: str, wanted: Collection[str], planner: Planner
+        self, tenant: str, history: str, wanted: frozenset[str], planner: Planner
     ) -> DeletionProof:
         """One attempt at a deletion of turns; nothing was looked for afterwards."""
-        before = await self._aside(self._store.snapshot, tenant, history, (), wanted)
-        if before.settings is None:
-            raise not_found(history)
-        names = list(by_session(before.known.values()))
-        async with self._place(tenant, history, names):
-            snapshot = await self._aside(self._store.snapshot, tenant, history, names, wanted)
+        names = await self._aside(self._store.sessions_of, tenant, history, wanted)
+        async with self._place(tenant, history, names, ()):
+            snapshot = await self._aside(self._store.snapshot, tenant, history, names, ())
+            if snapshot.settings is None:
+                raise not_found(history)
             self._check_settings(history, snapshot.settings, for_writing=True)
-            there = frozenset(snapshot.known)
             changes = await planner.changes(
                 [
-                    Plan(name, state, (), state.unit_ids, there)
+                    Plan(name, state, (), state.unit_ids, gone)
                     for name, state in snapshot.sessions.items()
+                    if (gone := wanted.intersection(turn.id for turn in state.turns))
                 ]
             )
             if changes:
                 await self._aside.in_turn(
                     self._store.write, tenant, history, snapshot.epoch, self._settings, changes
                 )
+            turns = sum(len(change.erased) for change in changes)
             units = sum(len(change.removed) for change in changes)
-            return DeletionProof(len(there), units, units, 0)
+            return DeletionProof(turns, units, units, 0)
 
     async def delete_tenant(
         self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
@@ -322,10 +321,10 @@ class Histories:
 
     @asynccontextmanager
     async def _place(
-        self, tenant: str, history: str, sessions: Sequence[str]
+        self, tenant: str, history: str, sessions: Sequence[str], turn_ids: Sequence[str]
     ) -> AsyncIterator[None]:
-        """A place for what these sessions take as they are read."""
-        size = await self._aside(self._store.sessions_size, tenant, history, sessions)
+        """A place for what these sessions and turns take as they are read."""
+        size = await self._aside(self._store.size_of, tenant, history, sessions, turn_ids)
         with self._places(tenant, size):
             yield
 

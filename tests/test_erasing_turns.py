@@ -98,6 +98,34 @@ async def test_turns_that_are_not_there_are_no_fault(store):
         await kept.delete_turns("t", "another", ["a2"])
 
 
+class Late:
+    """A store in which somebody else erases a session after it was found, before it is read."""
+
+    def __init__(self, inner, erase):
+        self.inner = inner
+        self.erase = erase
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def sessions_of(self, *of):
+        found = self.inner.sessions_of(*of)
+        self.erase()
+        return found
+
+
+async def test_a_session_that_somebody_else_erased_meanwhile_does_not_come_back(store):
+    kept = histories(store)
+    await kept.ingest("t", "h", TALK)
+
+    def erase():
+        asyncio.run(kept.delete_turns("t", "h", ["b1", "b2"]))
+
+    proof = await histories(Late(store, erase)).delete_turns("t", "h", ["a1", "b1", "b2"])
+    assert (proof.turns, proof.remaining) == (1, 0)
+    assert store.contents("t", "h").sessions == ("s1",)
+
+
 async def test_one_text_is_not_the_ids_of_its_letters(store):
     kept = histories(store)
     await kept.ingest("t", "h", [turn("1", "One."), turn("7", "Seven."), turn("17", "Both.")])

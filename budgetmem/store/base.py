@@ -8,9 +8,10 @@ by threads and by processes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -83,6 +84,15 @@ class Snapshot:
     settings: Settings | None = None
     known: Mapping[str, Turn] = field(default_factory=dict)
     sessions: Mapping[str, SessionState] = field(default_factory=dict)
+
+
+def known_turns(
+    wanted: Collection[str], sessions: Mapping[str, SessionState], others: Iterable[Turn]
+) -> dict[str, Turn]:
+    """The wanted turns by id: those of the sessions, which are in memory already, and `others`."""
+    ids = frozenset(wanted)
+    read = (turn for state in sessions.values() for turn in state.turns if turn.id in ids)
+    return {turn.id: turn for turn in chain(read, others)}
 
 
 def first_version() -> int:
@@ -191,8 +201,15 @@ class Store(Protocol):
         """The named sessions and turns; an empty snapshot if the history does not exist."""
         ...
 
-    def sessions_size(self, tenant: str, history: str, sessions: Collection[str]) -> Size:
-        """How much the named sessions hold, without reading it: nothing where there are none."""
+    def sessions_of(self, tenant: str, history: str, turn_ids: Collection[str]) -> list[str]:
+        """Names of the sessions that hold any of these turns, sorted. No turn is read."""
+        ...
+
+    def size_of(
+        self, tenant: str, history: str, sessions: Collection[str], turn_ids: Collection[str]
+    ) -> Size:
+        """How much a snapshot of these sessions and turns would take, without reading them: nothing
+        where there are none."""
         ...
 
     def write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from budgetmem.ranking import Ranked, nearest
 from budgetmem.store import rows
 from budgetmem.store.base import SessionChange, SessionState, Settings, Size, first_version
 from budgetmem.store.paging import Page, page_of
+from budgetmem.types import Turn
 
 
 def has_schema(db: sqlite3.Connection, path: Path) -> bool:
@@ -193,6 +194,27 @@ def time_span(db: sqlite3.Connection) -> tuple[datetime | None, datetime | None]
     return rows.time_from(first), rows.time_from(last)
 
 
+def sessions_of(db: sqlite3.Connection, turn_ids: Collection[str]) -> list[str]:
+    """The sessions that hold any of these turns, sorted."""
+    found = db.execute(
+        "SELECT DISTINCT grouped FROM turns WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(turn_ids)),),
+    )
+    return sorted(row["grouped"] for row in found)
+
+
+def turns_beside(
+    db: sqlite3.Connection, turn_ids: Collection[str], sessions: Collection[str]
+) -> Iterator[Turn]:
+    """Those of these turns that are in none of the sessions."""
+    found = db.execute(
+        f"SELECT {rows.TURN_COLUMNS} FROM turns WHERE id IN (SELECT value FROM json_each(?))"
+        " AND grouped NOT IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(turn_ids)), json.dumps(sorted(sessions))),
+    )
+    return map(rows.turn_from, found)
+
+
 def session(db: sqlite3.Connection, name: str) -> SessionState:
     """A session as it is; version 0 if there is none."""
     turns = db.execute(
@@ -230,12 +252,13 @@ def size(db: sqlite3.Connection) -> Size:
         return Size(int(meta(db, "turns")), int(meta(db, "bytes")))
 
 
-def sessions_size(db: sqlite3.Connection, names: Collection[str]) -> Size:
-    """How much the turns of these sessions take."""
+def size_of(db: sqlite3.Connection, sessions: Collection[str], turn_ids: Collection[str]) -> Size:
+    """How much the turns of these sessions, and these turns, take."""
     turns, bytes_ = db.execute(
         f"SELECT count(*), coalesce(sum({rows.TURN_BYTES}), 0) FROM turns"
-        " WHERE grouped IN (SELECT value FROM json_each(?))",
-        (json.dumps(sorted(names)),),
+        " WHERE grouped IN (SELECT value FROM json_each(?))"
+        " OR id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(sessions)), json.dumps(sorted(turn_ids))),
     ).fetchone()
     return Size(turns, bytes_)
 

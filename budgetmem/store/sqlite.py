@@ -13,7 +13,6 @@ an earlier life is refused. A file that is damaged concerns its own history and 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -36,6 +35,7 @@ from budgetmem.store.base import (
     Size,
     Snapshot,
     check_size,
+    known_turns,
     not_found,
 )
 from budgetmem.store.connection import connect, empty_log, faults, transaction
@@ -87,21 +87,24 @@ class SqliteStore:
         with self._reading(tenant, history) as db:
             if db is None:
                 return Snapshot()
-            known = db.execute(
-                f"SELECT {rows.TURN_COLUMNS} FROM turns"
-                " WHERE id IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(turn_ids)),),
-            )
+            states = {name: queries.session(db, name) for name in sessions}
+            others = queries.turns_beside(db, turn_ids, sessions)
             return Snapshot(
                 epoch=queries.meta(db, "epoch"),
                 settings=queries.settings(db) if queries.holds_turns(db) else None,
-                known={row["id"]: rows.turn_from(row) for row in known},
-                sessions={name: queries.session(db, name) for name in sessions},
+                known=known_turns(turn_ids, states, others),
+                sessions=states,
             )
 
-    def sessions_size(self, tenant: str, history: str, sessions: Collection[str]) -> Size:
+    def sessions_of(self, tenant: str, history: str, turn_ids: Collection[str]) -> list[str]:
         with self._reading(tenant, history) as db:
-            return Size(0, 0) if db is None else queries.sessions_size(db, sessions)
+            return [] if db is None else queries.sessions_of(db, turn_ids)
+
+    def size_of(
+        self, tenant: str, history: str, sessions: Collection[str], turn_ids: Collection[str]
+    ) -> Size:
+        with self._reading(tenant, history) as db:
+            return Size(0, 0) if db is None else queries.size_of(db, sessions, turn_ids)
 
     def write(
         self,

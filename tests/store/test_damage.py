@@ -50,6 +50,8 @@ CALLS = {
     "turns": lambda store: list(store.turns("t", "bad")),
     "contents": lambda store: store.contents("t", "bad"),
     "snapshot": lambda store: store.snapshot("t", "bad", ["a"], ["a0"]),
+    "sessions_of": lambda store: store.sessions_of("t", "bad", ["a0"]),
+    "size_of": lambda store: store.size_of("t", "bad", ["a"], ["a0"]),
     "search": lambda store: store.search("t", "bad", EAST, ["hello"], 5),
     "vectors": lambda store: store.vectors("t", "bad", ["x"]),
     "traces": lambda store: store.traces("t", "bad", ["a0"]),

@@ -365,6 +365,7 @@ def test_names_and_ids_with_nul_are_refused_or_found_nowhere(store):
         store.info("t", "h\0")
     assert store.traces("t", "h", ["\0"]) == 0
     assert store.snapshot("t", "h", [], ["\0"]).known == {}
+    assert store.sessions_of("t", "h", ["\0"]) == []
 
 
 def test_it_waits_for_no_database_that_was_closed(url):

@@ -10,7 +10,7 @@ import pytest
 
 from budgetmem.backbone import HashEncoder
 from budgetmem.config import RetrievalProfile
-from budgetmem.errors import HistoryFull, Overloaded
+from budgetmem.errors import DuplicateTurn, HistoryFull, NotFound, Overloaded
 from budgetmem.history import Histories
 from budgetmem.store import connection
 from budgetmem.store.base import Size
@@ -41,24 +41,70 @@ async def kept(histories):
     return [turn.id async for turn in histories.export("acme", "trip")]
 
 
-async def test_sessions_are_weighed_before_they_are_read(store):
-    asked, taken = [], []
+class Watched:
+    """A store whose turns may be read in a place alone, and the places that were asked for."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.asked, self.taken = [], []
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def snapshot(self, tenant, history, sessions, turn_ids):
+        assert self.taken or not (sessions or turn_ids)
+        return self.inner.snapshot(tenant, history, sessions, turn_ids)
 
     @contextmanager
-    def room(tenant, size):
-        asked.append((tenant, size))
-        taken.append(size)
+    def place(self, tenant, size):
+        self.asked.append((tenant, size))
+        self.taken.append(size)
         yield
-        taken.pop()
+        self.taken.pop()
 
-    bounded = Histories(store, HashEncoder(), RetrievalProfile(), places=room)
+
+@pytest.fixture
+def watched(store):
+    return Watched(store)
+
+
+@pytest.fixture
+def bounded(watched):
+    return Histories(watched, HashEncoder(), RetrievalProfile(), places=watched.place)
+
+
+async def test_sessions_are_weighed_before_they_are_read(watched, bounded):
     turns = [turn(0, "naïve", "a"), turn(1, "two", "a"), turn(2, "other", "b")]
     await bounded.ingest("acme", "trip", turns)
     await bounded.ingest("acme", "trip", [turn(3, session="a")])
     await bounded.delete_turns("acme", "trip", ["t002", "t001"])
     both = Size(4, held(*turns, turn(3, session="a")))
-    assert asked == [("acme", Size(0, 0)), ("acme", Size(2, held(*turns[:2]))), ("acme", both)]
-    assert taken == []
+    assert [size for _, size in watched.asked] == [Size(0, 0), Size(2, held(*turns[:2])), both]
+    assert {tenant for tenant, _ in watched.asked} == {"acme"}
+    assert watched.taken == []
+
+
+async def test_turns_that_are_known_are_weighed_wherever_they_are(watched, bounded):
+    turns = [turn(0, "one", "a"), turn(1, "two", "a"), turn(2, "three", "b"), turn(3, "4", "c")]
+    await bounded.ingest("acme", "trip", turns)
+    watched.asked.clear()
+    assert (await bounded.ingest("acme", "trip", turns[:1])).unchanged == 1
+    with pytest.raises(DuplicateTurn):
+        await bounded.ingest("acme", "trip", [turn(2, "other", "a"), turn(9, "new", "d")])
+    # Of the session and the turn in it, each once; then the one in another session too.
+    assert [size for _, size in watched.asked] == [
+        Size(2, held(*turns[:2])),
+        Size(3, held(*turns[:3])),
+    ]
+
+
+async def test_turns_to_erase_that_are_not_there_take_nothing(watched, bounded):
+    await bounded.ingest("acme", "trip", [turn(0)])
+    watched.asked.clear()
+    await bounded.delete_turns("acme", "trip", ["nowhere"])
+    with pytest.raises(NotFound):
+        await bounded.delete_turns("acme", "another", ["t000"])
+    assert [size for _, size in watched.asked] == [Size(0, 0), Size(0, 0)]
 
 
 async def test_without_room_nothing_is_done(store):

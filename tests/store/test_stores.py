@@ -127,6 +127,23 @@ def test_a_session_that_was_emptied_and_made_anew_is_another(store):
     assert [turn.text for turn in store.turns("t", "h")] == ["y", "new"]
 
 
+def test_a_snapshot_knows_the_asked_for_turns_of_all_sessions(store):
+    changes = [change("a", ["x", "y"]), change("b", ["z", "w"])]
+    store.write("t", "h", None, SETTINGS, changes)
+    found = store.snapshot("t", "h", ["a", "nope"], ["a1", "b0", "nowhere"])
+    assert found.known == {"a1": changes[0].turns[1], "b0": changes[1].turns[0]}
+    assert found.sessions["a"].turns == changes[0].turns
+    assert found.known["a1"] is found.sessions["a"].turns[1], "read once"
+    assert found.sessions["nope"].version == 0
+
+
+def test_sessions_are_found_by_their_turns(store):
+    store.write("t", "h", None, SETTINGS, [change("b", ["x", "y"]), change("a", ["z"])])
+    assert store.sessions_of("t", "h", ["b0", "a0", "b1", "nowhere"]) == ["a", "b"]
+    assert store.sessions_of("t", "h", ["nowhere"]) == []
+    assert store.sessions_of("t", "another", ["b0"]) == []
+
+
 @pytest.mark.parametrize("call", ["info", "turns", "delete"])
 def test_an_unknown_history_is_named(store, call):
     with pytest.raises(NotFound, match="no history 'nope'"):

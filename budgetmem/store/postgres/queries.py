@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -148,15 +148,28 @@ def all_units(db: Connection, of: History) -> tuple[tuple[Unit, Vectors], ...]:
     return tuple((rows.unit_from(row), row["vector"].to_numpy()) for row in found)
 
 
-def turns(db: Connection, of: History, only: Collection[str] | None = None) -> list[Turn]:
-    """All turns, or those with the named ids, in order of arrival."""
-    ids = None if only is None else [name for name in only if "\0" not in name]
+def all_turns(db: Connection, of: History) -> Iterator[Turn]:
+    """Every turn, in order of arrival."""
+    query = f"SELECT {rows.TURN_COLUMNS} FROM turns WHERE history = %s ORDER BY seq"
+    return map(rows.turn_from, db.execute(query, (of.id,)))
+
+
+def turns_beside(
+    db: Connection, of: History, turn_ids: Collection[str], sessions: Collection[str]
+) -> Iterator[Turn]:
+    """Those of these turns that are in none of the sessions."""
     found = db.execute(
-        f"SELECT {rows.TURN_COLUMNS} FROM turns WHERE history = %(history)s"
-        " AND (%(ids)s::text[] IS NULL OR id = ANY(%(ids)s)) ORDER BY seq",
-        {"history": of.id, "ids": ids},
+        f"SELECT {rows.TURN_COLUMNS} FROM turns WHERE history = %s AND id = ANY(%s)"
+        " AND grouped <> ALL(%s)",
+        (of.id, _keepable(turn_ids), _keepable(sessions)),
     )
-    return [rows.turn_from(row) for row in found]
+    return map(rows.turn_from, found)
+
+
+def sessions_of(db: Connection, of: History, turn_ids: Collection[str]) -> list[str]:
+    """The sessions that hold any of these turns, sorted."""
+    query = "SELECT DISTINCT grouped FROM turns WHERE history = %s AND id = ANY(%s)"
+    return sorted(row["grouped"] for row in db.execute(query, (of.id, _keepable(turn_ids))))
 
 
 def session_names(db: Connection, of: History) -> tuple[str, ...]:
@@ -233,13 +246,16 @@ def size(db: Connection, of: History) -> Size:
     return Size(found["turns"], found["bytes"])
 
 
-def sessions_size(db: Connection, of: History, names: Collection[str]) -> Size:
-    """How much the turns of these sessions take."""
+def size_of(
+    db: Connection, of: History, sessions: Collection[str], turn_ids: Collection[str]
+) -> Size:
+    """How much the turns of these sessions, and these turns, take."""
     query = (
         f"SELECT count(*) AS turns, coalesce(sum({_TURN_BYTES}), 0) AS bytes FROM turns"
-        " WHERE history = %s AND grouped = ANY(%s)"
+        " WHERE history = %s AND (grouped = ANY(%s) OR id = ANY(%s))"
     )
-    found = db.execute(query, (of.id, _keepable(names))).fetchone() or {}
+    values = (of.id, _keepable(sessions), _keepable(turn_ids))
+    found = db.execute(query, values).fetchone() or {}
     return Size(int(found["turns"]), int(found["bytes"]))
 
 

@@ -26,6 +26,7 @@ from budgetmem.store.base import (
     Size,
     Snapshot,
     check_size,
+    known_turns,
     not_found,
 )
 from budgetmem.store.paging import Page, paged
@@ -98,16 +99,24 @@ class PostgresStore:
         with self._reading(tenant, history) as (db, of):
             if of is None:
                 return Snapshot()
+            states = {name: queries.session(db, of, name) for name in sessions}
+            others = queries.turns_beside(db, of, turn_ids, sessions)
             return Snapshot(
                 epoch=of.epoch,
                 settings=of.settings if queries.holds_turns(db, of) else None,
-                known={turn.id: turn for turn in queries.turns(db, of, turn_ids)},
-                sessions={name: queries.session(db, of, name) for name in sessions},
+                known=known_turns(turn_ids, states, others),
+                sessions=states,
             )
 
-    def sessions_size(self, tenant: str, history: str, sessions: Collection[str]) -> Size:
+    def sessions_of(self, tenant: str, history: str, turn_ids: Collection[str]) -> list[str]:
         with self._reading(tenant, history) as (db, of):
-            return Size(0, 0) if of is None else queries.sessions_size(db, of, sessions)
+            return [] if of is None else queries.sessions_of(db, of, turn_ids)
+
+    def size_of(
+        self, tenant: str, history: str, sessions: Collection[str], turn_ids: Collection[str]
+    ) -> Size:
+        with self._reading(tenant, history) as (db, of):
+            return Size(0, 0) if of is None else queries.size_of(db, of, sessions, turn_ids)
 
     def write(
         self,
@@ -179,7 +188,7 @@ class PostgresStore:
             return Contents(
                 settings=settings,
                 sessions=queries.session_names(db, of),
-                turns=tuple(queries.turns(db, of)),
+                turns=tuple(queries.all_turns(db, of)),
                 units=queries.all_units(db, of),
             )
 
