@@ -8,7 +8,8 @@
 store     a process is killed in the middle of its writes: what was acknowledged must be there
 triton    Triton, or the process of one of its models, is killed under load
 overload  ten times the load that can be sustained
-flood     the largest messages, and exports that nobody reads, of several tenants
+flood     the largest messages, exports that nobody reads, and erasures of large turns, of several
+          tenants
 isolation random calls of many tenants: nothing may cross from one to another
 soak      a mixed load for many minutes: nothing may grow
 fuzz      hostile requests, responses, files, replies and calls of C++ (docs/fuzzing.md)

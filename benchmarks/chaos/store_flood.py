@@ -1,15 +1,17 @@
-"""Ingests and exports of several tenants, more than there is room for, and the memory they take.
+"""Calls on histories of several tenants, more than there is room for, and the memory they take.
 
 Some callers send messages almost as large as they may be. Others begin to read an export, and read
-no further.
+no further. In the end all of them send next to nothing, at once, about turns that are large.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +20,7 @@ import grpc
 from benchmarks.chaos.footprint import footprint
 from benchmarks.chaos.requests import Ask, Outcomes
 from budgetmem.client.failures import translated
+from budgetmem.errors import DuplicateTurn, NotFound
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from budgetmem.types import Turn
@@ -30,11 +33,17 @@ INGESTING = 9
 EXPORTING = 12
 """Callers of each tenant: together more exports than the server has room for."""
 
+AT_ONCE = 16
+"""Small calls of each tenant, as many as it may have."""
+
 FLOOD_S = 30.0
 PATIENCE_S = 20.0
-"""The deadline of an ingest."""
+"""The deadline of a call, save an export."""
 
 EVERY_S = 0.2
+OFTEN_S = 0.05
+"""Between calls of one caller, and between two looks at the memory."""
+
 MOST_MORE_BYTES = 2 * 1024**3
 """What the server may have during the flood beyond what it had before. Half of it are 64 calls on
 histories at a time with a message of 16 MiB each; the rest is for pages of exports, for the 128 MiB
@@ -42,11 +51,22 @@ of messages that are worked on, and for what the allocator keeps."""
 
 RECOVERY_LIMIT_S = 60.0
 HISTORY = "flood"
+LARGE = "large"
 LABELS = {f"k{number}": "x" * 20_000 for number in range(60)}
 TURNS = [Turn(f"t{number}", "Ana", "I booked it.", metadata=LABELS) for number in range(12)]
 """Of messages of 14 MB that cost no embedding, so that memory is what runs short."""
 
 REQUEST = pb.IngestRequest(history=HISTORY, turns=map(encode_turn, TURNS))
+
+PARTS = [[replace(turn, id=f"{part}.{turn.id}") for turn in TURNS] for part in range(3)]
+BUILDING = [pb.IngestRequest(history=LARGE, turns=map(encode_turn, part)) for part in PARTS]
+IDS = [turn.id for part in PARTS for turn in part]
+TAKEN = pb.IngestRequest(
+    history=LARGE,
+    turns=[encode_turn(Turn(name, "Ana", "I booked it.", session="another")) for name in IDS],
+)
+ERASING = pb.DeleteTurnsRequest(history=LARGE, turn_ids=IDS)
+"""Two small messages about turns of 43 MB."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +79,17 @@ class StoreFlood:
     recovery_s: float | None
     ingests: dict[str, int]
     exports: dict[str, int]
+    repeats: dict[str, int]
+    erasures: dict[str, int]
 
     @property
     def kept(self) -> bool:
-        """Whether memory stayed below the ceiling, ingests were taken all the while or refused with
+        """Whether memory stayed below the ceiling, calls were taken all the while or refused with
         a hint, and the server recovered."""
         bounded = self.most_bytes - self.before_bytes <= MOST_MORE_BYTES
-        useful = self.ingests["answered"] > 0
-        wrong = sum(
-            each["failed"] + each["refused_without_hint"] for each in (self.ingests, self.exports)
-        )
+        useful = all(each["answered"] for each in (self.ingests, self.repeats, self.erasures))
+        everything = (self.ingests, self.exports, self.repeats, self.erasures)
+        wrong = sum(each["failed"] + each["refused_without_hint"] for each in everything)
         return bounded and useful and self.recovery_s is not None and not wrong
 
     def report(self) -> dict[str, Any]:
@@ -77,8 +98,8 @@ class StoreFlood:
 
 
 async def run(served: Served) -> StoreFlood:
-    """Every tenant ingests once; then all of them flood the server."""
-    ingests, exports = Outcomes(), Outcomes()
+    """Every tenant ingests; then all of them flood the server."""
+    ingests, exports, repeats, erasures = Outcomes(), Outcomes(), Outcomes(), Outcomes()
     async with AsyncExitStack() as stack:
         everyone = [
             _Tenant(
@@ -88,7 +109,8 @@ async def run(served: Served) -> StoreFlood:
             for number in range(TENANTS)
         ]
         for tenant in everyone:
-            await tenant.ingest(None)
+            for request in (REQUEST, *BUILDING):
+                await tenant.ingest(None, request)
         before, end = footprint(served.pid).server_bytes, time.monotonic() + FLOOD_S
         flood = [
             _repeated(end, outcomes, call)
@@ -99,15 +121,21 @@ async def run(served: Served) -> StoreFlood:
             )
             for _ in range(callers)
         ]
-        # In a thread: what is sent keeps the event loop busy.
-        measured = asyncio.to_thread(_most, served.pid, end)
-        most, _ = await asyncio.gather(measured, asyncio.gather(*flood))
+        async with _measured(served.pid) as found:
+            await asyncio.gather(*flood)
         begin = time.monotonic()
         while not (back := await _taken(everyone[0])):
             if time.monotonic() - begin > RECOVERY_LIMIT_S:
                 break
         recovery_s = time.monotonic() - begin if back else None
-    return StoreFlood(before, most, recovery_s, ingests.report(), exports.report())
+        async with _measured(served.pid) as small:
+            for outcomes, at_once in (
+                (repeats, [partial(tenant.repeat, PATIENCE_S) for tenant in everyone]),
+                (erasures, [partial(tenant.erase, PATIENCE_S) for tenant in everyone]),
+            ):
+                await asyncio.gather(*(outcomes.of(call) for call in at_once * AT_ONCE))
+    reports = (each.report() for each in (ingests, exports, repeats, erasures))
+    return StoreFlood(before, max(*found, *small), recovery_s, *reports)
 
 
 @dataclass(frozen=True)
@@ -117,9 +145,19 @@ class _Tenant:
     name: str
     channel: grpc.aio.Channel
 
-    async def ingest(self, timeout_s: float | None) -> None:
+    async def ingest(self, timeout_s: float | None, request: pb.IngestRequest = REQUEST) -> None:
         with translated(self.name):
-            await self._stub.Ingest(REQUEST, timeout=timeout_s, metadata=self._metadata)
+            await self._stub.Ingest(request, timeout=timeout_s, metadata=self._metadata)
+
+    async def repeat(self, timeout_s: float) -> None:
+        """Sends ids that are taken, in another session than theirs."""
+        with suppress(DuplicateTurn):
+            await self.ingest(timeout_s, TAKEN)
+
+    async def erase(self, timeout_s: float) -> None:
+        """Erases the large turns, unless another call was first."""
+        with suppress(NotFound), translated(self.name):
+            await self._stub.DeleteTurns(ERASING, timeout=timeout_s, metadata=self._metadata)
 
     async def stall(self, until: float) -> None:
         """Reads one turn of an export, and no other until the time has come."""
@@ -147,13 +185,22 @@ async def _repeated(end: float, outcomes: Outcomes, call: Ask) -> None:
         await asyncio.sleep(EVERY_S)
 
 
-def _most(pid: int, end: float) -> int:
-    """Resident bytes, until the time has come."""
-    most = 0
-    while time.monotonic() < end:
-        most = max(most, footprint(pid).server_bytes)
-        time.sleep(EVERY_S)
-    return most
+@asynccontextmanager
+async def _measured(pid: int) -> AsyncIterator[Sequence[int]]:
+    """Resident bytes, again and again in what is done inside, once at least."""
+    found, over = [footprint(pid).server_bytes], threading.Event()
+
+    def measure() -> None:
+        while not over.wait(OFTEN_S):
+            found.append(footprint(pid).server_bytes)
+
+    # In a thread: what is sent keeps the event loop busy.
+    measuring = asyncio.create_task(asyncio.to_thread(measure))
+    try:
+        yield found
+    finally:
+        over.set()
+        await measuring
 
 
 async def _taken(tenant: _Tenant) -> bool:

@@ -38,7 +38,7 @@ OVERLOAD = Overload(
     recovery_s=3.0,
     requests=FINE,
 )
-FLOOD = StoreFlood(1000, 2000, 1.0, FINE, FINE)
+FLOOD = StoreFlood(1000, 2000, 1.0, FINE, FINE, FINE, FINE)
 
 
 def test_service_that_comes_back_in_time_is_kept_and_later_is_not():
@@ -157,6 +157,8 @@ async def test_a_server_that_does_not_recover_is_not_waited_for_for_ever():
         {"ingests": FINE | {"failed": 1}},
         {"ingests": FINE | {"answered": 0}},
         {"exports": FINE | {"refused_without_hint": 1}},
+        {"repeats": FINE | {"answered": 0}},
+        {"erasures": FINE | {"failed": 1}},
     ],
 )
 def test_a_flood_that_is_not_borne_is_not_kept(change):
