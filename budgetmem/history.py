@@ -252,22 +252,26 @@ class Histories:
         """Removes these turns, and makes anew what was made from them and their neighbours.
 
         Those that are not there are no fault: the proof counts what was removed. `on_deleted` is
-        told of that before a scan looks what is left, which may be what is raised about. Raises
-        InvalidInput for one text instead of ids, NotFound for an unknown history, ConfigError if it
-        was made with other settings, Conflict if concurrent writers keep winning.
+        told of that as `delete` tells it. Raises InvalidInput for one text instead of ids, NotFound
+        for an unknown history, ConfigError if it was made with other settings, Conflict if
+        concurrent writers keep winning.
         """
         validation.check_ids("turn_ids", turn_ids)
         wanted = frozenset(turn_ids)
         planner = self._planner(tenant, None)
 
-        removed = await retried(partial(self._erased, tenant, history, wanted, planner))
-        on_deleted(removed)
+        removed = await retried(partial(self._erased, tenant, history, wanted, planner, on_deleted))
         # By itself: an erasure that is made again after it was done finds nothing, and says so.
         scan = partial(self._aside.in_turn, self._store.traces, tenant, history, wanted)
         return replace(removed, remaining=await retried(scan))
 
     async def _erased(
-        self, tenant: str, history: str, wanted: frozenset[str], planner: Planner
+        self,
+        tenant: str,
+        history: str,
+        wanted: frozenset[str],
+        planner: Planner,
+        on_deleted: Callable[[DeletionProof], None],
     ) -> DeletionProof:
         """One attempt at a deletion of turns; nothing was looked for afterwards."""
         names = await self._aside(self._store.sessions_of, tenant, history, wanted)
@@ -283,21 +287,28 @@ class Histories:
                     if (gone := wanted.intersection(turn.id for turn in state.turns))
                 ]
             )
-            if changes:
-                await self._aside.in_turn(
-                    self._store.write, tenant, history, snapshot.epoch, self._settings, changes
-                )
             turns = sum(len(change.erased) for change in changes)
             units = sum(len(change.removed) for change in changes)
-            return DeletionProof(turns, units, units, 0)
+            removed = DeletionProof(turns, units, units, 0)
+            if changes:
+                await self._aside.in_turn(
+                    self._store.write,
+                    tenant,
+                    history,
+                    snapshot.epoch,
+                    self._settings,
+                    changes,
+                    on_written=partial(on_deleted, removed),
+                )
+            return removed
 
     async def delete_tenant(
         self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
     ) -> DeletionProof:
         """Removes all histories of a tenant, also those that are made meanwhile.
 
-        `on_deleted` is told of each: what was removed before something is raised. Raises Conflict
-        if there are new ones again and again.
+        `on_deleted` is told of each as by `delete`: what was removed before something is raised.
+        Raises Conflict if there are new ones again and again.
         """
         proof = DeletionProof(0, 0, 0, 0)
         for _ in range(ATTEMPTS):
@@ -306,18 +317,25 @@ class Histories:
                 return proof
             for name in names:
                 with suppress(NotFound):  # somebody else deleted it
-                    one = await self.delete(tenant, name)
-                    on_deleted(one)
-                    proof += one
+                    proof += await self.delete(tenant, name, on_deleted)
         raise Conflict(
             f"{proof.histories} histories were deleted, and the tenant went on making others: end "
             "what ingests, and send the same again"
         )
 
-    async def delete(self, tenant: str, history: str) -> DeletionProof:
-        """Removes the history and everything made from it. Raises NotFound, and Conflict if
-        somebody else holds it for long."""
-        return await self._aside.in_turn(self._store.delete, tenant, history)
+    async def delete(
+        self,
+        tenant: str,
+        history: str,
+        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+    ) -> DeletionProof:
+        """Removes the history and everything made from it.
+
+        `on_deleted` is told of that as soon as it is removed, in the store's thread: what comes
+        after, its scan, may be what is raised about. Raises NotFound, and Conflict if somebody else
+        holds it for long.
+        """
+        return await self._aside.in_turn(self._store.delete, tenant, history, on_deleted)
 
     @asynccontextmanager
     async def _place(

@@ -37,6 +37,10 @@ class Histories(Protocol):
 class DeletingHistories(Histories, Protocol):
     """Those that tell what they have deleted, before they go on to the next, or to a scan."""
 
+    async def delete(
+        self, tenant: str, history: str, on_deleted: Callable[[DeletionProof], None] = ...
+    ) -> DeletionProof: ...
+
     async def delete_turns(
         self,
         tenant: str,

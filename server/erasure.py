@@ -135,7 +135,7 @@ class ErasingHistories:
     async def delete(self, tenant: str, history: str) -> DeletionProof:
         return await self._erase(
             "history",
-            lambda _: self.inner.delete(tenant, history),
+            lambda on_deleted: self.inner.delete(tenant, history, on_deleted),
             tenant,
             history=history,
         )

@@ -242,8 +242,8 @@ async def test_a_tenant_that_goes_on_ingesting_is_told_so(store, monkeypatch):
     kept, parts = histories(store), []
     delete = kept.delete
 
-    async def made_again(tenant, history):
-        proof = await delete(tenant, history)
+    async def made_again(tenant, history, on_deleted):
+        proof = await delete(tenant, history, on_deleted)
         await kept.ingest(tenant, history, TALK[:1])
         return proof
 

@@ -193,7 +193,7 @@ async def test_a_history_that_is_held_is_waited_for_but_not_for_ever():
     class Held:
         asked = 0
 
-        def delete(self, tenant, history):
+        def delete(self, tenant, history, on_deleted):
             self.asked += 1
             raise Busy("history 'h' is busy")
 

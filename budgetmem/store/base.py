@@ -8,7 +8,7 @@ by threads and by processes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -222,6 +222,7 @@ class Store(Protocol):
         *,
         rebuild: bool = False,
         most: Size | None = None,
+        on_written: Callable[[], None] = lambda: None,
     ) -> None:
         """Writes all changes, or nothing; when it returns, they are on disk, and no call finds
         what was erased.
@@ -229,7 +230,8 @@ class Store(Protocol):
         Creates the history if `epoch` is None. `rebuild` drops every unit first and records the
         settings anew; `changes` must then cover every session. Raises Conflict if the history was
         created, deleted or one of the sessions written to since the snapshot: take a new one and
-        try again. Raises HistoryFull if it would then hold more than `most`.
+        try again. Raises HistoryFull if it would then hold more than `most`. `on_written` is called
+        once it cannot be undone any more: something may fail after that, such as a file's removal.
         """
         ...
 
@@ -271,9 +273,15 @@ class Store(Protocol):
         not exist."""
         ...
 
-    def delete(self, tenant: str, history: str) -> DeletionProof:
+    def delete(
+        self,
+        tenant: str,
+        history: str,
+        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+    ) -> DeletionProof:
         """Removes the history and everything made from it, also one that is damaged, whose turns
-        the proof does not count. Raises NotFound as `info` does."""
+        the proof does not count. `on_deleted` is told what went before it is looked what is left,
+        which may fail. Raises NotFound as `info` does."""
         ...
 
 

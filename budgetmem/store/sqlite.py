@@ -116,6 +116,7 @@ class SqliteStore:
         *,
         rebuild: bool = False,
         most: Size | None = None,
+        on_written: Callable[[], None] = lambda: None,
     ) -> None:
         creates = epoch is None
         erases = any(change.erased for change in changes)
@@ -141,6 +142,7 @@ class SqliteStore:
                         check_size(history, queries.size(db), most)
                     if erases:
                         queries.forget_words(db)
+                on_written()
                 emptied = not erases or empty_log(db)
                 empty = erases and not queries.holds_turns(db)
             if empty:
@@ -202,7 +204,12 @@ class SqliteStore:
                 found = queries.traces(db, turn_ids) if queries.has_schema(db, path) else 0
                 return log + found
 
-    def delete(self, tenant: str, history: str) -> DeletionProof:
+    def delete(
+        self,
+        tenant: str,
+        history: str,
+        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+    ) -> DeletionProof:
         with faults(history), self._paths.exclusive(tenant, history) as path:
             if not path.exists():
                 raise not_found(history)
@@ -213,6 +220,7 @@ class SqliteStore:
                 # What cannot be read, or has no room for its log, can be overwritten all the same.
                 wipe(self._paths.files(path))
                 proof = DeletionProof(0, 0, 0, 0, histories=1)
+            on_deleted(proof)
             self._paths.remove(path)
             left = len(self._paths.files(path))
             return replace(proof, remaining=proof.remaining + left)

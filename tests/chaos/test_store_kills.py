@@ -26,7 +26,7 @@ def test_a_store_that_loses_turns_is_found_out(tmp_path, monkeypatch):
 
 
 def test_a_history_that_is_deleted_bit_by_bit_is_found_out(tmp_path, monkeypatch):
-    async def delete(histories, tenant, history):
+    async def delete(histories, tenant, history, on_deleted=None):
         async for turn in histories.export(tenant, history):
             await histories.delete_turns(tenant, history, [turn.id])
 

@@ -143,10 +143,12 @@ class FakeHistories:
         for turn in self._turns(tenant, history):
             yield turn
 
-    async def delete(self, tenant, history):
+    async def delete(self, tenant, history, on_deleted=lambda proof: None):
         count = len(self._turns(tenant, history))
         del self.kept[tenant, history]
-        return DeletionProof(count, count, count, 0)
+        proof = DeletionProof(count, count, count, 0)
+        on_deleted(proof)
+        return proof
 
     async def delete_turns(self, tenant, history, turn_ids, on_deleted=lambda proof: None):
         kept = [turn for turn in self._turns(tenant, history) if turn.id not in turn_ids]
@@ -159,9 +161,7 @@ class FakeHistories:
     async def delete_tenant(self, tenant, on_deleted=lambda proof: None):
         proof = DeletionProof(0, 0, 0, 0)
         for history in await self.list(tenant):
-            one = replace(await self.delete(tenant, history), histories=1)
-            on_deleted(one)
-            proof += one
+            proof += replace(await self.delete(tenant, history, on_deleted), histories=1)
         return proof
 
     def _turns(self, tenant, history):

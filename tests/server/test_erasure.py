@@ -1,6 +1,7 @@
 """Deletions empty the memories and leave a record, which names nobody."""
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -10,8 +11,12 @@ from datetime import datetime, timezone
 
 import pytest
 
+from budgetmem.backbone import HashEncoder
+from budgetmem.config import RetrievalProfile
 from budgetmem.errors import ConfigError, Conflict, NotFound, Overloaded, StoreUnavailable
+from budgetmem.history import Histories
 from budgetmem.store.base import DeletionProof
+from budgetmem.store.sqlite import SqliteStore
 from budgetmem.types import Turn
 from server.erasure import ErasingHistories, ErasureLog, RecordFile
 from server.errands import Errands
@@ -103,13 +108,13 @@ class Slow(FakeHistories):
         self.begun, self.go_on = asyncio.Event(), asyncio.Event()
         self.most = most
 
-    async def delete(self, tenant, history):
+    async def delete(self, tenant, history, on_deleted=lambda proof: None):
         self.begun.set()
         await self.go_on.wait()
         if not self.most:
             raise StoreUnavailable("the disk is full")
         self.most -= 1
-        return await super().delete(tenant, history)
+        return await super().delete(tenant, history, on_deleted)
 
 
 async def slow_and_two_histories(log, most=99, share=None):
@@ -181,6 +186,33 @@ async def test_what_was_deleted_before_a_failure_is_recorded(log, file):
         await erasing.delete("ana", "work")
     assert forgotten == ["ana", "ana"], "nobody knows how far it came"
     assert len(file.read_text().splitlines()) == 1
+
+
+ERASURES = {
+    "turns": lambda erasing: erasing.delete_turns("ana", "trip", ["t1", "t2"]),
+    "history": lambda erasing: erasing.delete("ana", "trip"),
+    "tenant": lambda erasing: erasing.delete_tenant("ana"),
+}
+
+
+@pytest.mark.parametrize("scope", ERASURES)
+async def test_what_was_erased_is_recorded_though_its_file_cannot_be_removed(
+    log, file, tmp_path, monkeypatch, scope
+):
+    kept = Histories(SqliteStore(tmp_path / "h"), HashEncoder(), RetrievalProfile())
+    erasing = ErasingHistories(kept, lambda tenant: None, log)
+    await erasing.ingest("ana", "trip", TURNS)
+
+    def unlink(self):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as failing:
+        failing.setattr("pathlib.Path.unlink", unlink)
+        with pytest.raises(StoreUnavailable, match="Read-only"):
+            await ERASURES[scope](erasing)
+    [record] = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (record["scope"], record["complete"], record["turns"]) == (scope, False, 2)
+    assert record["tenant_sha256"] == sha256("ana")
 
 
 def test_a_record_that_was_cut_off_spoils_no_other(file):

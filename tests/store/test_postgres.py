@@ -32,7 +32,7 @@ from tests.store.making import SETTINGS, change
 
 psycopg = pytest.importorskip("psycopg")
 
-from budgetmem.store.postgres import changes  # noqa: E402
+from budgetmem.store.postgres import changes, queries  # noqa: E402
 from budgetmem.store.postgres.database import shown  # noqa: E402
 from budgetmem.store.postgres.erasures import erased  # noqa: E402
 from budgetmem.store.postgres.schema import TABLES, VERSION  # noqa: E402
@@ -272,6 +272,21 @@ def test_a_write_whose_connection_is_lost_left_nothing_and_can_be_made_again(sto
     assert store.snapshot("t", "h", [], []).epoch is None
     store.write("t", "h", None, SETTINGS, both)
     assert store.info("t", "h").turns == 2
+
+
+def test_a_deletion_whose_scan_loses_its_connection_has_told_what_went(store, sql, monkeypatch):
+    store.write("t", "h", None, SETTINGS, [change("a", ["x"])])
+    remaining, told = queries.remaining, []
+
+    def cut(*of):
+        sql(END.format("budgetmem"))
+        return remaining(*of)
+
+    monkeypatch.setattr(queries, "remaining", cut)
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        store.delete("t", "h", told.append)
+    assert [proof.turns for proof in told] == [1]
+    assert list(store.histories("t")) == []
 
 
 def test_a_replica_that_hangs_in_a_write_is_cut_off(store, sql, monkeypatch):

@@ -1,12 +1,13 @@
 """What every store promises: all or nothing, versions and epochs, exact ranking, deletion."""
 
 from datetime import datetime, timezone
+from functools import partial
 
 import numpy as np
 import pytest
 
 from budgetmem.errors import Conflict, NotFound
-from budgetmem.store.base import SessionChange
+from budgetmem.store.base import DeletionProof, SessionChange
 from budgetmem.types import Turn
 from tests.store.making import EAST, NORTH, SETTINGS, change
 
@@ -142,6 +143,25 @@ def test_sessions_are_found_by_their_turns(store):
     assert store.sessions_of("t", "h", ["b0", "a0", "b1", "nowhere"]) == ["a", "b"]
     assert store.sessions_of("t", "h", ["nowhere"]) == []
     assert store.sessions_of("t", "another", ["b0"]) == []
+
+
+def test_a_deletion_tells_what_went(store):
+    store.write("t", "h", None, SETTINGS, [change("a", ["x", "y"])])
+    told = []
+    assert store.delete("t", "h", told.append) == DeletionProof(2, 2, 2, 0, histories=1)
+    assert told == [DeletionProof(2, 2, 2, 0, histories=1)]
+    with pytest.raises(NotFound):
+        store.delete("t", "h", told.append)
+    assert len(told) == 1
+
+
+def test_a_write_tells_that_it_was_made(store):
+    told = []
+    write = partial(store.write, "t", "h", on_written=lambda: told.append("written"))
+    write(None, SETTINGS, [change("a", ["x"])])
+    with pytest.raises(Conflict):
+        write(None, SETTINGS, [change("b", ["y"])])
+    assert told == ["written"]
 
 
 @pytest.mark.parametrize("call", ["info", "turns", "delete"])

@@ -10,8 +10,9 @@ do in SQLite (see `budgetmem.store.words`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from budgetmem.backbone import Vectors
@@ -128,6 +129,7 @@ class PostgresStore:
         *,
         rebuild: bool = False,
         most: Size | None = None,
+        on_written: Callable[[], None] = lambda: None,
     ) -> None:
         _check_names(tenant, history)
         with self._database.writing() as db:
@@ -151,6 +153,7 @@ class PostgresStore:
                 erasures.tell(db, tenant)
             if erases and not queries.holds_turns(db, of):
                 writing.erase(db, of, schema.TABLES)
+        on_written()
 
     def search(
         self,
@@ -196,7 +199,12 @@ class PostgresStore:
         with self._reading(tenant, history) as (db, of):
             return 0 if of is None else queries.traces(db, of, turn_ids)
 
-    def delete(self, tenant: str, history: str) -> DeletionProof:
+    def delete(
+        self,
+        tenant: str,
+        history: str,
+        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+    ) -> DeletionProof:
         _check_names(tenant, history)
         with self._database.writing() as db:
             of = queries.history(db, tenant, history, lock=True)
@@ -204,12 +212,13 @@ class PostgresStore:
                 raise not_found(history)
             erasures.tell(db, tenant)
             removed = writing.erase(db, of, ("vectors", "words", "units", "turns", "sessions"))
+        proof = DeletionProof(
+            removed["turns"], removed["units"], removed["vectors"], 0, histories=1
+        )
+        on_deleted(proof)
         # After the commit, on another connection: what everybody sees from now on.
         with self._database.reading() as db:
-            remaining = queries.remaining(db, of, schema.TABLES)
-        return DeletionProof(
-            removed["turns"], removed["units"], removed["vectors"], remaining, histories=1
-        )
+            return replace(proof, remaining=queries.remaining(db, of, schema.TABLES))
 
     def keep_record(self, line: str) -> None:
         """Keeps a line about a deletion, for all servers. Raises StoreUnavailable."""
