@@ -314,6 +314,7 @@ class Histories:
         for _ in range(ATTEMPTS):
             names = await self.list(tenant)
             if not names:
+                await self._aside.in_turn(self._store.sweep, tenant)
                 return proof
             for name in names:
                 with suppress(NotFound):  # somebody else deleted it

@@ -46,7 +46,7 @@ class Ledger:
 class Verdict:
     """Over all rounds: calls that were acknowledged (a deletion of the tenant is one for each of
     its histories), turns that were lost or came back, histories in which a call happened by half,
-    and those that could not be read."""
+    and those that could not be read. Last, the files that are left when the tenant is deleted."""
 
     kills: int
     acknowledged: int
@@ -54,11 +54,12 @@ class Verdict:
     resurrected: int
     torn: int
     damaged: int
+    left: int
 
     @property
     def kept(self) -> bool:
         """Whether nothing of that happened."""
-        return not (self.lost or self.resurrected or self.torn or self.damaged)
+        return not (self.lost or self.resurrected or self.torn or self.damaged or self.left)
 
 
 def run(root: Path, kills: int, seed: int = 0) -> Verdict:
@@ -77,7 +78,7 @@ def run(root: Path, kills: int, seed: int = 0) -> Verdict:
             torn += there not in (before, after)
             # From here on it is known what became of the last call.
             ledger.kept[history] = ledger.after[history] = there
-    return Verdict(kills, acknowledged, lost, resurrected, torn, damaged)
+    return Verdict(kills, acknowledged, lost, resurrected, torn, damaged, _left(root))
 
 
 def _life(root: Path, number: int, seed: float, seconds: float) -> list[str]:
@@ -166,6 +167,12 @@ def _read(root: Path) -> dict[str, set[str] | None]:
             continue
         found[history] = ids if all(_sound(root, history, ids)) else None
     return found
+
+
+def _left(root: Path) -> int:
+    """Files and folders of the tenant, after it was deleted."""
+    asyncio.run(opened(root).delete_tenant(TENANT))
+    return len([*root.glob(f"{TENANT}/**")])
 
 
 def _sound(root: Path, history: str, ids: set[str]) -> Iterator[bool]:

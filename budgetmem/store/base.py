@@ -281,7 +281,12 @@ class Store(Protocol):
     ) -> DeletionProof:
         """Removes the history and everything made from it, also one that is damaged, whose turns
         the proof does not count. `on_deleted` is told what went before it is looked what is left,
-        which may fail. Raises NotFound as `info` does."""
+        which may fail. Raises NotFound as `info` does; then nothing is left of it either."""
+        ...
+
+    def sweep(self, tenant: str) -> None:
+        """Removes what processes left of a tenant that were killed: histories that were never
+        filled, or whose turns are gone. Raises Busy as writing does."""
         ...
 
 

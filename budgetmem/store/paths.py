@@ -55,7 +55,7 @@ class Paths:
         self._exclusive = fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB
 
     def database(self, tenant: str, history: str) -> Path:
-        return self._root / encode(tenant, "tenant") / (encode(history, "history") + SUFFIX)
+        return self._folder(tenant) / (encode(history, "history") + SUFFIX)
 
     def tenants(self) -> list[str]:
         """Names of all tenants that have a folder, sorted."""
@@ -65,8 +65,9 @@ class Paths:
 
     def histories(self, tenant: str) -> list[str]:
         """Names of all histories that have a file, sorted."""
-        folder = self._root / encode(tenant, "tenant")
-        return sorted(unquote(path.name[: -len(SUFFIX)]) for path in folder.glob(f"*{SUFFIX}"))
+        # Names are encoded without dots; a side file may be all that a crash left.
+        files = self._folder(tenant).glob(f"*{SUFFIX}*")
+        return sorted({unquote(path.name.partition(".")[0]) for path in files})
 
     def files(self, database: Path) -> list[Path]:
         """The database and its side files, those that exist."""
@@ -78,7 +79,13 @@ class Paths:
         caller holds the exclusive lock."""
         for file in self.files(database):
             file.unlink()
-        folder = database.parent
+        self._drop(database.parent)
+
+    def drop_tenant(self, tenant: str) -> None:
+        """Removes a tenant's folder if nothing is in it."""
+        self._drop(self._folder(tenant))
+
+    def _drop(self, folder: Path) -> None:
         with self._lock(_shard("tenants-", folder.name), fcntl.LOCK_EX):
             if not folder.exists():
                 return
@@ -119,6 +126,9 @@ class Paths:
                 if not there:
                     self.remove(path)
                 raise
+
+    def _folder(self, tenant: str) -> Path:
+        return self._root / encode(tenant, "tenant")
 
     @contextmanager
     def _locked(self, tenant: str, history: str, operation: int) -> Iterator[Path]:

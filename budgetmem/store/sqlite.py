@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetmem.errors import Conflict, StoreDamaged, StoreUnavailable
+from budgetmem.errors import Conflict, NotFound, StoreDamaged, StoreUnavailable
 from budgetmem.store import queries, rows
 from budgetmem.store.base import (
     Contents,
@@ -211,11 +211,16 @@ class SqliteStore:
         on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
     ) -> DeletionProof:
         with faults(history), self._paths.exclusive(tenant, history) as path:
-            if not path.exists():
+            if not self._paths.files(path):
                 raise not_found(history)
             try:
                 with faults(history):
                     proof = self._erased(history, path)
+            except NotFound:
+                # What a process left that was killed in its first write, or in its deletion.
+                wipe(self._paths.files(path))
+                self._paths.remove(path)
+                raise
             except (sqlite3.Error, StoreDamaged, StoreUnavailable):
                 # What cannot be read, or has no room for its log, can be overwritten all the same.
                 wipe(self._paths.files(path))
@@ -224,6 +229,13 @@ class SqliteStore:
             self._paths.remove(path)
             left = len(self._paths.files(path))
             return replace(proof, remaining=proof.remaining + left)
+
+    def sweep(self, tenant: str) -> None:
+        for history in self._paths.histories(tenant):
+            if not self._is_there(tenant, history):
+                with suppress(NotFound):
+                    self.delete(tenant, history)
+        self._paths.drop_tenant(tenant)
 
     def _erased(self, history: str, path: Path) -> DeletionProof:
         """Removes every row, and the log of them."""

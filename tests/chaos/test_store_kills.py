@@ -3,13 +3,14 @@
 from benchmarks.chaos import store_kills
 from benchmarks.chaos.store_kills import DROPPED, EMPTIED, Ledger, Verdict, run
 from budgetmem.history import Histories
+from budgetmem.store.base import DeletionProof
 
 KILLS = 25
 
 
 def test_nothing_acknowledged_is_lost_nothing_erased_comes_back(tmp_path):
     verdict = run(tmp_path, KILLS, seed=7)
-    assert verdict == Verdict(KILLS, verdict.acknowledged, 0, 0, 0, 0)
+    assert verdict == Verdict(KILLS, verdict.acknowledged, 0, 0, 0, 0, 0)
     assert verdict.kept
     assert verdict.acknowledged > 0
 
@@ -29,6 +30,7 @@ def test_a_history_that_is_deleted_bit_by_bit_is_found_out(tmp_path, monkeypatch
     async def delete(histories, tenant, history, on_deleted=None):
         async for turn in histories.export(tenant, history):
             await histories.delete_turns(tenant, history, [turn.id])
+        return DeletionProof(0, 0, 0, 0)
 
     monkeypatch.setattr(Histories, "delete", delete)
     monkeypatch.setitem(store_kills.SHARES, DROPPED, 80)
@@ -45,6 +47,7 @@ def test_a_deletion_of_the_tenant_that_leaves_turns_is_found_out(tmp_path, monke
     monkeypatch.setitem(store_kills.SHARES, EMPTIED, 80)
     verdict = run(tmp_path, KILLS, seed=7)
     assert verdict.resurrected > 0
+    assert verdict.left > 0
     assert not verdict.kept
 
 

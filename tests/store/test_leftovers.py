@@ -1,0 +1,71 @@
+"""What a process leaves that is killed in a history's first write, or in its deletion."""
+
+from __future__ import annotations
+
+import pytest
+
+from budgetmem.backbone import HashEncoder
+from budgetmem.config import RetrievalProfile
+from budgetmem.errors import NotFound, StoreUnavailable
+from budgetmem.history import Histories
+from budgetmem.store.paths import Paths
+from budgetmem.store.sqlite import SqliteStore
+from tests.store.making import SETTINGS, change
+
+SECRET = b"xylophonesecret"
+
+
+def never_filled(folder):
+    (folder / "t").mkdir()
+    (folder / "t" / "h.db").touch()
+    (folder / "t" / "h.db-wal").write_bytes(SECRET)
+
+
+def log_alone(folder):
+    (folder / "t").mkdir()
+    (folder / "t" / "h.db-wal").write_bytes(SECRET)
+
+
+def emptied(folder):
+    store = SqliteStore(folder)
+    store.write("t", "h", None, SETTINGS, [change("a", ["hello"])])
+
+    def full(paths, database):
+        raise OSError("no disk")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Paths, "remove", full)
+        with pytest.raises(StoreUnavailable):
+            store.delete("t", "h")
+
+
+def folder_alone(folder):
+    (folder / "t").mkdir()
+
+
+@pytest.mark.parametrize("leave", [never_filled, log_alone, emptied])
+def test_a_deletion_of_what_is_not_there_any_more_removes_its_files(tmp_path, leave):
+    leave(tmp_path)
+    store = SqliteStore(tmp_path)
+    assert [*store.histories("t")] == []
+    assert [*tmp_path.glob("t/h.db*")]
+    with pytest.raises(NotFound):
+        store.delete("t", "h")
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize("leave", [never_filled, log_alone, emptied, folder_alone])
+async def test_a_deletion_of_the_tenant_leaves_no_file_that_names_it(tmp_path, leave):
+    leave(tmp_path)
+    histories = Histories(SqliteStore(tmp_path), HashEncoder(), RetrievalProfile())
+    proof = await histories.delete_tenant("t")
+    assert (proof.histories, proof.turns) == (0, 0)
+    assert not (tmp_path / "t").exists()
+
+
+def test_what_was_left_is_swept_and_histories_with_turns_stay(new_store):
+    store = new_store()
+    store.write("t", "kept", None, SETTINGS, [change("a", ["hello"])])
+    store.sweep("t")
+    assert [*store.histories("t")] == ["kept"]
+    store.sweep("nobody")
