@@ -111,6 +111,7 @@ def serve(  # noqa: PLR0917  (the command line's options)
         security=security,
         limits=limits.limits,
         call_limits=limits.call_limits,
+        connections=limits.max_connections,
         store=place.store,
         http=http,
         observability=ObservabilityOptions(metrics_host, metrics_port, otlp_endpoint),

@@ -20,6 +20,7 @@ from budgetmem.proto.budgetmem.v1.admin_pb2_grpc import add_AdminServiceServicer
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import add_MemoryServiceServicer_to_server
 from server.admin import AdminService
 from server.arrival import Arrival
+from server.connections import CONNECTIONS
 from server.engine import Engine, EngineSlot
 from server.errors import ErrorEdge
 from server.health import Health
@@ -40,7 +41,9 @@ class Patience:
 
     After `silence_s` without a sign of life a connection is asked for one, and closed without an
     answer within `answer_s`; one that does not begin to speak gRPC within `greeting_s` is closed.
-    A call has `message_s` for its message, and `check_s` if it needs no credential.
+    A call has `message_s` for its message, and `check_s` if it needs no credential. A connection
+    that is `age_s` old, give or take a tenth, is closed when its last call has ended; its client
+    makes another and notices nothing.
     """
 
     silence_s: float = 30.0
@@ -48,6 +51,7 @@ class Patience:
     greeting_s: float = 20.0
     message_s: float = 60.0
     check_s: float = 5.0
+    age_s: float = 600.0
 
     @property
     def options(self) -> Sequence[tuple[str, int]]:
@@ -59,6 +63,9 @@ class Patience:
             # Clients may ask as well: ours do once a minute, and are not to be sent away for it.
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ("grpc.server_handshake_timeout_ms", int(self.greeting_s * 1e3)),
+            # Not `max_connection_idle_ms`: it closes at once, with an error that clients log, and a
+            # call that is on its way just then fails.
+            ("grpc.max_connection_age_ms", int(self.age_s * 1e3)),
         )
 
 
@@ -68,7 +75,8 @@ class Doors:
     The `interceptors` come first, the first of them first: what watches calls sees those too whose
     message never comes. Then the message is waited for, of which `patience` tells, then errors are
     translated, then `security` lets in whom it knows, then there is room for so many `calls`, and
-    last for so many bytes of turns. `rooms` are for other doors to share.
+    last for so many bytes of turns. `rooms` are for other doors to share. There may be so many
+    `connections` at a time: more are closed as they come.
     """
 
     def __init__(
@@ -78,6 +86,8 @@ class Doors:
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         calls: CallLimits | None = None,
         patience: Patience | None = None,
+        *,
+        connections: int = CONNECTIONS,
     ) -> None:
         limits, calls = limits or Limits(), calls or CallLimits()
         self._security = security or Security()
@@ -99,6 +109,8 @@ class Doors:
                 ("grpc.max_send_message_length", limits.message_bytes),
                 # Else a second server shares a taken port in silence, and the calls with it.
                 ("grpc.so_reuseport", 0),
+                # Of each address: callers at one take none from the doors of this process.
+                ("grpc.max_allowed_incoming_connections", connections),
                 *patience.options,
             ],
             # A last resort, which gives no hint when to come back: the turnstile refuses before.

@@ -27,6 +27,7 @@ from budgetmem.info import Limits
 from budgetmem.scheduling.models import ScheduledModels
 from server.assembly import build_engine, open_scheduler
 from server.canary import Canaries
+from server.connections import CONNECTIONS, connections_of_each
 from server.doors import Doors
 from server.errands import Errands
 from server.http.door import http_door, socket_file
@@ -60,7 +61,8 @@ class Options:
     `routers` are folders of trained routers, or names of bundled ones, one a strategy; with
     `bundled_routers` those of the profile serve the other strategies. With `sample_tiers` they draw
     tiers by their probabilities instead of taking the most probable one. `store` is a folder, or
-    the URL of a database; None is a folder in `data_dir`.
+    the URL of a database; None is a folder in `data_dir`. There are so many `connections` at a time
+    of gRPC, and as many of HTTP, where the process may have as many files open.
     """
 
     profile: str
@@ -77,6 +79,7 @@ class Options:
     security: SecurityOptions = field(default_factory=SecurityOptions)
     limits: Limits = field(default_factory=Limits)
     call_limits: CallLimits = field(default_factory=CallLimits)
+    connections: int = CONNECTIONS
     # It may hold a password.
     store: str | None = field(default=None, repr=False)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
@@ -161,7 +164,16 @@ async def _opened_front(
     )
     if options.http.port is not None:
         options.security.check_reach(options.http.http_host, authenticates=security.authenticates)
-    doors = Doors(options.limits, security, [seen.interceptor], options.call_limits)
+    connections = connections_of_each(
+        options.connections, doors=1 if options.http.port is None else 2
+    )
+    doors = Doors(
+        options.limits,
+        security,
+        [seen.interceptor],
+        options.call_limits,
+        connections=connections,
+    )
     folders = await asyncio.to_thread(router_folders, options)
     routers = await stack.enter_async_context(
         serving_routers(profile, folders, sample=options.sample_tiers)
@@ -184,6 +196,7 @@ async def _opened_front(
             announce=announce,
             watched=seen.admitting,
             ready=lambda: doors.ready,
+            connections=connections,
         )
     )
     if options.port_file is not None:

@@ -51,10 +51,11 @@ async def http_door(
     announce: Callable[[str], None],
     watched: Callable[[Admit], Admit],
     ready: Callable[[], bool],
+    connections: int,
 ) -> AsyncIterator[None]:
     """Answers over HTTP until the block ends, by the gRPC server that listens at `local`, whose
     `rooms` it shares, and whose health says what `ready` tells. Who is let in or refused is
-    `watched`.
+    `watched`. There are so many `connections` at a time.
 
     Without `local` it does nothing. Raises ConfigError for an address that cannot be had, for a
     certificate that cannot work, and where the libraries are missing.
@@ -81,6 +82,6 @@ async def http_door(
     async with grpc.aio.insecure_channel(f"unix:{local}", CHANNEL) as channel:
         admit = watched(entrance(security, rooms))
         app = create_app(channel, Bounds(limits), access, admit, ready, pages=pages)
-        async with listening(app, options.http_host, options.port, tls) as url:
+        async with listening(app, options.http_host, options.port, tls, most=connections) as url:
             announce(f"http on {url}")
             yield

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -14,28 +15,44 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from budgetmem.errors import ConfigError
+from budgetmem.errors import ConfigError, ServerUnavailable
 from budgetmem.hosts import bracketed
+from server.connections import CONNECTIONS
+from server.http.bounded import BoundedSocket
+from server.http.faults import fault_of
+from server.http.middleware import Common
 
 GRACE_S = 2
 """For the last bytes of responses, when the server stops. Their calls have ended by then."""
-
 
 HEAD_S = 10.0
 """For the head of a request, from the moment when the connection is ready for it."""
 
 
+FULL = Common(
+    replace(
+        fault_of(ServerUnavailable("the server has no room for more connections: try again later")),
+        headers={"connection": "close", "retry-after": "1"},
+    ).response
+)
+"""Answers 503 to every request."""
+
+
 class PatientProtocol(H11Protocol):
     """Closes a connection that has no request under way for `head_s` seconds, however many bytes of
-    one have come: uvicorn waits for ever for the rest of a head, or of a refused body."""
+    one have come: uvicorn waits for ever for the rest of a head, or of a refused body. Beyond
+    `served` connections new ones are told that there are too many."""
 
-    def __init__(self, *args: Any, head_s: float, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    def __init__(self, *args: Any, head_s: float, served: int, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **options)
         self._head_s = head_s
+        self._served = served
         self._giving_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self._served:
+            self.app = cast("Any", FULL)
         self._wait()
 
     def on_response_complete(self) -> None:
@@ -73,15 +90,19 @@ async def listening(
     port: int,
     tls: ssl.SSLContext | None = None,
     head_s: float = HEAD_S,
+    *,
+    most: int = CONNECTIONS,
 ) -> AsyncIterator[str]:
     """Serves the application until the block ends; gives its URL. Port 0 is any free one. The head
-    of a request has `head_s` seconds to come.
+    of a request has `head_s` seconds to come. There are `most` connections at a time; requests on
+    the last eighth of them are answered with 503, and more are closed as they come.
 
     Raises ConfigError if the address cannot be had.
     """
+    protocol = partial(PatientProtocol, head_s=head_s, served=most - most // 8)
     config = uvicorn.Config(
         app,
-        http=cast("type[asyncio.Protocol]", partial(PatientProtocol, head_s=head_s)),
+        http=cast("type[asyncio.Protocol]", protocol),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -93,7 +114,7 @@ async def listening(
     )
     config.load()
     config.ssl = tls
-    door, server = _bound(host, port), _Guest(config)
+    door, server = _bound(host, port, most), _Guest(config)
     serving = asyncio.create_task(server.serve(sockets=[door]))
     taken = door.getsockname()[1]
     try:
@@ -103,12 +124,13 @@ async def listening(
         await serving
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, most: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host.strip("[]"), port), family=family)
+        bound = socket.create_server((host.strip("[]"), port), family=family)
     except OSError as exc:
         raise ConfigError(
             f"cannot listen on {bracketed(host)}:{port} for HTTP ({exc}): name another "
             "--http-port, or --http-host"
         ) from exc
+    return BoundedSocket(bound.detach(), most)

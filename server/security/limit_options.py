@@ -9,6 +9,7 @@ import typer
 
 from budgetmem.info import BATCH_TURNS, Limits
 from budgetmem.validation import LIMITS, MAX_QUERY_BYTES
+from server.connections import CONNECTIONS
 from server.room import CallLimits, Share
 
 CALLS = CallLimits()
@@ -60,6 +61,16 @@ class LimitOptions:
     max_tenant_store_calls: Annotated[
         int, typer.Option(metavar="CALLS", min=1, help="Of these, most of one tenant.")
     ] = CALLS.store.tenant
+
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            metavar="CONNECTIONS",
+            min=1,
+            help="Most connections of gRPC at a time, and as many of HTTP; fewer if `ulimit -Hn` "
+            "is too low for them.",
+        ),
+    ] = CONNECTIONS
 
     @property
     def call_limits(self) -> CallLimits:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """How every HTTP/2 connection begins."""
 
 SETTINGS, ACKNOWLEDGED = b"\0\0\0\4\0\0\0\0\0", b"\0\0\0\4\1\0\0\0\0"
+GREETING = PREFACE + SETTINGS + ACKNOWLEDGED
+"""All that it takes to be a client of gRPC."""
+
 PING, ACK = 6, 1
 HEAD_BYTES = 9
 
@@ -19,7 +24,7 @@ async def seconds_until_closed(port: int, said: bytes, limit_s: float = 60.0) ->
     begin = time.monotonic()
     try:
         writer.write(said)
-        while await _some(reader, limit_s):
+        while await some(reader, limit_s):
             pass
     finally:
         writer.close()
@@ -31,7 +36,7 @@ async def pings_until_closed(port: int, answers: int, limit_s: float = 60.0) -> 
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     pings = 0
     try:
-        writer.write(PREFACE + SETTINGS + ACKNOWLEDGED)
+        writer.write(GREETING)
         while True:
             head = await asyncio.wait_for(reader.readexactly(HEAD_BYTES), limit_s)
             body = await reader.readexactly(int.from_bytes(head[:3], "big"))
@@ -45,7 +50,23 @@ async def pings_until_closed(port: int, answers: int, limit_s: float = 60.0) -> 
         writer.close()
 
 
-async def _some(reader: asyncio.StreamReader, limit_s: float) -> bytes:
+@asynccontextmanager
+async def crowd(
+    port: int, count: int, said: bytes = b""
+) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """So many connections that say this, one after the other, until the block ends."""
+    async with AsyncExitStack() as stack:
+        readers = []
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.callback(writer.close)
+            writer.write(said)
+            readers.append(reader)
+        yield readers
+
+
+async def some(reader: asyncio.StreamReader, limit_s: float = 60.0) -> bytes:
+    """What comes next; nothing if the connection was closed."""
     try:
         return await asyncio.wait_for(reader.read(4096), limit_s)
     except ConnectionError:

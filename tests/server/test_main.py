@@ -12,6 +12,7 @@ import server.__main__ as command
 from budgetmem.errors import AssetError, ServerUnavailable
 from budgetmem.info import Limits
 from server import serving
+from server.connections import CONNECTIONS
 from server.http.options import HttpOptions
 from server.observability.options import ObservabilityOptions
 from server.room import CallLimits, Share
@@ -103,13 +104,14 @@ def test_security_and_limits_reach_the_server(app, served, tmp_path):
     arguments += ["--jwt-issuer", "i", "--keys-file", str(tmp_path / "k.json"), "--insecure"]
     arguments += ["--auth", "--no-reflection", "--max-history-turns", "7"]
     arguments += ["--max-store-calls", "9", "--max-tenant-store-calls", "3"]
-    arguments += ["--max-calls", "50", "--max-tenant-calls", "20"]
+    arguments += ["--max-calls", "50", "--max-tenant-calls", "20", "--max-connections", "70"]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     plain, secure = served
     assert (plain.security, plain.limits) == (SecurityOptions(), Limits())
     assert secure.limits == Limits(history_turns=7)
     assert plain.call_limits == CallLimits()
     assert secure.call_limits == CallLimits(Share(50, 20), Share(9, 3))
+    assert (plain.connections, secure.connections) == (CONNECTIONS, 70)
     assert secure.security == SecurityOptions(
         auth=True,
         keys_file=tmp_path / "k.json",

@@ -12,6 +12,7 @@ import grpc
 import httpx
 
 from budgetmem.info import Limits
+from server.connections import CONNECTIONS
 from server.http.app import Access, create_app
 from server.http.endpoint import Bounds
 from server.http.entrance import entrance
@@ -42,10 +43,12 @@ def open_house(
     serve=True,
     pages=(),
     seen=None,
+    connections=CONNECTIONS,
 ) -> Iterator[House]:
     """A server on any free port, watched by `seen`.
 
-    Its HTTP door has `bounds`, or else `limits`; there is room for `calls`.
+    Its HTTP door has `bounds`, or else `limits`; there is room for `calls`, and for so many
+    `connections` of HTTP.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -65,7 +68,9 @@ def open_house(
                 lambda: server.doors.ready,
                 pages=pages,
             )
-            return await stack.enter_async_context(listening(app, "127.0.0.1", 0, tls, head_s))
+            return await stack.enter_async_context(
+                listening(app, "127.0.0.1", 0, tls, head_s, most=connections)
+            )
 
         url = server.call(start())
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:

@@ -18,6 +18,7 @@ from server.http.options import HttpOptions
 from server.security.api_keys import new_key
 from server.security.key_file import change_keys
 from server.security.principal import Scope
+from tests.server.half_open import GREETING, crowd, some
 from tests.server.test_serving import House
 
 pytestmark = pytest.mark.timeout(600)
@@ -58,6 +59,22 @@ async def test_it_listens_at_once_serves_when_loaded_and_drains_on_sigterm(house
         assert (await call).json()["memory"]["text"] == "Ana booked in May."
     await life
     assert house.log[-3:] == ["scheduler closed", "models closed", "triton stopped"]
+
+
+async def test_connections_of_both_doors_are_bounded(house):
+    house.options = replace(house.options, connections=8)
+    life = house.start()
+    async with await client_of(house) as client:
+        port = int((await house.address()).rpartition(":")[2])
+        async with crowd(port, 20, GREETING) as readers:
+            assert sum([bool(await some(reader)) for reader in readers]) == 8
+            assert (await client.get("/v1/info")).status_code == 503, "it is starting"
+        await client.aclose()
+    async with await client_of(house) as client, crowd(client.base_url.port, 8):
+        with pytest.raises(httpx.TransportError):
+            await client.get("/healthz")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await life
 
 
 async def test_keys_and_names_are_asked_for_as_for_grpc(house):

@@ -18,6 +18,7 @@ from budgetmem.info import Limits
 from budgetmem.proto.budgetmem.v1 import memory_pb2 as pb
 from budgetmem.proto.budgetmem.v1.memory_pb2_grpc import MemoryServiceStub
 from server.assembly import build_engine
+from server.connections import CONNECTIONS
 from server.room import CallLimits
 from server.security.limit_options import MAX_TURN_BYTES, LimitOptions
 from tests.fakes import scripted
@@ -117,10 +118,11 @@ def test_a_full_history_is_an_error_that_names_the_turns(tmp_path):
 def test_options_are_the_limits_and_their_defaults_too():
     assert LimitOptions().limits == Limits()
     assert LimitOptions().call_limits == CallLimits()
+    assert LimitOptions().max_connections == CONNECTIONS
     of_calls = {f"max_{of}{what}calls" for of in ("", "tenant_") for what in ("", "store_")}
     assert {f"max_{f.name}" for f in fields(Limits)} - {"max_name_bytes"} == {
         f.name for f in fields(LimitOptions)
-    } - of_calls
+    } - of_calls - {"max_connections"}
 
 
 @pytest.fixture
