@@ -7,14 +7,16 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
+from string import ascii_lowercase
 from typing import Any
 
 from benchmarks.chaos.footprint import Footprint, footprint
 from benchmarks.chaos.requests import HISTORY, QUESTION, TURNS, Ask, Outcomes
 from budgetmem.client.aio import AsyncClient
 from budgetmem.tiers import Tier
+from budgetmem.types import Turn
 from server.child import Served
 
 CALLERS = 4
@@ -97,7 +99,8 @@ async def _caller(client: AsyncClient, end: float, draw: random.Random, outcomes
         partial(_whole, client.extract_stream),
     ]
     while time.monotonic() < end:
-        await outcomes.of(lambda: client.ingest(HISTORY, TURNS))
+        turns = _turns(draw)
+        await outcomes.of(partial(client.ingest, HISTORY, turns))
         for _ in range(draw.randint(1, 6)):
             ask = partial(
                 draw.choice(ways),
@@ -108,10 +111,20 @@ async def _caller(client: AsyncClient, end: float, draw: random.Random, outcomes
             )
             await outcomes.of(partial(_or_given_up, ask, draw))
         await outcomes.of(partial(_whole, client.export, HISTORY))
-        some = [turn.id for turn in draw.sample(TURNS, 5)]
+        some = [turn.id for turn in draw.sample(turns, 5)]
         await outcomes.of(partial(client.delete_turns, HISTORY, some))
         everything: list[Ask] = [partial(client.delete, HISTORY), client.delete_tenant]
         await outcomes.of(draw.choice(everything))
+
+
+def _turns(draw: random.Random) -> list[Turn]:
+    """With words that nobody said before: what keeps them, or what was made of them, grows. They
+    fill the engine's cache of prompts while it warms up, which takes memory as it is used."""
+    return [replace(turn, text=f"{turn.text} {_word(draw)} {_word(draw)}") for turn in TURNS]
+
+
+def _word(draw: random.Random) -> str:
+    return "".join(draw.choices(ascii_lowercase, k=8))
 
 
 async def _whole(stream: Callable[..., AsyncIterator[object]], *given: str, **options: Any) -> None:  # noqa: ANN401 - of a query
