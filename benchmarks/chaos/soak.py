@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, astuple, dataclass, replace
@@ -20,11 +19,13 @@ from budgetmem.types import Turn
 from server.child import Served
 
 CALLERS = 4
-WARM_UP = 0.2
-"""The share of the time after which the first footprint is taken."""
-
 EVERY_S = 5.0
 GROWTH = 0.05
+
+STILL, STILL_SAMPLES, MOST_WARMING = 0.01, 24, 180
+"""It is warm when its Triton grows by no more than this share over so many samples, two minutes; at
+the latest after so many, a quarter of an hour. The engine's cache of prompts takes memory as it is
+used, up to its size."""
 
 DESCRIPTORS = 8
 """Files that are open for a moment: SQLite's of a history or two. A leak has hundreds soon."""
@@ -33,8 +34,9 @@ DESCRIPTORS = 8
 @dataclass(frozen=True)
 class Soak:
     """The footprint after warming up and at the end, each figure the median over a tenth of the
-    samples."""
+    samples. The minutes are those after the seconds of warming up."""
 
+    warming_s: float
     minutes: float
     warm: Footprint
     end: Footprint
@@ -68,37 +70,52 @@ class Soak:
 async def run(served: Served, minutes: float, seed: int = 0) -> Soak:
     """Callers, each a tenant, that ingest, ask, stream, export and delete, and now and then give a
     request up."""
-    end = time.monotonic() + 60 * minutes
-    outcomes = Outcomes()
+    over, outcomes = asyncio.Event(), Outcomes()
     async with AsyncExitStack() as stack:
         callers = []
         for name in range(CALLERS):
             client = AsyncClient(served.address, tenant=f"soak{name}", timeout_s=120.0)
             await stack.enter_async_context(client)
             draw = random.Random(seed + name)
-            callers.append(asyncio.ensure_future(_caller(client, end, draw, outcomes)))
-        samples = []
-        while time.monotonic() < end:
-            await asyncio.sleep(EVERY_S)
-            samples.append(footprint(served.pid))
+            callers.append(asyncio.ensure_future(_caller(client, over, draw, outcomes)))
+        warming: list[Footprint] = []
+        while not _is_warm(warming):
+            warming.append(await _sample(served))
+        count = max(1, round(60 * minutes / EVERY_S))
+        samples = [await _sample(served) for _ in range(count)]
+        over.set()
         await asyncio.gather(*callers)
-    first = int(WARM_UP * len(samples))
-    tenth = max(1, len(samples) // 10)
+    tenth = max(1, count // 10)
     return Soak(
+        warming_s=EVERY_S * len(warming),
         minutes=minutes,
-        warm=_median(samples[first : first + tenth]),
+        warm=_median(samples[:tenth]),
         end=_median(samples[-tenth:]),
         requests=outcomes.report(),
     )
 
 
-async def _caller(client: AsyncClient, end: float, draw: random.Random, outcomes: Outcomes) -> None:
+async def _sample(served: Served) -> Footprint:
+    await asyncio.sleep(EVERY_S)
+    return footprint(served.pid)
+
+
+def _is_warm(samples: Sequence[Footprint]) -> bool:
+    if len(samples) <= STILL_SAMPLES:
+        return False
+    before, now = samples[-1 - STILL_SAMPLES].triton_bytes, samples[-1].triton_bytes
+    return now <= before * (1 + STILL) or len(samples) >= MOST_WARMING
+
+
+async def _caller(
+    client: AsyncClient, over: asyncio.Event, draw: random.Random, outcomes: Outcomes
+) -> None:
     ways: list[Callable[..., Awaitable[object]]] = [
         client.extract,
         client.answer,
         partial(_whole, client.extract_stream),
     ]
-    while time.monotonic() < end:
+    while not over.is_set():
         turns = _turns(draw)
         await outcomes.of(partial(client.ingest, HISTORY, turns))
         for _ in range(draw.randint(1, 6)):

@@ -18,7 +18,15 @@ from benchmarks.chaos.fuzz import libfuzzer, suite
 from benchmarks.chaos.fuzz.targets import NATIVE
 from benchmarks.chaos.fuzz.verdict import Found, Verdict
 from benchmarks.chaos.overload import FLOOD_S, Overload, recovered
-from benchmarks.chaos.soak import DESCRIPTORS, Soak, _median, _or_given_up
+from benchmarks.chaos.soak import (
+    DESCRIPTORS,
+    MOST_WARMING,
+    STILL_SAMPLES,
+    Soak,
+    _is_warm,
+    _median,
+    _or_given_up,
+)
 from benchmarks.chaos.store_flood import MOST_MORE_BYTES, StoreFlood
 from benchmarks.chaos.triton_kills import MOST_ROUNDS, PROMISED_S, Kill
 from budgetmem.client.aio import AsyncClient
@@ -27,7 +35,7 @@ from server.child import Served
 
 FINE = {"answered": 500, "retryable": 3, "late": 0, "failed": 0, "refused_without_hint": 0}
 WARM = Footprint(1000, 2000, 50, 4, 4096)
-SOAK = Soak(20.0, WARM, WARM, FINE)
+SOAK = Soak(300.0, 20.0, WARM, WARM, FINE)
 OVERLOAD = Overload(
     sustained=2.0,
     offered=20.0,
@@ -119,6 +127,16 @@ async def test_a_request_that_fails_before_it_is_given_up_has_failed():
     with pytest.raises(Conflict):
         await _or_given_up(failing, giving_up)
     await asyncio.wait_for(_or_given_up(asyncio.Event().wait, giving_up), 30)
+
+
+def test_a_server_is_warm_when_its_triton_grows_no_more_or_never_stops_to():
+    def grown(samples, share):
+        return [replace(WARM, triton_bytes=int(1e9 * (1 + share) ** n)) for n in range(samples)]
+
+    assert not _is_warm(grown(STILL_SAMPLES, 0.0))
+    assert _is_warm(grown(STILL_SAMPLES + 1, 0.0))
+    assert not _is_warm(grown(STILL_SAMPLES + 1, 0.001))
+    assert _is_warm(grown(MOST_WARMING, 0.001))
 
 
 def test_each_figure_of_a_footprint_has_a_median_of_its_own():
