@@ -228,7 +228,8 @@ class Histories:
 
     async def list(self, tenant: str) -> Sequence[str]:
         """Names of the tenant's histories, sorted."""
-        return await in_pieces(self._store.histories(tenant), self._aside)
+        names = await self._aside(self._store.histories, tenant)
+        return await in_pieces(names, self._aside)
 
     async def info(self, tenant: str, history: str) -> HistoryInfo:
         """Counts of one history. Raises NotFound."""

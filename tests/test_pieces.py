@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -47,6 +48,18 @@ def worker():
 
 def opened(store, worker):
     return Histories(store, HashEncoder(), RetrievalProfile(), threads=worker)
+
+
+async def test_a_list_is_asked_for_beside_the_event_loop(worker):
+    asked = []
+
+    class Store:
+        def histories(self, tenant):
+            asked.append(threading.current_thread())
+            return iter(["h"])
+
+    assert await opened(Store(), worker).list("t") == ["h"]
+    assert threading.current_thread() not in asked
 
 
 async def test_others_get_in_between_while_many_histories_are_listed(worker):
