@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import signal
 import sqlite3
+import tempfile
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +49,7 @@ class Ledger:
 class Verdict:
     """Over all rounds: calls that were acknowledged (a deletion of the tenant is one for each of
     its histories), turns that were lost or came back, histories in which a call happened by half,
-    and those that could not be read. Last, the files that are left when the tenant is deleted."""
+    and those that could not be read, and kills after which a deletion of the tenant left files."""
 
     kills: int
     acknowledged: int
@@ -65,10 +68,11 @@ class Verdict:
 def run(root: Path, kills: int, seed: int = 0) -> Verdict:
     """`kills` rounds on one store in `root`."""
     draw, ledger = random.Random(seed), Ledger()
-    acknowledged = lost = resurrected = torn = damaged = 0
+    acknowledged = lost = resurrected = torn = damaged = left = 0
     for number in range(kills):
         lines = _life(root, number, draw.random(), draw.uniform(0.0, LONGEST_LIFE_S))
         acknowledged += _book(ledger, lines)
+        left += _leaves(root)
         found = _read(root)
         damaged += sum(turns is None for turns in found.values())
         for history, turns in found.items():
@@ -78,7 +82,7 @@ def run(root: Path, kills: int, seed: int = 0) -> Verdict:
             torn += there not in (before, after)
             # From here on it is known what became of the last call.
             ledger.kept[history] = ledger.after[history] = there
-    return Verdict(kills, acknowledged, lost, resurrected, torn, damaged, _left(root))
+    return Verdict(kills, acknowledged, lost, resurrected, torn, damaged, left)
 
 
 def _life(root: Path, number: int, seed: float, seconds: float) -> list[str]:
@@ -169,16 +173,22 @@ def _read(root: Path) -> dict[str, set[str] | None]:
     return found
 
 
-def _left(root: Path) -> int:
-    """Files and folders of the tenant, after it was deleted."""
-    asyncio.run(opened(root).delete_tenant(TENANT))
-    return len([*root.glob(f"{TENANT}/**")])
+def _leaves(root: Path) -> bool:
+    """Whether a deletion of the tenant leaves anything of it; in a copy, so that it goes on."""
+    with tempfile.TemporaryDirectory(prefix="budgetmem-chaos-") as folder:
+        copy = Path(folder, "copy")
+        # Before anybody opens a file: that would put an end to the log of a killed process.
+        shutil.copytree(root, copy)
+        asyncio.run(opened(copy).delete_tenant(TENANT))
+        return Path(copy, TENANT).exists()
 
 
 def _sound(root: Path, history: str, ids: set[str]) -> Iterator[bool]:
     """SQLite's own check, and that every turn has one window and every window a turn."""
     for file in root.glob(f"{TENANT}/{history}.db"):
-        with sqlite3.connect(file) as db:
+        # Closed before anything else reads the file, or the next child is made of this process: the
+        # locks of a connection do not outlive either.
+        with closing(sqlite3.connect(file)) as db:
             yield db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
             if ids:
                 yield db.execute("SELECT count(*) FROM units").fetchone()[0] == len(ids)

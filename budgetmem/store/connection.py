@@ -92,7 +92,7 @@ def faults(history: str) -> Iterator[None]:
     except BlockingIOError as exc:
         raise Busy(f"history {history!r} is busy: somebody reads or writes it") from exc
     except OSError as exc:
-        raise _unavailable(history, exc.strerror or type(exc).__name__) from exc
+        raise unavailable(f"history {history!r}", exc) from exc
     except (Unreadable, UnicodeDecodeError):
         # The latter is SQLite's own, where a message of its quotes damaged bytes.
         raise _damaged(history, _UNREADABLE) from None
@@ -101,6 +101,11 @@ def faults(history: str) -> Iterator[None]:
         if meant is None:
             raise
         raise meant from None
+
+
+def unavailable(what: str, exc: OSError) -> StoreUnavailable:
+    """What is said of a disk that fails under `what`."""
+    return _unavailable(what, exc.strerror or type(exc).__name__)
 
 
 def _meaning(history: str, exc: sqlite3.DatabaseError) -> BudgetMemError | None:
@@ -113,16 +118,16 @@ def _meaning(history: str, exc: sqlite3.DatabaseError) -> BudgetMemError | None:
         return _damaged(history, said)
     if _is_one_of(said, _BUSY):
         return Busy(f"history {history!r} is busy: {said}")
-    return _unavailable(history, said) if _is_one_of(said, _AWAY) else None
+    return _unavailable(f"history {history!r}", said) if _is_one_of(said, _AWAY) else None
 
 
 def _is_one_of(said: str, messages: tuple[str, ...]) -> bool:
     return any(message in said for message in messages)
 
 
-def _unavailable(history: str, why: str) -> StoreUnavailable:
+def _unavailable(what: str, why: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"history {history!r} cannot be read or written ({why}): look after the disk of the "
+        f"{what} cannot be read or written ({why}): look after the disk of the "
         "server's data, then try again"
     )
 

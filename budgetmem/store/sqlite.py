@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from budgetmem.store.base import (
     known_turns,
     not_found,
 )
-from budgetmem.store.connection import connect, empty_log, faults, transaction
+from budgetmem.store.connection import connect, empty_log, faults, transaction, unavailable
 from budgetmem.store.paging import Page, paged
 from budgetmem.store.paths import Paths, wipe
 from budgetmem.types import Turn
@@ -232,10 +232,21 @@ class SqliteStore:
 
     def sweep(self, tenant: str) -> None:
         for history in self._paths.histories(tenant):
-            if not self._is_there(tenant, history):
-                with suppress(NotFound):
-                    self.delete(tenant, history)
-        self._paths.drop_tenant(tenant)
+            if self._is_there(tenant, history):
+                continue
+            with faults(history), self._paths.exclusive(tenant, history) as path:
+                # Somebody may have filled it meanwhile: nobody would be told that it went.
+                if self._is_empty(path):
+                    wipe(self._paths.files(path))
+                    self._paths.remove(path)
+        try:
+            self._paths.drop_tenant(tenant)
+        except OSError as exc:
+            raise unavailable(f"the folder of tenant {tenant!r}", exc) from exc
+
+    def _is_empty(self, path: Path) -> bool:
+        with closing(self._connect(path)) as db:
+            return not (queries.has_schema(db, path) and queries.holds_turns(db))
 
     def _erased(self, history: str, path: Path) -> DeletionProof:
         """Removes every row, and the log of them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from budgetmem.backbone import HashEncoder
@@ -61,6 +63,31 @@ async def test_a_deletion_of_the_tenant_leaves_no_file_that_names_it(tmp_path, l
     proof = await histories.delete_tenant("t")
     assert (proof.histories, proof.turns) == (0, 0)
     assert not (tmp_path / "t").exists()
+
+
+def test_a_folder_that_cannot_be_removed_is_worth_a_retry(tmp_path, monkeypatch):
+    def full(paths, tenant):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Paths, "drop_tenant", full)
+    with pytest.raises(StoreUnavailable, match=r"folder of tenant 't' .*No space left"):
+        SqliteStore(tmp_path).sweep("t")
+
+
+def test_a_history_that_is_filled_as_it_is_swept_stays(tmp_path, monkeypatch):
+    never_filled(tmp_path)
+    store = SqliteStore(tmp_path)
+    is_there = store._is_there
+
+    def filled(tenant, history):
+        found = is_there(tenant, history)
+        store.write(tenant, history, None, SETTINGS, [change("a", ["hello"])])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_is_there", filled)
+        store.sweep("t")
+    assert [*store.histories("t")] == ["h"]
 
 
 def test_what_was_left_is_swept_and_histories_with_turns_stay(new_store):
