@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
-from httpx_sse import EventSource, SSEError
+from httpx_sse import SSEError
 
 from budgetmem.backbone import Completion, GenerationRequest, TokenCounter
 from budgetmem.config import EndpointProfile
 from budgetmem.endpoints.chunks import Usage, chunk_of
+from budgetmem.endpoints.events import events_of
 from budgetmem.endpoints.failures import Telling, reading
 from budgetmem.endpoints.reply import FINISHED, Reply
 from budgetmem.endpoints.request import body_of
 from budgetmem.errors import BackboneError, BackboneUnavailable
+from budgetmem.reply_bounds import ReplySize
+from budgetmem.timeouts import within
 from budgetmem.tracing import trace_headers
 
 logger = logging.getLogger(__name__)
 
 PATH = "/chat/completions"
-DONE = "[DONE]"
-"""The event that ends a stream."""
-
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Failures before anything was sent, which nobody bills."""
 
 LONGEST_ERROR = 64 * 1024
 """Bytes that are read of a reply that is none."""
+
+ERROR_S = 10.0
+"""How long is waited for them, in seconds: that it is none is known already."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,9 @@ class EndpointBackbone:
     async def generate(
         self, request: GenerationRequest, on_first_token: Callable[[], None] | None = None
     ) -> Completion:
-        """See `budgetmem.backbone.Backbone`. A reply whose tokens are not known is an error."""
-        reply = Reply()
+        """See `budgetmem.backbone.Backbone`. A reply whose tokens are not known is an error, and so
+        is one that does not stop (`budgetmem.reply_bounds`)."""
+        reply = Reply(ReplySize(self._server, request.max_tokens))
         telling = Telling(self._server, self._key, request.prompt)
         async with contextlib.aclosing(self._events(request, telling)) as events:
             async for data in events:
@@ -103,17 +108,12 @@ class EndpointBackbone:
                 headers={"Accept": "text/event-stream", **trace_headers()},
             ) as response:
                 if response.status_code != httpx.codes.OK:
-                    body = response.aiter_bytes(LONGEST_ERROR)
-                    told = (await anext(body, b"")).decode(errors="replace")
+                    told = await _error_of(response)
                     raise telling.failed_status(response.status_code, response.headers, told)
-                # As such streams always are: some of the names that it may have for another text
-                # encoding are of none that httpx can read.
-                response.encoding = "utf-8"
                 with reading(self._server):
-                    async with contextlib.aclosing(EventSource(response).aiter_sse()) as events:
-                        async for event in events:
-                            if event.data and event.data != DONE:
-                                yield event.data
+                    async with contextlib.aclosing(events_of(response, self._server)) as events:
+                        async for data in events:
+                            yield data
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -176,3 +176,12 @@ class EndpointBackbone:
             usage.prompt_tokens,
             counted,
         )
+
+
+async def _error_of(response: httpx.Response) -> str:
+    """The beginning of a reply that is none; empty if it takes too long."""
+    body = response.aiter_bytes(LONGEST_ERROR)
+    try:
+        return (await within(ERROR_S, anext(body, b""))).decode(errors="replace")
+    except asyncio.TimeoutError:
+        return ""

@@ -29,7 +29,7 @@ class TokenLogprob(BaseModel):
 class Logprobs(BaseModel):
     """Of the tokens of a delta."""
 
-    content: list[TokenLogprob] | None = None
+    content: list[TokenLogprob] | None = Field(None, fail_fast=True)
 
 
 class Choice(BaseModel):
@@ -59,10 +59,15 @@ class Usage(BaseModel):
         return 0 if details is None else details.cached_tokens or 0
 
 
+MOST_CHOICES = 16
+"""In one event. As the rest of a list after the first that is wrong, more are not read: a server
+can put half a million into one, which would hold up the loop for seconds."""
+
+
 class Chunk(BaseModel):
     """One event of the stream. An `error` ends it."""
 
-    choices: list[Choice] | None = None
+    choices: list[Choice] | None = Field(None, fail_fast=True, max_length=MOST_CHOICES)
     usage: Usage | None = None
     error: Any = None
 

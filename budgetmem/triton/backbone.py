@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from budgetmem.backbone import Completion, GenerationRequest, TokenCounter
 from budgetmem.errors import BackboneError, BackboneUnavailable
-from budgetmem.triton.channel import LONGEST_S, Channel
+from budgetmem.reply_bounds import LONGEST_SILENCE_S, ReplySize
+from budgetmem.triton.channel import Channel
 from budgetmem.triton.dialects import UNFINISHED, VLLM, Delta, Dialect
 from budgetmem.triton.pulse import Pulse
 from budgetmem.triton.reading import reading
@@ -26,7 +27,8 @@ class TritonBackbone:
 
     A reply that is silent for `patience_s` seconds makes it send a one-token request of its own: to
     a model whose process died, Triton answers new requests with an error, but the old ones never.
-    One that is silent for `longest_s` seconds is given up, whatever the model says to others.
+    One that is silent for `longest_s` seconds is given up, whatever the model says to others, and
+    so is one that does not stop (`budgetmem.reply_bounds`).
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class TritonBackbone:
         *,
         dialect: Dialect = VLLM,
         patience_s: float = PATIENCE_S,
-        longest_s: float = LONGEST_S,
+        longest_s: float = LONGEST_SILENCE_S,
     ) -> None:
         self._channel = channel
         self._model = model
@@ -45,7 +47,7 @@ class TritonBackbone:
         self._dialect = dialect
         self._patience_s = patience_s
         self._longest_s = longest_s
-        self._pulse = Pulse(lambda: self._read(PROBE, _Reply(), None))
+        self._pulse = Pulse(lambda: self._read(PROBE, self._reply(PROBE), None))
 
     @property
     def name(self) -> str:
@@ -59,7 +61,7 @@ class TritonBackbone:
         self, request: GenerationRequest, on_first_token: Callable[[], None] | None = None
     ) -> Completion:
         """See `budgetmem.backbone.Backbone`. The time limit is the caller's, by cancellation."""
-        reply = _Reply()
+        reply = self._reply(request)
         responses = asyncio.ensure_future(self._read(request, reply, on_first_token))
         try:
             while not (await asyncio.wait((responses,), timeout=self._patience_s))[0]:
@@ -75,6 +77,9 @@ class TritonBackbone:
             responses.cancel()
             await asyncio.wait((responses,))
         return reply.completion(self._ended(request, reply))
+
+    def _reply(self, request: GenerationRequest) -> _Reply:
+        return _Reply(ReplySize(f"{self._model} at {self._channel.url}", request.max_tokens))
 
     def _ended(self, request: GenerationRequest, reply: _Reply) -> str:
         """Why the reply ended.
@@ -116,23 +121,31 @@ class TritonBackbone:
 class _Reply:
     """Puts the deltas of one streamed reply together. Times are of `time.perf_counter`."""
 
+    size: ReplySize
     started: float = field(default_factory=time.perf_counter)
     first_token: float | None = None
     heard: float = field(default_factory=time.perf_counter)
     pieces: list[str] = field(default_factory=list)
     input_tokens: int = 0
-    output_tokens: int = 0
     finish_reason: str | None = None
     logprob: float = math.nan
 
+    @property
+    def output_tokens(self) -> int:
+        return self.size.tokens
+
     def add(self, delta: Delta | None) -> bool:
-        """Takes what one response told, if anything; True if it is the first."""
+        """Takes what one response told, if anything; True if it is the first.
+
+        Raises BackboneError for a reply that does not stop.
+        """
         self.heard = time.perf_counter()
         if delta is None:
+            self.size.add("")
             return False
+        self.size.add(delta.text, delta.output_tokens)
         self.pieces.append(delta.text)
         self.input_tokens = delta.input_tokens
-        self.output_tokens += delta.output_tokens
         self.finish_reason = delta.finish_reason
         self.logprob = delta.cumulative_logprob
         if self.first_token is not None:

@@ -19,6 +19,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.keepalive import keepalive
+from budgetmem.reply_bounds import LONGEST_SILENCE_S
 from budgetmem.tracing import trace_headers
 from budgetmem.triton.reading import reading
 
@@ -27,9 +28,13 @@ Tensors = Mapping[str, Array]
 
 SECURE_SCHEME = "grpcs://"
 PLAIN_SCHEME = "grpc://"
+
+LONGEST_RESPONSE = 2**28
+"""Bytes of one response. No batch of vectors or annotations comes near it."""
+
 CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", LONGEST_RESPONSE),
     # The default backs off to two minutes, far too long for a server that restarts in seconds.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
@@ -37,11 +42,6 @@ CHANNEL_OPTIONS = (
 )
 PLAIN_OPTIONS = (*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0))
 """Without TLS: prompts go past every proxy that the environment names."""
-
-LONGEST_S = 1800.0
-"""For how long a model may say nothing to a request. Only a caller without a deadline waits so
-long, and a model that hangs would else keep it, and all that it holds, for ever. Where dozens of
-prompts are sent at once to a slow CPU, the last of them is read after some ten minutes."""
 
 ABOUT_S = 60.0
 """How long is waited for what a server says of itself, for which no model has to work."""
@@ -110,7 +110,7 @@ class Channel:
     """
 
     def __init__(
-        self, url: str, *, longest_s: float = LONGEST_S, patience: Patience | None = None
+        self, url: str, *, longest_s: float = LONGEST_SILENCE_S, patience: Patience | None = None
     ) -> None:
         self.url = url
         self._longest_s = longest_s

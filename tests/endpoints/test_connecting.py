@@ -12,7 +12,7 @@ from budgetmem.backbone import GenerationRequest
 from budgetmem.config import Profile, load_profile
 from budgetmem.endpoints import EndpointBackbone, connected
 from budgetmem.endpoints.connecting import client_of
-from budgetmem.errors import AssetError, BackboneUnavailable, ConfigError
+from budgetmem.errors import AssetError, BackboneError, BackboneUnavailable, ConfigError
 from budgetmem.tokens import ByteCounter
 from tests.endpoints.fakes import KEY, REQUEST, Script, ended, endpoint, said, told
 from tests.server.security.certificates import made
@@ -64,7 +64,8 @@ async def test_a_tokenizer_that_is_not_there_is_an_error(tmp_path):
 
 
 class Endpoint:
-    """A real HTTP server on this machine that says one word, and then waits to be let go."""
+    """A real HTTP server on this machine that says one word, and then, if it is to hang or to talk,
+    waits to be let go, or talks until then."""
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
@@ -77,7 +78,10 @@ class Endpoint:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
                 asked = json.loads(await reader.readexactly(length))["messages"][0]["content"]
-                await self._answer(writer, hang="hang" in asked)
+                await self._answer(writer, hang="hang" in asked or "talk" in asked)
+                while "talk" in asked:
+                    writer.write(b"10000\r\n" + b"x" * 2**16 + b"\r\n")
+                    await writer.drain()
                 if "hang" in asked:
                     await reader.read()
                     break
@@ -115,6 +119,13 @@ async def test_cancelling_closes_the_connection_after_the_first_token(server):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await asyncio.wait_for(endpoint_.closed.wait(), 30)
+
+
+async def test_a_reply_that_does_not_stop_closes_the_connection(server):
+    endpoint_, model = server
+    with pytest.raises(BackboneError, match="an event of more than"):
+        await asyncio.wait_for(model.generate(GenerationRequest("talk", 8)), 30)
     await asyncio.wait_for(endpoint_.closed.wait(), 30)
 
 

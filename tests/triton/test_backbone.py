@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from budgetmem import reply_bounds
 from budgetmem.backbone import GenerationRequest
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tokens import ByteCounter
@@ -154,3 +155,36 @@ async def test_a_silent_request_to_a_living_model_goes_on():
     completion = await backbone_on(channel, patience_s=0.05).generate(REQUEST)
     assert completion.text == "a"
     assert len(channel.calls) > 1
+
+
+class Talks(FakeChannel):
+    """Sends the same response for ever, or until it is told to stop."""
+
+    stopped = False
+
+    async def stream(self, model, inputs, outputs):
+        try:
+            while True:
+                self.calls.append(inputs)
+                yield self.responses[0]
+        finally:
+            self.stopped = True
+
+
+@pytest.mark.parametrize(
+    "response", [delta("a"), delta("a" * 1000, tokens=0), delta("", tokens=0), {}]
+)
+async def test_a_model_that_never_stops_is_an_error_and_is_told_to_stop(response, monkeypatch):
+    monkeypatch.setattr(reply_bounds, "MOST_PARTS", 2000)
+    channel = Talks(responses=(response,))
+    with pytest.raises(BackboneError, match="low at fake:1 does not stop") as caught:
+        await asyncio.wait_for(backbone_on(channel).generate(REQUEST), 30)
+    assert not isinstance(caught.value, BackboneUnavailable)
+    assert channel.stopped
+    assert len(channel.calls) <= 2001
+
+
+async def test_a_reply_of_somewhat_more_than_was_asked_for_is_one():
+    channel = FakeChannel(responses=(*[delta(" " * 128)] * 20, delta("", "length", tokens=0)))
+    completion = await backbone_on(channel).generate(REQUEST)
+    assert (len(completion.text), completion.output_tokens) == (20 * 128, 20)

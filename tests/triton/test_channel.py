@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import grpc
 import numpy as np
@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from budgetmem.errors import BackboneError, BackboneUnavailable
 from budgetmem.tracing import traced
+from budgetmem.triton import channel as channels
 from budgetmem.triton.channel import Channel, Patience, text_tensor
 from tests.relay import Relay
 
@@ -28,6 +29,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.headers = []
         self.response = response()
         self.takes_s = 0.0
+        self.talks = False
+        self.stopped = asyncio.Event()
 
     async def ModelInfer(self, request, context):  # noqa: N802
         self.headers.append(dict(context.invocation_metadata()))
@@ -38,6 +41,11 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.headers.append(dict(context.invocation_metadata()))
         async for _ in requests:
             yield service_pb2.ModelStreamInferResponse(infer_response=self.response)
+        try:
+            while self.talks:
+                yield service_pb2.ModelStreamInferResponse(infer_response=self.response)
+        finally:
+            self.stopped.set()
 
 
 ONE = np.array([1], np.int64).tobytes()
@@ -114,6 +122,27 @@ async def test_a_response_without_the_output_that_was_asked_for_is_an_error(trit
         await triton.channel.infer("model", INPUTS, "out")
     streamed = [each async for each in triton.channel.stream("model", INPUTS, frozenset({"out"}))]
     assert streamed == [{}]
+
+
+async def test_a_model_that_talks_on_is_told_to_stop(triton):
+    triton.talks = True
+    async with aclosing(triton.channel.stream("model", INPUTS, frozenset({"out"}))) as responses:
+        await anext(responses)
+    await asyncio.wait_for(triton.stopped.wait(), 30)
+
+
+@pytest.mark.parametrize("call", [infer, stream])
+async def test_a_response_that_is_too_large_is_an_error_of_its_model(triton, monkeypatch, call):
+    options = dict(channels.PLAIN_OPTIONS)
+    assert 0 < options["grpc.max_receive_message_length"] < 2**30
+    options["grpc.max_receive_message_length"] = 1000
+    monkeypatch.setattr(channels, "PLAIN_OPTIONS", tuple(options.items()))
+    triton.response = response(shape=(1000,), raw=ONE * 1000)
+    narrow = Channel(triton.channel.url)
+    with pytest.raises(BackboneError, match=r"model at 127\.0\.0\.1:\d+: ") as caught:
+        await call(narrow)
+    assert not isinstance(caught.value, BackboneUnavailable)
+    await narrow.close()
 
 
 async def test_a_model_that_never_answers_is_not_waited_for_for_ever(triton):
