@@ -32,6 +32,13 @@ def ask(engine, prompt, **params):
     return handle, listener
 
 
+def says_hello(engine):
+    """Whether it does. What comes after the word hangs on the processor, and on what of the prompt
+    comes from the cache: of two tokens that are nearly as good, either may come out ahead."""
+    _, heard = ask(engine, "Say hello.", max_tokens=12)
+    return heard.wait().text.startswith("Hello")
+
+
 @pytest.fixture
 def fails_once(monkeypatch):
     """Lets the next call of a method of the library fail."""
@@ -47,11 +54,13 @@ def fails_once(monkeypatch):
 
 
 def test_greedy_output_streams_and_repeats(engine):
-    _, first = ask(engine, "Say hello.", max_tokens=12, logprobs=0)
-    _, second = ask(engine, "Say hello.", max_tokens=12, logprobs=0)
-    assert first.wait().text == second.wait().text == "Hello."
+    assert says_hello(engine)  # from now on the cache has the prompt
+    first, second = (
+        ask(engine, "Say hello.", max_tokens=3, ignore_eos=True, logprobs=0)[1].wait()
+        for _ in range(2)
+    )
+    assert first.text == second.text
     assert [d.output_tokens for d in first.deltas] == [1, 1, 1]
-    assert first.deltas[-1].finish_reason == "stop"
     assert first.deltas[0].input_tokens == 12
     assert all(-20 < d.logprob < 0 for d in first.deltas)
 
@@ -85,6 +94,7 @@ def test_a_reply_follows_its_schema(engine):
     }
     _, heard = ask(engine, "JSON for Bob, 3", max_tokens=80, structured_outputs={"json": schema})
     assert set(json.loads(heard.wait().text)) == {"name", "n"}
+    assert heard.deltas[-1].finish_reason == "stop"
 
 
 def test_requests_run_side_by_side(engine):
@@ -103,8 +113,7 @@ def test_cancelling_frees_the_cache(engine):
         heard.first.wait(30)
         handle.cancel()
         assert isinstance(heard.wait().error, RequestCancelled)
-    _, heard = ask(engine, "Say hello.", max_tokens=12)
-    assert heard.wait().text == "Hello."
+    assert says_hello(engine)
 
 
 def test_a_prompt_beyond_the_cache_is_refused_by_its_limits_and_alone(engine):
@@ -112,7 +121,7 @@ def test_a_prompt_beyond_the_cache_is_refused_by_its_limits_and_alone(engine):
     _, short = ask(engine, "Say hello.", max_tokens=12)
     assert isinstance(long.wait().error, InvalidInput)
     assert f"KV cache {CAPACITY} tokens" in str(long.error)
-    assert short.wait().text == "Hello."
+    assert short.wait().text.startswith("Hello")
 
 
 def test_output_ends_where_the_cache_ends(engine):
@@ -134,7 +143,7 @@ def test_a_schema_the_engine_cannot_follow_costs_one_batch_once(engine):
     assert isinstance(first.wait().error, BackboneUnavailable)
     _, again = ask(engine, "x", max_tokens=20, structured_outputs={"json": schema})
     assert isinstance(again.wait().error, InvalidInput)
-    assert ask(engine, "Say hello.", max_tokens=12)[1].wait().text == "Hello."
+    assert says_hello(engine)
 
 
 def test_want_of_memory_says_nothing_about_schemas(engine, fails_once):
@@ -150,7 +159,7 @@ def test_a_prompt_that_the_tokenizer_fails_at_fails_alone(engine, fails_once):
     fails_once(genai.Tokenizer, "encode")
     _, bad = ask(engine, "x")
     assert isinstance(bad.wait().error, BackboneError)
-    assert ask(engine, "Say hello.", max_tokens=12)[1].wait().text == "Hello."
+    assert says_hello(engine)
 
 
 def test_an_idle_engine_uses_no_processor(engine):
