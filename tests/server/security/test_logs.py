@@ -48,7 +48,9 @@ def logged(capfd):
     handlers, level = root.handlers[:], root.level
     configure("debug", as_json=False)
     yield lambda: "".join(capfd.readouterr())
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    # Not the attribute alone: every logger remembers what it was that its root let through.
+    root.setLevel(level)
 
 
 @pytest.fixture
