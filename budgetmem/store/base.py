@@ -179,7 +179,8 @@ class Store(Protocol):
     Every method raises InvalidInput for a name that cannot be kept, ConfigError for data of a
     newer version of the store than this code knows, StoreUnavailable where a database behind it
     cannot be reached, or its disk is full or fails, Busy where somebody else holds the history, and
-    StoreDamaged for a history whose file is not what was written, except for `delete`.
+    StoreDamaged for a history whose file is not what was written, except for `delete`, and for a
+    database whose pages are not.
     """
 
     def tenants(self) -> list[str]:
