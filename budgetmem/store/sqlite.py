@@ -218,8 +218,7 @@ class SqliteStore:
                     proof = self._erased(history, path)
             except NotFound:
                 # What a process left that was killed in its first write, or in its deletion.
-                wipe(self._paths.files(path))
-                self._paths.remove(path)
+                self._discard(path)
                 raise
             except (sqlite3.Error, StoreDamaged, StoreUnavailable):
                 # What cannot be read, or has no room for its log, can be overwritten all the same.
@@ -232,27 +231,33 @@ class SqliteStore:
 
     def sweep(self, tenant: str) -> None:
         for history in self._paths.histories(tenant):
-            if self._is_there(tenant, history):
-                continue
-            with faults(history), self._paths.exclusive(tenant, history) as path:
-                # Somebody may have filled it meanwhile: nobody would be told that it went.
-                if self._is_empty(path):
-                    wipe(self._paths.files(path))
-                    self._paths.remove(path)
+            if not self._is_there(tenant, history):
+                self._sweep(tenant, history)
         try:
             self._paths.drop_tenant(tenant)
         except OSError as exc:
             raise unavailable(f"the folder of tenant {tenant!r}", exc) from exc
 
-    def _is_empty(self, path: Path) -> bool:
-        with closing(self._connect(path)) as db:
-            return not (queries.has_schema(db, path) and queries.holds_turns(db))
+    def _sweep(self, tenant: str, history: str) -> None:
+        with faults(history), self._paths.exclusive(tenant, history) as path:
+            if not self._paths.files(path):
+                return  # somebody else was first
+            with closing(self._connect(path)) as db:
+                filled = _is_filled(db, path)
+            # Somebody may have filled it meanwhile: nobody would be told that it went.
+            if not filled:
+                self._discard(path)
+
+    def _discard(self, path: Path) -> None:
+        """Removes files of no history. The caller holds the exclusive lock."""
+        wipe(self._paths.files(path))
+        self._paths.remove(path)
 
     def _erased(self, history: str, path: Path) -> DeletionProof:
         """Removes every row, and the log of them."""
         with closing(self._connect(path)) as db:
             with transaction(db, waits=self._waits):
-                if not queries.has_schema(db, path) or not queries.holds_turns(db):
+                if not _is_filled(db, path):
                     raise not_found(history)
                 turns, units = queries.count(db, "turns"), queries.count(db, "units")
                 queries.erase(db)
@@ -287,6 +292,10 @@ class SqliteStore:
             if db is None or not queries.holds_turns(db):
                 raise not_found(history)
             yield db
+
+
+def _is_filled(db: sqlite3.Connection, path: Path) -> bool:
+    return queries.has_schema(db, path) and queries.holds_turns(db)
 
 
 def _forget_all(db: sqlite3.Connection, history: str, changes: Sequence[SessionChange]) -> None:

@@ -90,6 +90,22 @@ def test_a_history_that_is_filled_as_it_is_swept_stays(tmp_path, monkeypatch):
     assert [*store.histories("t")] == ["h"]
 
 
+def test_two_may_sweep_at_a_time(tmp_path, monkeypatch):
+    never_filled(tmp_path)
+    store = SqliteStore(tmp_path)
+    is_there = store._is_there
+
+    def swept(tenant, history):
+        found = is_there(tenant, history)
+        SqliteStore(tmp_path).sweep(tenant)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_is_there", swept)
+        store.sweep("t")
+    assert not (tmp_path / "t").exists()
+
+
 def test_what_was_left_is_swept_and_histories_with_turns_stay(new_store):
     store = new_store()
     store.write("t", "kept", None, SETTINGS, [change("a", ["hello"])])
