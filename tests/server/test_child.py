@@ -40,22 +40,25 @@ def test_files_are_named_from_where_the_user_is(tmp_path, monkeypatch, capfd):
     assert "profile mine.toml: " in capfd.readouterr().err
 
 
+@pytest.fixture
+def talks(monkeypatch):
+    """A server that says which of our variables it has."""
+    command = [sys.executable, "-c", SAYS_ITS_VARIABLES]
+    monkeypatch.setattr(child, "module_command", lambda *_: command)
+
+
+@pytest.mark.usefixtures("talks")
 def test_what_is_set_for_the_users_own_server_does_not_reach_it(monkeypatch):
     monkeypatch.setenv("BUDGETMEM_STORE", "postgresql://production/memories")
     monkeypatch.setenv("BUDGETMEM_HTTP_PORT", "8080")
     monkeypatch.setenv("BUDGETMEM_ASSETS", "/models")
-    monkeypatch.setattr(
-        child, "module_command", lambda *_: [sys.executable, "-c", SAYS_ITS_VARIABLES]
-    )
     with child.serving() as served:
         assert served.address == "BUDGETMEM_ASSETS"
         assert served.ready_seconds == 1.5
 
 
+@pytest.mark.usefixtures("talks")
 def test_it_is_ended_with_those_who_asked_it(monkeypatch):
-    monkeypatch.setattr(
-        child, "module_command", lambda *_: [sys.executable, "-c", SAYS_ITS_VARIABLES]
-    )
     monkeypatch.setenv("BUDGETMEM_NO_HUB", "1")
     with child.serving() as served:
         os.kill(served.pid, 0)
