@@ -26,29 +26,28 @@ std::size_t greatest(std::span<const float> logits, std::uint8_t mask) {
 // Writes the softmax of one row of which tier `best` is the greatest. Logits that equal it, also
 // infinite ones, weigh 1; nothing overflows.
 void softmax(std::span<const float> logits, std::uint8_t mask, std::size_t best,
-             std::span<double> probabilities) {
+             std::span<float> probabilities) {
+  std::array<double, kMaxTiers> weights{};
   double total = 0.0;
   for (std::size_t tier = 0; tier < logits.size(); ++tier) {
-    double weight = 0.0;
     if (!masked(mask, tier)) {
       const bool equal = logits[tier] == logits[best];
-      weight = equal ? 1.0 : std::exp(static_cast<double>(logits[tier]) - logits[best]);
+      weights[tier] = equal ? 1.0 : std::exp(static_cast<double>(logits[tier]) - logits[best]);
+      total += weights[tier];
     }
-    probabilities[tier] = weight;
-    total += weight;
   }
-  for (double& probability : probabilities) {
-    probability /= total;
-  }
+  std::ranges::transform(std::span(weights).first(logits.size()), probabilities.begin(),
+                         [total](double weight) { return static_cast<float>(weight / total); });
 }
 
 // The first tier at which the running sum passes `uniform`. Where rounding keeps the sum of all
-// below it, the last tier that can be chosen at all.
-std::size_t invert(std::span<const double> probabilities, double uniform) {
+// below it, the last tier that can be chosen at all. It reads the floats that callers are given: a
+// probability that is 0 there must not be chosen.
+std::size_t invert(std::span<const float> probabilities, double uniform) {
   double sum = 0.0;
   std::size_t last = 0;
   for (std::size_t tier = 0; tier < probabilities.size(); ++tier) {
-    if (probabilities[tier] > 0.0) {
+    if (probabilities[tier] > 0.0F) {
       last = tier;
       sum += probabilities[tier];
       if (uniform < sum) {
@@ -75,22 +74,19 @@ void choose_tiers(std::span<const float> logits, std::span<const std::uint8_t> m
   require_rows(
       uniforms, 1, [](double uniform) { return uniform >= 0.0 && uniform < 1.0; }, "uniforms",
       "must be in [0, 1)");
-  std::array<double, kMaxTiers> buffer{};
-  const auto row_probabilities = std::span(buffer).first(tiers);
   for (std::size_t row = 0; row < rows; ++row) {
     const auto row_logits = logits.subspan(row * tiers, tiers);
+    const auto row_probabilities = probabilities.subspan(row * tiers, tiers);
     const std::size_t best = greatest(row_logits, masks[row]);
     if (best == tiers) {  // all masked
-      std::ranges::fill(row_probabilities, 0.0);
-      row_probabilities[0] = 1.0;
+      std::ranges::fill(row_probabilities, 0.0F);
+      row_probabilities[0] = 1.0F;
       chosen[row] = 0;
     } else {
       softmax(row_logits, masks[row], best, row_probabilities);
       chosen[row] = static_cast<std::uint8_t>(
           uniforms.empty() ? best : invert(row_probabilities, uniforms[row]));
     }
-    std::ranges::transform(row_probabilities, probabilities.subspan(row * tiers, tiers).begin(),
-                           [](double value) { return static_cast<float>(value); });
   }
 }
 

@@ -109,6 +109,12 @@ TEST_CASE("the largest uniform samples the last tier that has any probability") 
         Masks{2, 1, 1});
 }
 
+TEST_CASE("a tier whose probability is too small for a float is not sampled") {
+  const Choice choice = choose({-200, 0, -200}, {0}, {0.0});
+  CHECK(choice.probabilities == Floats{0, 1, 0});
+  CHECK(choice.chosen == Masks{1});
+}
+
 TEST_CASE("evenly spread uniforms give the probabilities as frequencies") {
   constexpr std::size_t kRows = 10'000;
   Floats logits;

@@ -114,14 +114,15 @@ def _env(job: Job) -> Mapping[str, str]:
     env = {**os.environ, "PYTHONHASHSEED": "0"}
     if job.core:
         # Python itself does not give back what it holds at its end.
-        env |= {"LD_PRELOAD": _sanitizer(job.core), "ASAN_OPTIONS": "detect_leaks=0"}
+        env |= {"LD_PRELOAD": preloads(job.core), "ASAN_OPTIONS": "detect_leaks=0"}
     return env
 
 
-def _sanitizer(core: str) -> str:
+def preloads(core: str) -> str:
+    """The libraries of AddressSanitizer that a module needs, and of C++, whose exceptions it
+    follows: not every Python comes with that."""
     needed = subprocess.run(["ldd", core], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"libasan\S* => (\S+)", needed)
-    return found[1] if found else ""
+    return " ".join(re.findall(r"lib(?:asan|stdc\+\+)\S* => (\S+)", needed))
 
 
 def _reports(process: subprocess.Popen[str]) -> Iterator[Report]:

@@ -62,7 +62,8 @@ class DecisionBuffer {
 
 // Softmax over the tiers that are not masked, and the choice: the arg max (the lower of equals),
 // or, with `uniforms` in [0, 1), a sample by inversion. logits [n, tiers], masks [n]; writes
-// probabilities [n, tiers] and chosen [n]. Where all tiers are masked tier 0 has probability 1.
+// probabilities [n, tiers] and chosen [n], whose probability is above 0. Where all tiers are masked
+// tier 0 has probability 1.
 // Raises InvalidArgument, having written nothing, for sizes that differ, 0 or more than 8 tiers, a
 // logit that is NaN or a uniform out of range.
 void choose_tiers(std::span<const float> logits, std::span<const std::uint8_t> masks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from benchmarks.chaos.fuzz.recorder import name_of
 from benchmarks.chaos.fuzz.suite import chosen, runners
 from benchmarks.chaos.fuzz.verdict import name_of_death
 from benchmarks.chaos.fuzz.worker import Job
+from budgetmem import _core
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -79,6 +81,12 @@ def test_atheris_finds_what_only_coverage_leads_to(job):
     (found,) = verdict.findings
     assert found.name.startswith("ValueError in _remembers")
     assert Path(found.file).read_bytes().startswith(b"BUG")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ldd is Linux's")
+def test_a_sanitized_module_finds_the_library_of_exceptions():
+    (found,) = processes.preloads(_core.__file__).split()
+    assert Path(found).name.startswith("libstdc++")
 
 
 def test_findings_are_told_apart_by_where_they_passed_last():
