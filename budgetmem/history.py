@@ -30,12 +30,14 @@ from budgetmem.stages import INGEST, RETRIEVE
 from budgetmem.store.base import (
     DeletionProof,
     HistoryInfo,
+    OnDeleted,
     SessionState,
     Settings,
     Size,
     Snapshot,
     Store,
     not_found,
+    unheard,
 )
 from budgetmem.store.paging import page_of
 from budgetmem.timeouts import within
@@ -248,7 +250,7 @@ class Histories:
         tenant: str,
         history: str,
         turn_ids: Collection[str],
-        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+        on_deleted: OnDeleted = unheard,
     ) -> DeletionProof:
         """Removes these turns, and makes anew what was made from them and their neighbours.
 
@@ -272,7 +274,7 @@ class Histories:
         history: str,
         wanted: frozenset[str],
         planner: Planner,
-        on_deleted: Callable[[DeletionProof], None],
+        on_deleted: OnDeleted,
     ) -> DeletionProof:
         """One attempt at a deletion of turns; nothing was looked for afterwards."""
         names = await self._aside(self._store.sessions_of, tenant, history, wanted)
@@ -303,9 +305,7 @@ class Histories:
                 )
             return removed
 
-    async def delete_tenant(
-        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = lambda proof: None
-    ) -> DeletionProof:
+    async def delete_tenant(self, tenant: str, on_deleted: OnDeleted = unheard) -> DeletionProof:
         """Removes all histories of a tenant, also those that are made meanwhile.
 
         `on_deleted` is told of each as by `delete`: what was removed before something is raised.
@@ -329,7 +329,7 @@ class Histories:
         self,
         tenant: str,
         history: str,
-        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+        on_deleted: OnDeleted = unheard,
     ) -> DeletionProof:
         """Removes the history and everything made from it.
 

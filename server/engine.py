@@ -10,7 +10,7 @@ from budgetmem.errors import NotFound, ServerUnavailable, StoreDamaged
 from budgetmem.history import IngestReport
 from budgetmem.info import CostWeights, Frontier, RouterVersion, Sample, ServerInfo
 from budgetmem.pipeline import ExtractRequest, Observer
-from budgetmem.store.base import DeletionProof, HistoryInfo
+from budgetmem.store.base import DeletionProof, HistoryInfo, OnDeleted
 from budgetmem.types import Answer, Memory, Turn
 
 
@@ -38,7 +38,7 @@ class DeletingHistories(Histories, Protocol):
     """Those that tell what they have deleted, before they go on to the next, or to a scan."""
 
     async def delete(
-        self, tenant: str, history: str, on_deleted: Callable[[DeletionProof], None] = ...
+        self, tenant: str, history: str, on_deleted: OnDeleted = ...
     ) -> DeletionProof: ...
 
     async def delete_turns(
@@ -46,12 +46,10 @@ class DeletingHistories(Histories, Protocol):
         tenant: str,
         history: str,
         turn_ids: Collection[str],
-        on_deleted: Callable[[DeletionProof], None] = ...,
+        on_deleted: OnDeleted = ...,
     ) -> DeletionProof: ...
 
-    async def delete_tenant(
-        self, tenant: str, on_deleted: Callable[[DeletionProof], None] = ...
-    ) -> DeletionProof: ...
+    async def delete_tenant(self, tenant: str, on_deleted: OnDeleted = ...) -> DeletionProof: ...
 
 
 class Extractor(Protocol):

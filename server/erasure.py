@@ -25,7 +25,7 @@ from typing import Protocol
 from budgetmem.aside import Aside
 from budgetmem.errors import BudgetMemError
 from budgetmem.history import IngestReport
-from budgetmem.store.base import DeletionProof, HistoryInfo
+from budgetmem.store.base import DeletionProof, HistoryInfo, OnDeleted
 from budgetmem.store.paths import sync_folder
 from budgetmem.types import Turn
 from server.engine import DeletingHistories
@@ -100,7 +100,7 @@ class ErasureLog:
         return record
 
 
-Deletion = Callable[[Callable[[DeletionProof], None]], Awaitable[DeletionProof]]
+Deletion = Callable[[OnDeleted], Awaitable[DeletionProof]]
 """Is told where to say what it has done so far."""
 
 

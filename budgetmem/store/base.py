@@ -169,6 +169,14 @@ class DeletionProof:
         )
 
 
+OnDeleted = Callable[[DeletionProof], None]
+"""Is told of each thing that went, before it is looked what is left."""
+
+
+def unheard(proof: DeletionProof) -> None:
+    """An OnDeleted for those who wait for the proof that is returned."""
+
+
 class Busy(Conflict):
     """Somebody else holds the history. Nothing was done: the same call may be made again."""
 
@@ -278,7 +286,7 @@ class Store(Protocol):
         self,
         tenant: str,
         history: str,
-        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+        on_deleted: OnDeleted = unheard,
     ) -> DeletionProof:
         """Removes the history and everything made from it, also one that is damaged, whose turns
         the proof does not count. `on_deleted` is told what went before it is looked what is left,

@@ -30,6 +30,7 @@ from budgetmem.store.base import (
     DeletionProof,
     HistoryInfo,
     Hits,
+    OnDeleted,
     SessionChange,
     Settings,
     Size,
@@ -37,6 +38,7 @@ from budgetmem.store.base import (
     check_size,
     known_turns,
     not_found,
+    unheard,
 )
 from budgetmem.store.connection import connect, empty_log, faults, transaction, unavailable
 from budgetmem.store.paging import Page, paged
@@ -208,7 +210,7 @@ class SqliteStore:
         self,
         tenant: str,
         history: str,
-        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+        on_deleted: OnDeleted = unheard,
     ) -> DeletionProof:
         with faults(history), self._paths.exclusive(tenant, history) as path:
             if not self._paths.files(path):

@@ -22,6 +22,7 @@ from budgetmem.store.base import (
     DeletionProof,
     HistoryInfo,
     Hits,
+    OnDeleted,
     SessionChange,
     Settings,
     Size,
@@ -29,6 +30,7 @@ from budgetmem.store.base import (
     check_size,
     known_turns,
     not_found,
+    unheard,
 )
 from budgetmem.store.paging import Page, paged
 from budgetmem.store.paths import encode
@@ -203,7 +205,7 @@ class PostgresStore:
         self,
         tenant: str,
         history: str,
-        on_deleted: Callable[[DeletionProof], None] = lambda proof: None,
+        on_deleted: OnDeleted = unheard,
     ) -> DeletionProof:
         _check_names(tenant, history)
         with self._database.writing() as db:
