@@ -74,35 +74,31 @@ def test_a_folder_that_cannot_be_removed_is_worth_a_retry(tmp_path, monkeypatch)
         SqliteStore(tmp_path).sweep("t")
 
 
-def test_a_history_that_is_filled_as_it_is_swept_stays(tmp_path, monkeypatch):
-    never_filled(tmp_path)
-    store = SqliteStore(tmp_path)
+def sweep_while(monkeypatch, store, meanwhile):
+    """Sweeps tenant t. `meanwhile` is done between the look at its history and the removal."""
     is_there = store._is_there
 
-    def filled(tenant, history):
+    def looked(tenant, history):
         found = is_there(tenant, history)
-        store.write(tenant, history, None, SETTINGS, [change("a", ["hello"])])
+        meanwhile()
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "_is_there", filled)
+        patched.setattr(store, "_is_there", looked)
         store.sweep("t")
+
+
+def test_a_history_that_is_filled_as_it_is_swept_stays(tmp_path, monkeypatch):
+    never_filled(tmp_path)
+    store = SqliteStore(tmp_path)
+    filled = [change("a", ["hello"])]
+    sweep_while(monkeypatch, store, lambda: store.write("t", "h", None, SETTINGS, filled))
     assert [*store.histories("t")] == ["h"]
 
 
 def test_two_may_sweep_at_a_time(tmp_path, monkeypatch):
     never_filled(tmp_path)
-    store = SqliteStore(tmp_path)
-    is_there = store._is_there
-
-    def swept(tenant, history):
-        found = is_there(tenant, history)
-        SqliteStore(tmp_path).sweep(tenant)
-        return found
-
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "_is_there", swept)
-        store.sweep("t")
+    sweep_while(monkeypatch, SqliteStore(tmp_path), lambda: SqliteStore(tmp_path).sweep("t"))
     assert not (tmp_path / "t").exists()
 
 
